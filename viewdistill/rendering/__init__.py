@@ -1,0 +1,1 @@
+"""Rendering: rays against occupancy grids, volume compositing, and ray casting against triangle meshes."""
