@@ -1,0 +1,1 @@
+"""Ablations, tables and comparisons."""

@@ -1,0 +1,1 @@
+"""One LightningModule a stage: its losses, its optimisers and what it logs."""
