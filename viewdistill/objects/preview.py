@@ -1,0 +1,57 @@
+"""Contact sheets of generated objects, to look at them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at
+from viewdistill.objects.generator import generate
+from viewdistill.objects.render import render
+
+
+def poses(
+    azimuths: Sequence[float], elevations: Sequence[float], distance: float = DISTANCE
+) -> Float[np.ndarray, "views 4 4"]:
+    """Camera-to-world matrices, float64, of angles in degrees."""
+    azimuth, elevation = (torch.tensor(list(angles), dtype=torch.float64) for angles in (azimuths, elevations))
+    return look_at(azimuth, elevation, torch.full_like(azimuth, distance)).numpy()
+
+
+def contact_sheet(
+    seeds: Sequence[int],
+    path: Path,
+    azimuths: Sequence[float] = (30.0, 210.0),
+    elevation: float = 20.0,
+    size: int = 128,
+    columns: int = 5,
+) -> list[str]:
+    """Draws the objects of the seeds side by side, each from several sides, over white.
+
+    Args:
+        seeds: Objects, in reading order.
+        path: PNG file to write.
+        azimuths: Cameras of each object, degrees, left to right.
+        elevation: Of all cameras, degrees.
+        size: Side of one picture, pixels.
+        columns: Objects per row.
+
+    Returns:
+        The captions, in the order of the seeds.
+    """
+    c2w = poses(azimuths, [elevation] * len(azimuths))
+    rows = -(-len(seeds) // columns)
+    sheet = np.full((rows * size, columns * len(azimuths) * size, 3), 255, np.uint8)
+    captions: list[str] = []
+    for index, seed in enumerate(seeds):
+        obj = generate(seed)
+        captions.append(obj.caption)
+        strip = np.concatenate(list(render(obj, c2w, FOVY_ZERO123, size, supersample=3).over(1.0)), axis=1)
+        top, left = index // columns * size, index % columns * strip.shape[1]
+        sheet[top : top + size, left : left + strip.shape[1]] = strip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(path)
+    return captions
