@@ -10,13 +10,13 @@ from jaxtyping import Float, Int
 class Light:
     """Uniform ambient light and two directional ones, fixed to the world; grey."""
 
-    ambient: float = 0.52
+    ambient: float = 0.6
     """Share of the albedo that every point shows."""
-    key: float = 0.5
+    key: float = 0.42
     """Strength of the main directional light."""
     key_direction: tuple[float, float, float] = (0.5, 0.35, 0.79)
     """Unit direction from the object to the main light."""
-    fill: float = 0.12
+    fill: float = 0.14
     """Strength of the second directional light."""
     fill_direction: tuple[float, float, float] = (-0.58, -0.73, 0.36)
     """Unit direction from the object to the second light."""
@@ -27,8 +27,8 @@ def random_light(rng: np.random.Generator) -> Light:
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(25, 75))
     fill_azimuth, fill_elevation = azimuth + np.pi + rng.uniform(-0.8, 0.8), np.deg2rad(rng.uniform(-10, 35))
     return Light(
-        ambient=rng.uniform(0.46, 0.6),
-        key=rng.uniform(0.38, 0.55),
+        ambient=rng.uniform(0.54, 0.66),
+        key=rng.uniform(0.34, 0.48),
         key_direction=_direction(azimuth, elevation),
         fill=rng.uniform(0.05, 0.2),
         fill_direction=_direction(fill_azimuth, fill_elevation),

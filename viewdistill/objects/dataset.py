@@ -1,0 +1,208 @@
+"""Data sets of rendered objects: built by several processes, resumed where they stopped, read as memory maps.
+
+A folder holds ``rgba.npy`` uint8 [N, V, S, S, 4] (straight colour and alpha), ``cameras.npy`` float32 [N, V, 3] (azimuth and
+elevation in degrees, distance), ``captions.json`` and ``seeds.json`` (N entries each), ``manifest.json`` (settings and their
+fingerprint) and ``done/`` (one file per finished shard; it holds the shard's captions).
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123
+from viewdistill.errors import ViewDistillError
+from viewdistill.objects.generator import generate
+from viewdistill.objects.preview import poses
+from viewdistill.objects.render import render
+from viewdistill.objects.shading import random_light
+
+FORMAT = 1
+"""Raised whenever the same settings would give other bytes: other objects, cameras or lights."""
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How the objects of a data set are seen."""
+
+    views_per_object: int = 12
+    size: int = 64
+    """Side of the images, pixels."""
+    supersample: int = 2
+    fovy: float = FOVY_ZERO123
+    """Vertical field of view, degrees."""
+    distance: float = DISTANCE
+    """Distance of the cameras from the origin, world units."""
+    elevation_range: tuple[float, float] = (-20.0, 70.0)
+    """Degrees; uniform in the sine, which is uniform on the sphere."""
+    light_per_view: bool = False
+    """One light for each view (for the text-conditioned model) instead of one, fixed to the world, for each object."""
+
+
+@dataclass(frozen=True)
+class RenderedObjects:
+    """A finished data set; the arrays are memory maps."""
+
+    rgba: UInt8[np.ndarray, "objects views size size 4"]
+    """Straight colour and alpha."""
+    cameras: Float[np.ndarray, "objects views 3"]
+    """Azimuth and elevation in degrees, distance; float32."""
+    captions: list[str]
+    seeds: list[int]
+
+
+def sample_cameras(seed: int, settings: RenderSettings) -> Float[np.ndarray, "views 3"]:
+    """The cameras of an object: azimuth and elevation in degrees, distance; float32."""
+    rng = np.random.Generator(np.random.PCG64([seed, 1]))
+    azimuth = rng.uniform(-180, 180, settings.views_per_object)
+    low, high = np.sin(np.deg2rad(settings.elevation_range))
+    elevation = np.rad2deg(np.arcsin(rng.uniform(low, high, settings.views_per_object)))
+    return np.stack([azimuth, elevation, np.full_like(azimuth, settings.distance)], -1).astype(np.float32)
+
+
+def render_object(seed: int, settings: RenderSettings) -> tuple[UInt8[np.ndarray, "views size size 4"], str]:
+    """The views of one object of a data set, and its caption."""
+    obj = generate(seed)
+    rng = np.random.Generator(np.random.PCG64([seed, 2]))
+    lights = [random_light(rng) for _ in range(settings.views_per_object if settings.light_per_view else 1)]
+    cameras = sample_cameras(seed, settings).astype(np.float64)
+    c2w = poses(cameras[:, 0].tolist(), cameras[:, 1].tolist(), settings.distance)
+    light = lights if settings.light_per_view else lights[0]
+    return render(obj, c2w, settings.fovy, settings.size, settings.supersample, light).rgba, obj.caption
+
+
+def build(
+    folder: Path,
+    seeds: Sequence[int],
+    settings: RenderSettings | None = None,
+    processes: int = 2,
+    objects_per_shard: int = 64,
+    verbose: bool = False,
+) -> RenderedObjects:
+    """Renders what is missing of a data set, and opens it.
+
+    Args:
+        folder: Where the data set is or will be.
+        seeds: Its objects, in order.
+        settings: Cameras, lights, sizes.
+        processes: Rendering processes; 0 renders in this one.
+        objects_per_shard: Objects between two points a killed build can resume from.
+        verbose: Print a line every twentieth part of the work.
+
+    Raises:
+        ViewDistillError: The folder holds a data set of other settings.
+    """
+    settings = settings or RenderSettings()
+    _claim(folder, seeds, settings, objects_per_shard)
+    shards = [(k, list(seeds[s : s + objects_per_shard])) for k, s in enumerate(range(0, len(seeds), objects_per_shard))]
+    _allocate(folder, len(seeds), settings, objects_per_shard)
+    missing = [(k, part) for k, part in shards if not _marker(folder, k).exists()]
+    jobs = [(folder, k * objects_per_shard, k, part, settings) for k, part in missing]
+    if processes == 0:
+        for job in jobs:
+            _render_shard(*job)
+    elif jobs:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+            futures = [pool.submit(_render_shard, *job) for job in jobs]
+            for count, future in enumerate(as_completed(futures), 1):
+                future.result()
+                if verbose and count % max(1, len(jobs) // 20) == 0:
+                    print(f"{folder.name}: {count}/{len(jobs)} shards rendered", flush=True)
+    if not (folder / "captions.json").exists():
+        cameras = [sample_cameras(seed, settings) for seed in seeds]
+        np.save(folder / "cameras.npy", np.stack(cameras))
+        captions = [caption for k, _ in shards for caption in json.loads(_marker(folder, k).read_text())]
+        _write_atomically(folder / "seeds.json", json.dumps(list(seeds)))
+        _write_atomically(folder / "captions.json", json.dumps(captions))
+    return load(folder)
+
+
+def load(folder: Path) -> RenderedObjects:
+    """Opens a finished data set without reading the images.
+
+    Raises:
+        ViewDistillError: The folder holds none, or an unfinished one.
+    """
+    try:
+        captions = json.loads((folder / "captions.json").read_text())
+        return RenderedObjects(
+            rgba=np.load(folder / "rgba.npy", mmap_mode="r"),
+            cameras=np.load(folder / "cameras.npy", mmap_mode="r"),
+            captions=captions,
+            seeds=json.loads((folder / "seeds.json").read_text()),
+        )
+    except (OSError, ValueError) as error:
+        raise ViewDistillError(f"{folder}: no finished data set of rendered objects here; build it first") from error
+
+
+def _claim(folder: Path, seeds: Sequence[int], settings: RenderSettings, objects_per_shard: int) -> None:
+    """Writes the manifest, or compares it with the one that is there."""
+    content = {"format": FORMAT, "objects_per_shard": objects_per_shard, **asdict(settings), "objects": len(seeds)}
+    fingerprint = hashlib.sha256(json.dumps([content, list(seeds)]).encode()).hexdigest()
+    manifest = folder / "manifest.json"
+    if manifest.exists():
+        if json.loads(manifest.read_text())["fingerprint"] != fingerprint:
+            raise ViewDistillError(f"{folder}: holds a data set of other settings; delete it or choose another folder")
+        return
+    (folder / "done").mkdir(parents=True, exist_ok=True)
+    _write_atomically(manifest, json.dumps({**content, "fingerprint": fingerprint}, indent=1))
+
+
+def _allocate(folder: Path, objects: int, settings: RenderSettings, objects_per_shard: int) -> None:
+    """Makes ``rgba.npy`` its full size; shards whose bytes were cut off are no longer done."""
+    path, size = folder / "rgba.npy", settings.size
+    shape = (objects, settings.views_per_object, size, size, 4)
+    if not path.exists():
+        for marker in (folder / "done").iterdir():
+            marker.unlink()
+        (folder / "captions.json").unlink(missing_ok=True)
+        partial = path.with_suffix(".partial")
+        np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape).flush()
+        os.replace(partial, path)
+    bytes_per_object = int(np.prod(shape[1:]))
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        header = file.tell()
+    kept = (path.stat().st_size - header) // bytes_per_object
+    if kept >= objects:
+        return
+    (folder / "captions.json").unlink(missing_ok=True)
+    for shard in range(kept // objects_per_shard, -(-objects // objects_per_shard)):
+        _marker(folder, shard).unlink(missing_ok=True)
+    os.truncate(path, header + objects * bytes_per_object)
+
+
+def _render_shard(folder: Path, first: int, shard: int, seeds: list[int], settings: RenderSettings) -> None:
+    rgba = np.load(folder / "rgba.npy", mmap_mode="r+")
+    captions: list[str] = []
+    for index, seed in enumerate(seeds, first):
+        rgba[index], caption = render_object(seed, settings)
+        captions.append(caption)
+    rgba.flush()
+    _write_atomically(_marker(folder, shard), json.dumps(captions))
+
+
+def _marker(folder: Path, shard: int) -> Path:
+    return folder / "done" / f"{shard:06d}.json"
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _one_thread() -> None:
+    """Rendering processes compete for the same cores: each gets one thread."""
+    import torch
+
+    torch.set_num_threads(1)
