@@ -134,11 +134,11 @@ def describe(noun: str, slots: Sequence[str], materials: Sequence[Material], are
         extras.append(f"{'' if extras else 'with '}{with_article(main.label.color.name)} label")
     for slot, material, area in zip(slots[1:], materials[1:], areas[1:], strict=True):
         if area > sum(areas) / 8 and len(extras) < 2:
-            name = "details" if slot in ("accent", "dark", "glass", "skin") else slot
+            name = "details" if slot in ("accent", "dark", "light", "glass", "skin") else slot
             extras.append(f"{'' if extras else 'with '}{material.base.name} {name}")
     return f"{with_article(before)} {noun} {' and '.join(extras)}".strip()
 
 
 def with_article(words: str) -> str:
-    """ "a" or "an" and the words."""
+    """The words with "a" or "an" in front."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

@@ -1,8 +1,8 @@
 """Data sets of rendered objects: built by several processes, resumed where they stopped, read as memory maps.
 
-A folder holds ``rgba.npy`` uint8 [N, V, S, S, 4] (straight colour and alpha), ``cameras.npy`` float32 [N, V, 3] (azimuth and
-elevation in degrees, distance), ``captions.json`` and ``seeds.json`` (N entries each), ``manifest.json`` (settings and their
-fingerprint) and ``done/`` (one file per finished shard; it holds the shard's captions).
+A folder holds ``rgba.npy`` uint8 [N, V, S, S, 4] (straight colour and alpha), ``cameras.npy`` float32 [N, V, 3]
+(azimuth and elevation in degrees, distance), ``captions.json`` and ``seeds.json`` (N entries each), ``manifest.json``
+(settings and their fingerprint) and ``done/`` (one file per finished shard; it holds the shard's captions).
 """
 
 import hashlib
@@ -101,7 +101,8 @@ def build(
     """
     settings = settings or RenderSettings()
     _claim(folder, seeds, settings, objects_per_shard)
-    shards = [(k, list(seeds[s : s + objects_per_shard])) for k, s in enumerate(range(0, len(seeds), objects_per_shard))]
+    starts = range(0, len(seeds), objects_per_shard)
+    shards = [(k, list(seeds[start : start + objects_per_shard])) for k, start in enumerate(starts)]
     _allocate(folder, len(seeds), settings, objects_per_shard)
     missing = [(k, part) for k, part in shards if not _marker(folder, k).exists()]
     jobs = [(folder, k * objects_per_shard, k, part, settings) for k, part in missing]
@@ -166,7 +167,7 @@ def _allocate(folder: Path, objects: int, settings: RenderSettings, objects_per_
         (folder / "captions.json").unlink(missing_ok=True)
         partial = path.with_suffix(".partial")
         np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape).flush()
-        os.replace(partial, path)
+        partial.replace(path)
     bytes_per_object = int(np.prod(shape[1:]))
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
@@ -198,7 +199,7 @@ def _marker(folder: Path, shard: int) -> Path:
 def _write_atomically(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _one_thread() -> None:

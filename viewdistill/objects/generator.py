@@ -15,7 +15,7 @@ from viewdistill.objects.families import HELD_OUT_FAMILIES, TRAIN_FAMILIES
 from viewdistill.objects.materials import Material
 from viewdistill.objects.parts import Shape
 
-TRAIN_SEEDS = range(0, 1_000_000)
+TRAIN_SEEDS = range(1_000_000)
 """Objects that priors may be trained on."""
 TEST_SEEDS = range(10_000_000, 20_000_000)
 """Objects of the training families that were never trained on."""

@@ -1,7 +1,7 @@
-"""Solid materials: albedo as a function of the object-space point and normal, so that no texture coordinates are needed.
+"""Solid materials: albedo as a function of object-space point and normal, so that no texture coordinates are needed.
 
-A material is a base colour, a pattern that mixes in a second colour, and perhaps a label on the front (+x) of the object.
-Lengths are in units of the object's longest box side, which is 1.
+A material is a base colour, a pattern that mixes in a second colour, and perhaps a label on the front (+x) of the
+object. Lengths are in units of the object's longest box side, which is 1.
 """
 
 from dataclasses import dataclass
@@ -44,12 +44,21 @@ NEUTRAL = (
     Color("black", (0.11, 0.11, 0.13)),
 )
 DARK = (Color("black", (0.11, 0.11, 0.13)), Color("charcoal", (0.23, 0.24, 0.27)), Color("black", (0.17, 0.13, 0.11)))
-GLASS = (Color("pale blue", (0.62, 0.80, 0.90)), Color("smoky", (0.34, 0.42, 0.48)), Color("pale green", (0.66, 0.86, 0.76)))
+GLASS = (
+    Color("pale blue", (0.62, 0.80, 0.90)),
+    Color("smoky", (0.34, 0.42, 0.48)),
+    Color("pale green", (0.66, 0.86, 0.76)),
+)
 SKIN = (Color("fair", (0.95, 0.79, 0.67)), Color("tan", (0.80, 0.59, 0.42)), Color("brown", (0.50, 0.33, 0.22)))
-WOOD = (Color("brown", (0.45, 0.28, 0.15)), Color("light brown", (0.68, 0.48, 0.28)), Color("dark brown", (0.30, 0.19, 0.12)))
+WOOD = (
+    Color("brown", (0.45, 0.28, 0.15)),
+    Color("light brown", (0.68, 0.48, 0.28)),
+    Color("dark brown", (0.30, 0.19, 0.12)),
+)
 LEAF = (Color("green", (0.16, 0.52, 0.20)), Color("lime", (0.50, 0.72, 0.20)), Color("dark green", (0.10, 0.36, 0.18)))
 METAL = (Color("grey", (0.56, 0.58, 0.62)), Color("silver", (0.76, 0.77, 0.80)), Color("gold", (0.86, 0.68, 0.24)))
 WHITE = (Color("white", (0.95, 0.95, 0.95)), Color("cream", (0.96, 0.92, 0.80)))
+LIGHT = (*WHITE, Color("pale yellow", (0.98, 0.92, 0.60)))
 
 NATURAL = {
     "dark": DARK,
@@ -64,6 +73,7 @@ NATURAL = {
     "leaf": LEAF,
     "leaves": LEAF,
     "metal": METAL,
+    "light": LIGHT,
     "white": WHITE,
     "snow": WHITE,
 }
@@ -87,9 +97,11 @@ class Plain:
     """One colour only."""
 
     def amount(self, points: Points) -> Amount:
+        """See `Pattern`."""
         return np.zeros(len(points), points.dtype)
 
     def describe(self, base: str, second: str) -> tuple[str, str]:
+        """See `Pattern`."""
         return base, ""
 
 
@@ -106,10 +118,12 @@ class Stripes:
     """Share of a period that has the second colour."""
 
     def amount(self, points: Points) -> Amount:
+        """See `Pattern`."""
         s = points @ np.asarray(self.axis, points.dtype) * (1 / self.period) + self.phase
         return ((s - np.floor(s)) < self.share).astype(points.dtype)
 
     def describe(self, base: str, second: str) -> tuple[str, str]:
+        """See `Pattern`."""
         return base, f"with {second} stripes"
 
 
@@ -123,10 +137,12 @@ class Checks:
     """Shift, in cells."""
 
     def amount(self, points: Points) -> Amount:
+        """See `Pattern`."""
         cells = np.floor(points * (1 / self.cell) + np.asarray(self.offset, points.dtype)).sum(-1)
         return cells % 2
 
     def describe(self, base: str, second: str) -> tuple[str, str]:
+        """See `Pattern`."""
         return base, f"with {second} checks"
 
 
@@ -141,6 +157,7 @@ class Dots:
     """Shift, in spacings."""
 
     def amount(self, points: Points) -> Amount:
+        """See `Pattern`."""
         lattice = points * (1 / self.spacing) + np.asarray(self.offset, points.dtype)
         corner = lattice - np.round(lattice)
         centre = lattice - np.floor(lattice) - 0.5
@@ -148,6 +165,7 @@ class Dots:
         return (nearest < self.radius**2).astype(points.dtype)
 
     def describe(self, base: str, second: str) -> tuple[str, str]:
+        """See `Pattern`."""
         return base, f"with {second} dots"
 
 
@@ -161,9 +179,11 @@ class TwoTone:
     """Distance of the plane from the origin along ``axis``."""
 
     def amount(self, points: Points) -> Amount:
+        """See `Pattern`."""
         return (points @ np.asarray(self.axis, points.dtype) > self.offset).astype(points.dtype)
 
     def describe(self, base: str, second: str) -> tuple[str, str]:
+        """See `Pattern`."""
         return f"{base} and {second}", ""
 
 
@@ -179,12 +199,14 @@ class Marble:
     """Amplitude of the disturbance, radians."""
 
     def amount(self, points: Points) -> Amount:
+        """See `Pattern`."""
         waves = points @ np.asarray(self.directions, points.dtype).T + np.asarray(self.phases, points.dtype)
         disturbance = np.sin(waves[:, 1:]).sum(-1)
         vein = 0.5 + 0.5 * np.sin(waves[:, 0] + self.strength * disturbance)
         return np.clip((vein - 0.35) * 2.5, 0, 1)
 
     def describe(self, base: str, second: str) -> tuple[str, str]:
+        """See `Pattern`."""
         return f"marbled {base} and {second}", ""
 
 

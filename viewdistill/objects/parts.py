@@ -15,7 +15,7 @@ class Part:
     faces: Int[np.ndarray, "faces 3"]
     """Vertex indices, int64, counter-clockwise seen from outside."""
     slot: str
-    """Role of the material: "body", "trim", "accent", "dark", "glass", "skin", ...; parts with one slot share a material."""
+    """Role of the material: "body", "trim", "accent", "dark", "glass", "skin", ...; parts of one slot share it."""
 
 
 @dataclass(frozen=True)
