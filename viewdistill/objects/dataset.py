@@ -20,8 +20,7 @@ from jaxtyping import Float, UInt8
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import generate
-from viewdistill.objects.preview import poses
-from viewdistill.objects.render import render
+from viewdistill.objects.render import poses, render
 from viewdistill.objects.shading import random_light
 
 FORMAT = 1

@@ -5,7 +5,7 @@ object. Lengths are in units of the object's longest box side, which is 1.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -80,6 +80,7 @@ NATURAL = {
 """Palettes of the slots that have a usual colour; every other slot may have any vivid or neutral colour."""
 
 
+@runtime_checkable
 class Pattern(Protocol):
     """Where, and how strongly, the second colour of a material appears."""
 

@@ -4,21 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from PIL import Image
 
-from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at
+from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.objects.generator import generate
-from viewdistill.objects.render import render
-
-
-def poses(
-    azimuths: Sequence[float], elevations: Sequence[float], distance: float = DISTANCE
-) -> Float[np.ndarray, "views 4 4"]:
-    """Camera-to-world matrices, float64, of angles in degrees."""
-    azimuth, elevation = (torch.tensor(list(angles), dtype=torch.float64) for angles in (azimuths, elevations))
-    return look_at(azimuth, elevation, torch.full_like(azimuth, distance)).numpy()
+from viewdistill.objects.render import poses, render
 
 
 def contact_sheet(

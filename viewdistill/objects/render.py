@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int, UInt8
 
-from viewdistill.objects.generator import ProceduralObject
+from viewdistill.cameras import DISTANCE, look_at
 from viewdistill.objects.shading import Light, corner_normals, shade
+from viewdistill.objects.textured import ProceduralObject
 from viewdistill.rendering.embree import EmbreeScene
 
 SAMPLES_PER_CHUNK = 1 << 21
@@ -39,6 +41,14 @@ class RenderedViews:
         """The views over a grey background of the given brightness (1 is white)."""
         alpha = self.alpha[..., None].astype(np.float32) / 255
         return (self.rgb * alpha + 255 * background * (1 - alpha) + 0.5).astype(np.uint8)
+
+
+def poses(
+    azimuths: Sequence[float], elevations: Sequence[float], distance: float = DISTANCE
+) -> Float[np.ndarray, "views 4 4"]:
+    """Camera-to-world matrices, float64, of angles in degrees."""
+    azimuth, elevation = (torch.tensor(list(angles), dtype=torch.float64) for angles in (azimuths, elevations))
+    return look_at(azimuth, elevation, torch.full_like(azimuth, distance)).numpy()
 
 
 def render(
@@ -156,7 +166,7 @@ def _average(
     share = 1 / np.maximum(count, 1)
     colors = np.stack([np.bincount(pixel, rgb[:, k], pixels) for k in range(3)], -1) * share[:, None]
     mean = np.stack([np.bincount(pixel, normals[:, k], pixels) for k in range(3)], -1)
-    mean /= np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
+    mean = mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
     grid = (views, size, size)
     return RenderedViews(
         rgb=(colors * 255 + 0.5).astype(np.uint8).reshape(*grid, 3),
