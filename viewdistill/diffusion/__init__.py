@@ -1,0 +1,1 @@
+"""Latent diffusion priors: noise schedules, the two kinds of prior, and samplers."""
