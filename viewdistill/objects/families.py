@@ -1,0 +1,86 @@
+"""The families that objects are drawn from, and the two that no prior is ever trained on.
+
+Teapots and dogs are held out: spouts, lids, handles, muzzles, legs and ears occur in other families (watering can, jug,
+mug, cat, pig, toy horse), so that they ask for a new combination of known parts.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from viewdistill.objects import families_animals as animals
+from viewdistill.objects import families_buildings as buildings
+from viewdistill.objects import families_figures as figures
+from viewdistill.objects import families_furniture as furniture
+from viewdistill.objects import families_household as household
+from viewdistill.objects import families_nature as nature
+from viewdistill.objects import families_vehicles as vehicles
+from viewdistill.objects import freeform
+from viewdistill.objects.parts import Shape
+
+Family = Callable[[np.random.Generator], Shape]
+
+PARAMETRIC_FAMILIES: tuple[Family, ...] = (
+    household.mug,
+    household.bottle,
+    household.lamp,
+    household.watering_can,
+    household.jug,
+    household.clock,
+    household.gift_box,
+    household.flower_pot,
+    furniture.chair,
+    furniture.table,
+    furniture.stool,
+    furniture.sofa,
+    furniture.cupboard,
+    furniture.bed,
+    animals.cat,
+    animals.pig,
+    animals.elephant,
+    animals.bird,
+    animals.duck,
+    animals.penguin,
+    animals.fish,
+    animals.turtle,
+    vehicles.car,
+    vehicles.truck,
+    vehicles.train,
+    vehicles.boat,
+    vehicles.plane,
+    vehicles.rocket,
+    vehicles.submarine,
+    nature.mushroom,
+    nature.tree,
+    nature.cactus,
+    nature.snowman,
+    nature.cake,
+    nature.ice_cream,
+    buildings.house,
+    buildings.castle,
+    buildings.tower,
+    buildings.windmill,
+    buildings.letter_box,
+    figures.robot,
+    figures.teddy_bear,
+    figures.doll,
+    figures.guitar,
+    figures.camera,
+    figures.hat,
+    figures.toy_horse,
+)
+FREE_FORM_FAMILIES: tuple[Family, ...] = (
+    freeform.turned_vase,
+    freeform.metaballs,
+    freeform.smooth_creature,
+    freeform.superquadric_assembly,
+    freeform.noisy_blob,
+    freeform.stacked_blocks,
+    freeform.swept_loop,
+)
+
+TRAIN_FAMILIES: tuple[Family, ...] = (*PARAMETRIC_FAMILIES, *FREE_FORM_FAMILIES, *FREE_FORM_FAMILIES)
+"""Drawn from with equal weight; the free forms stand twice, which makes them a quarter of all objects."""
+
+HELD_OUT_FAMILIES: tuple[Family, ...] = (household.teapot, animals.dog)
+"""Never trained on."""
