@@ -21,6 +21,17 @@ from viewdistill.objects.materials import (
     TwoTone,
 )
 
+SLOT_WORDS = {
+    "body": "body",
+    "accent": "details",
+    "trim": "trim",
+    "glass": "glass",
+    "leaf": "leaves",
+    "wood": "wood",
+    "skin": "skin",
+}
+"""What a caption calls the smaller slots; those that are not here go without saying."""
+
 Box = Float[np.ndarray, "2 3"]
 
 
@@ -125,7 +136,8 @@ def describe(noun: str, slots: Sequence[str], materials: Sequence[Material], are
         noun: What the object is called.
         slots: Names, largest area first.
         materials: One per slot.
-        areas: Surface area per slot, any unit; slots with less than an eighth of the whole are left out.
+        areas: Surface area per slot, any unit; of the smaller slots, only those above an
+            eighth of the whole are told.
     """
     main = materials[0]
     before, behind = main.pattern.describe(main.base.name, main.second.name)
@@ -133,10 +145,11 @@ def describe(noun: str, slots: Sequence[str], materials: Sequence[Material], are
     if main.label is not None:
         extras.append(f"{'' if extras else 'with '}{with_article(main.label.color.name)} label")
     for slot, material, area in zip(slots[1:], materials[1:], areas[1:], strict=True):
-        if area > sum(areas) / 8 and len(extras) < 2:
-            name = "details" if slot in ("accent", "dark", "light", "glass", "skin") else slot
+        name = SLOT_WORDS.get(slot)
+        if name is not None and area > sum(areas) / 8 and len(extras) < 2:
             extras.append(f"{'' if extras else 'with '}{material.base.name} {name}")
-    return f"{with_article(before)} {noun} {' and '.join(extras)}".strip()
+    plural = noun.endswith("s") and not noun.endswith(("ss", "us"))
+    return f"{before if plural else with_article(before)} {noun} {' and '.join(extras)}".strip()
 
 
 def with_article(words: str) -> str:

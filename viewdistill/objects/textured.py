@@ -1,4 +1,4 @@
-"""A textured object, and how it comes from a shape: one solid mesh of normal size and place, with a material per slot.
+"""A textured object, and how it comes from a shape: one mesh of normal size and place, with a material per slot.
 
 Names: a *slot* is the role of a material ("body", "trim"); parts of one slot share one material.
 """
@@ -13,13 +13,20 @@ from viewdistill.objects.choosing import choose_materials, describe
 from viewdistill.objects.materials import Material
 from viewdistill.objects.parts import Shape
 
+LARGEST_RADIUS = 0.61
+"""Bounding radius above which an object is made smaller: the Zero-1-to-3 camera (fovy 49.134 degrees, distance 1.5)
+sees a ball of radius 1.5 sin(fovy / 2) = 0.623 whole, and box-like objects of unit side would be cut off."""
+
 _GRID = 2.0**-20
 """Vertices are rounded to this grid, so that the last bits of sin and cos of one processor or another do not matter."""
 
 
 @dataclass(frozen=True)
 class ProceduralObject:
-    """A textured object: longest box side 1, box centred at the origin, z up, front facing +x (azimuth 0)."""
+    """A textured object: z up, front facing +x (azimuth 0), box centred at the origin, longest box side 1.
+
+    Box-like objects, which the camera would not see whole, are a little smaller (`LARGEST_RADIUS`).
+    """
 
     vertices: Float[np.ndarray, "vertices 3"]
     """Positions, float64."""
@@ -80,7 +87,7 @@ def assemble(shape: Shape, rng: np.random.Generator) -> ProceduralObject:
 
 
 def normalised(vertices: Float[np.ndarray, "vertices 3"]) -> Float[np.ndarray, "vertices 3"]:
-    """Vertices scaled to a longest box side of 1 and centred on their box."""
-    lower, upper = vertices.min(0), vertices.max(0)
-    scaled = (vertices - 0.5 * (lower + upper)) / (upper - lower).max()
-    return np.round(scaled / _GRID) * _GRID
+    """Vertices centred on their box, scaled to a longest side of 1 or to `LARGEST_RADIUS`, whichever is less."""
+    centred = vertices - 0.5 * (vertices.min(0) + vertices.max(0))
+    side, radius = np.ptp(centred, axis=0).max(), np.linalg.norm(centred, axis=1).max()
+    return np.round(centred * (min(1 / side, LARGEST_RADIUS / radius) / _GRID)) * _GRID
