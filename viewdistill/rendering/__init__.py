@@ -1,1 +1,1 @@
-"""Rendering: rays against occupancy grids, volume compositing, and ray casting against triangle meshes."""
+"""Volume rendering: where to sample (occupancy grid, lattice marching) and how to composite."""
