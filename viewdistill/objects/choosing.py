@@ -148,7 +148,8 @@ def describe(noun: str, slots: Sequence[str], materials: Sequence[Material], are
         name = SLOT_WORDS.get(slot)
         if name is not None and area > sum(areas) / 8 and len(extras) < 2:
             extras.append(f"{'' if extras else 'with '}{material.base.name} {name}")
-    plural = noun.endswith("s") and not noun.endswith(("ss", "us"))
+    head = noun.split()[0]
+    plural = head.endswith("s") and not head.endswith(("ss", "us"))
     return f"{before if plural else with_article(before)} {noun} {' and '.join(extras)}".strip()
 
 
