@@ -22,18 +22,19 @@ def cat(rng: np.random.Generator) -> Shape:
     length, girth, legs = rng.uniform(0.45, 0.6), rng.uniform(0.2, 0.28), rng.uniform(0.25, 0.42)
     sitting = chance(rng, 0.4)
     tilt = rng.uniform(45, 60) if sitting else 0.0
+    ahead, upward = length * np.cos(np.radians(tilt)), length * np.sin(np.radians(tilt))
     body = ellipsoid(length, girth, 1.05 * girth).turned("y", -tilt)
-    middle = legs + girth + (0.15 if sitting else 0.0)
-    front, top = length * np.cos(np.radians(tilt)) * 0.9, middle + length * np.sin(np.radians(tilt)) * 0.8
+    middle = upward + 0.05 if sitting else legs + girth
+    front, top = 0.9 * ahead, middle + 0.8 * upward
     head, hx, hz = rng.uniform(0.24, 0.32), front + 0.08, top + rng.uniform(0.16, 0.26)
     parts = [part("body", body.at(z=middle), ellipsoid(head, 1.1 * head, 0.95 * head).at(hx, 0, hz))]
     ear = cylinder(0.13, 0.24, 0.0, 8).turned("x", -18).at(hx - 0.02, 0.6 * head, hz + 0.65 * head)
     leg = _leg(0.085, legs)
-    hind = ellipsoid(0.24, 0.13, 0.2).at(-0.55 * length, girth, 0.2)
+    hind = ellipsoid(0.26, 0.16, 0.24).at(-0.5 * ahead, 0.75 * girth, 0.22)
     rear = hind if sitting else leg.at(-0.6 * length, 0.6 * girth)
     fore = _leg(0.085, middle - 0.1) if sitting else leg
     parts.append(part("body", *either_side(ear), *either_side(rear), *either_side(fore.at(0.75 * front, 0.55 * girth))))
-    start = (-0.8 * length * np.cos(np.radians(tilt)), 0.0, 0.22 if sitting else middle + 0.05)
+    start = (-0.8 * ahead, 0.0, 0.14 if sitting else middle + 0.05)
     parts.append(part("trim", _tail(rng.uniform(0.3, 0.5), rng.uniform(0.3, 0.7), 0.08).at(*start)))
     parts.append(part("accent", ellipsoid(0.1, 0.15, 0.1).at(hx + 0.85 * head, 0, hz - 0.35 * head)))
     parts.append(part("dark", *eyes(0.065, hx + 0.8 * head, 0.45 * head, hz + 0.15 * head)))
@@ -139,7 +140,7 @@ def bird(rng: np.random.Generator) -> Shape:
     parts.append(part("trim", beak, *either_side(shank), *either_side(foot)))
     wing = ellipsoid(0.34, 0.08, 0.2).turned("y", -15)
     wing = (
-        wing.turned("x", rng.uniform(-70, -40)).at(-0.1, girth + 0.15, middle + 0.22)
+        wing.turned("x", rng.uniform(-70, -40)).at(-0.1, girth + 0.08, middle + 0.17)
         if chance(rng, 0.4)
         else wing.at(-0.12, girth, middle + 0.05)
     )

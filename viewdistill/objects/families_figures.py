@@ -156,7 +156,7 @@ def doll(rng: np.random.Generator) -> Shape:
 def guitar(rng: np.random.Generator) -> Shape:
     """An upright guitar facing +x: waisted body of two discs, sound hole, bridge, neck and head with pegs."""
     lower, upper, depth = rng.uniform(0.38, 0.48), rng.uniform(0.27, 0.36), rng.uniform(0.2, 0.3)
-    neck, waist = rng.uniform(0.6, 0.85), lower + rng.uniform(0.4, 0.5)
+    neck, waist = rng.uniform(0.4, 0.65), lower + rng.uniform(0.4, 0.5)
     parts = [
         part(
             "body",

@@ -14,7 +14,6 @@ from viewdistill.objects.shapes import (
     dome,
     ellipsoid,
     lathe,
-    prism,
     torus,
     tube,
 )
@@ -35,11 +34,15 @@ def mug(rng: np.random.Generator) -> Shape:
     handle = _handle(rng.uniform(0.24, 0.34), rng.uniform(0.06, 0.09), bulge, 0.5 * height, height)
     parts.append(part(str(rng.choice(["body", "accent"])), handle.turned("z", rng.uniform(-75, 75))))
     if chance(rng, 0.6):
-        label = disc(0.26, 0.1).scaled(y=rng.uniform(0.7, 1.2)).at(x=(bulge + lip) / 2, z=0.55 * height)
+        level = rng.uniform(0.45, 0.6) * height
+        wall_there = float(np.interp(level, [z for _, z in outside], [radius for radius, _ in outside]))
+        label = ellipsoid(0.1, rng.uniform(0.16, 0.26), rng.uniform(0.18, 0.26)).at(wall_there - 0.03, 0, level)
         parts.append(part("accent", label))
     if chance(rng, 0.5):
         parts.append(part("trim", torus(lip - wall / 2, 0.05, 28, 8).at(z=height)))
-    parts.append(part("dark", cylinder(foot, 0.02).at(z=rng.uniform(0.6, 0.85) * height)))
+    filling = rng.uniform(0.4, 0.9) * height
+    inner = float(np.interp(filling, [z for _, z in inside[::-1]], [radius for radius, _ in inside[::-1]]))
+    parts.append(part("dark", cylinder(inner + 0.02, 0.02).at(z=filling)))
     return Shape(parts, "mug", "mug")
 
 
@@ -127,14 +130,14 @@ def jug(rng: np.random.Generator) -> Shape:
         (0.0, 0.85 * height),
     ]
     parts = [part("body", lathe(profile, 28))]
-    lip = prism([(0.0, neck), (0.0, -neck), (neck + rng.uniform(0.2, 0.35), 0.0)], 0.12).at(z=height - 0.12)
-    parts.append(part("trim", lip))
+    lip = cylinder(0.05, rng.uniform(0.3, 0.4), 0.18).turned("y", rng.uniform(35, 55)).at(neck - 0.04, 0, height - 0.27)
+    parts.append(part("body", lip))
     back = curve([(-neck, 0, 0.92 * height), (-belly - 0.5, 0, 1.0 * height), (-0.8 * belly, 0, 0.3 * height)])
     parts.append(part("accent", tube(back, rng.uniform(0.07, 0.09))))
     if chance(rng, 0.5):
         parts.append(part("accent", torus(neck + 0.02, 0.06).at(z=0.78 * height)))
     if chance(rng, 0.5):
-        parts.append(part("trim", ellipsoid(0.12, 0.25, 0.2).at(0.9 * belly, 0, 0.4 * height)))
+        parts.append(part("trim", ellipsoid(0.09, 0.2, 0.16).at(0.93 * belly, 0, 0.38 * height)))
     return Shape(parts, "jug", "jug")
 
 
@@ -167,7 +170,8 @@ def clock(rng: np.random.Generator) -> Shape:
     minute, hour = hand.turned("x", rng.uniform(0, 360)), hand.scaled(z=0.65).turned("x", rng.uniform(0, 360))
     parts.append(part("dark", minute, hour))
     foot = ellipsoid(0.12, 0.12, 0.14, 12).at(z=-0.95 * radius)
-    parts.append(part("trim", foot.turned("x", 28), foot.turned("x", -28)))
+    feet = (foot.turned("x", 28), foot.turned("x", -28)) if rounded else (foot.at(y=0.35), foot.at(y=-0.35))
+    parts.append(part("trim", *feet))
     if chance(rng, 0.5):
         bell = dome(0.24, 0.22).at(z=0.97 * radius)
         parts.append(part("trim", bell.turned("x", 32), bell.turned("x", -32)))

@@ -40,29 +40,27 @@ def tree(rng: np.random.Generator) -> Shape:
     leaf = str(rng.choice(["leaf", "leaf", "body"]))
     if chance(rng, 0.45):
         tiers, radius, z = int(rng.integers(2, 5)), rng.uniform(0.42, 0.58), height - 0.05
+        reach, level = 0.78 * radius, z + 0.1
         for _ in range(tiers):
             tall = rng.uniform(0.4, 0.55)
             parts.append(part(leaf, cylinder(radius, tall, 0.12 * radius, int(rng.choice([6, 24]))).at(z=z)))
             z, radius = z + 0.62 * tall, 0.76 * radius
         parts.append(part("accent", ellipsoid(0.11, sides=12).at(z=z + 0.15)))
-        spread, level = 0.5, height + 0.15
     else:
         clumps, spread = int(rng.integers(1, 6)), rng.uniform(0.2, 0.35)
-        middle, level = height + 0.5, height + 0.5
-        ball = ellipsoid(rng.uniform(0.36, 0.5), z=rng.uniform(0.32, 0.5)).at(z=middle)
+        reach, middle = rng.uniform(0.36, 0.5), height + 0.5
+        ball = ellipsoid(reach, z=rng.uniform(0.32, 0.5)).at(z=middle)
         side = [
             ellipsoid(rng.uniform(0.24, 0.34)).at(spread + 0.05, 0, middle + rng.uniform(-0.1, 0.2))
             for _ in range(clumps - 1)
         ]
         start = rng.uniform(0, 360)
         parts.append(part(leaf, ball, *(s.turned("z", start + 360 * k / len(side)) for k, s in enumerate(side))))
-        spread += 0.17
+        level = middle
     if chance(rng, 0.5):
         fruit = ellipsoid(0.085, sides=12)
         angles = np.radians(rng.uniform(-100, 100, 4))
-        parts.append(
-            part("accent", *(fruit.at(spread * np.cos(a), spread * np.sin(a), level - 0.05 + 0.1 * a) for a in angles))
-        )
+        parts.append(part("accent", *(fruit.at(reach * np.cos(a), reach * np.sin(a), level) for a in angles)))
     if chance(rng, 0.5):
         parts.append(part("dark", ellipsoid(0.07, 0.09, 0.11, 12).at(1.08 * trunk, 0, 0.45 * height)))
     if chance(rng, 0.4):

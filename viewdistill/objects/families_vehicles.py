@@ -187,7 +187,7 @@ def boat(rng: np.random.Generator) -> Shape:
             part(
                 "white",
                 *(
-                    disc(0.075, 0.1).turned("z", 90).at(x, s * 0.47 * width, 0.6 * depth)
+                    disc(0.075, 0.1).turned("z", 90).at(x, s * 0.42 * width, 0.6 * depth)
                     for x in (-0.3, -0.05)
                     for s in (-1, 1)
                 ),
@@ -306,7 +306,7 @@ def submarine(rng: np.random.Generator) -> Shape:
         )
     holes = np.linspace(-0.25, 0.35, int(rng.integers(2, 4)))
     side = [
-        disc(0.085, 0.12).turned("z", s * 90).at(h, s * radius * np.sqrt(1 - min(h / half, 0.9) ** 2) * 0.97, 0.02)
+        disc(0.085, 0.12).turned("z", s * 90).at(h, s * radius * np.sqrt(1 - min(h / half, 0.9) ** 2) * 0.93, 0.02)
         for h in holes
         for s in (-1, 1)
     ]

@@ -45,7 +45,14 @@ def turned_vase(rng: np.random.Generator) -> Shape:
     )
     parts = [part("body", loft(rings))]
     for level in rng.choice(np.arange(2, rows - 2), int(rng.integers(0, 3)), replace=False):
-        parts.append(part("trim", torus(float(smooth[level]) + 0.02, 0.07).at(z=float(z[level]) * height)))
+        parts.append(
+            part(
+                "trim",
+                torus(float(smooth[level]) * 0.5 * (1 + math.cos(math.pi / sides)), 0.07).at(
+                    z=float(z[level]) * height
+                ),
+            )
+        )
     if chance(rng, 0.4):
         ear = tube(
             [
@@ -221,19 +228,20 @@ def noisy_blob(rng: np.random.Generator) -> Shape:
 def stacked_blocks(rng: np.random.Generator) -> Shape:
     """A tower of blocks, discs, balls and rings of varied size, each a little off the axis of the one below."""
     x, y, z, parts = 0.0, 0.0, 0.0, list[Part]()
-    for k in range(int(rng.integers(3, 7))):
+    count = int(rng.integers(3, 7))
+    for k in range(count):
         size, tall = rng.uniform(0.22, 0.5), rng.uniform(0.18, 0.42)
         options = [
             box(2 * size, rng.uniform(1.0, 2.4) * size, tall, 0.03, float(rng.choice([1.0, 0.7]))),
             cylinder(size, tall, size * float(rng.uniform(0.5, 1.0)), int(rng.choice([3, 5, 6, 24]))),
             ellipsoid(size, z=0.55 * tall).at(z=0.5 * tall),
-            superquadric(size, size, 0.55 * tall, 1.6, 0.6).at(z=0.5 * tall),
+            superquadric(size, size, 0.55 * tall, 1.2, 0.6).at(z=0.5 * tall),
             torus(size, 0.5 * tall).at(z=0.5 * tall),
         ]
-        solid = options[rng.integers(5)].turned("z", float(rng.uniform(0, 90))).at(x, y, z)
+        solid = options[rng.integers(5 if k == count - 1 else 4)].turned("z", float(rng.uniform(0, 90))).at(x, y, z)
         parts.append(part(("body", "accent", "trim")[int(rng.integers(3))], solid))
         if k % 2 == 0:
-            parts.append(part("dark", ellipsoid(0.08, sides=12).at(x + 0.85 * size, y, z + 0.5 * tall)))
+            parts.append(part("dark", ellipsoid(0.1, sides=12).at(*solid.vertices[np.argmax(solid.vertices[:, 0])])))
         x, y, z = x + rng.uniform(-0.12, 0.12), y + rng.uniform(-0.12, 0.12), z + 0.94 * tall
     return Shape(parts, "stack of blocks", "stacked_blocks")
 

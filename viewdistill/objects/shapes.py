@@ -1,7 +1,7 @@
 """Solid primitives: closed triangle meshes with outward faces, from which the object families are assembled.
 
 Axes are those of the objects: z up, the front towards +x. `box`, `cylinder` and `prism` stand on the plane z = 0; round
-solids (`ellipsoid`, `superquadric`, `torus`) are centred at the origin. Lengths are in the family's own units, because the
+solids (`ellipsoid`, `superquadric`, `torus`) are centred at the origin. Lengths are in the own units of a family: the
 generator scales whole objects into a unit box. Every solid is watertight by itself; solids may overlap.
 """
 
