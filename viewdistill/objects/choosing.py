@@ -40,7 +40,7 @@ def pick_color(rng: np.random.Generator, palette: Sequence[Color], taken: Sequen
     jitter = rng.uniform(-0.04, 0.04, 3)
 
     def distance(color: Color) -> float:
-        return min((float(np.abs(np.subtract(color.rgb, other.rgb)).sum()) for other in taken), default=3.0)
+        return min((sum(abs(a - b) for a, b in zip(color.rgb, other.rgb, strict=True)) for other in taken), default=3.0)
 
     far = [color for color in palette if distance(color) > 0.45]
     chosen = far[rng.integers(len(far))] if far else max(palette, key=distance)

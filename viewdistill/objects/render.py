@@ -92,13 +92,13 @@ class _Scene:
     def render(
         self, c2w: Float[np.ndarray, "views 4 4"], fovy: float, size: int, supersample: int, lights: list[Light]
     ) -> RenderedViews:
-        samples, directions = self._samples(c2w, fovy, size * supersample)
-        view = samples // (size * supersample) ** 2
-        hits = self.tracer.cast(c2w[:, :3, 3].astype(np.float32)[view], directions)
+        samples, directions, counts = self._samples(c2w, fovy, size * supersample)
+        origins = np.repeat(c2w[:, :3, 3].astype(np.float32), counts, axis=0)
+        hits = self.tracer.cast(origins, directions)
         found = np.flatnonzero(hits.face >= 0)
-        samples, view, face = samples[found], view[found], hits.face[found]
-        depth = hits.distance[found]
-        points = c2w[:, :3, 3].astype(np.float32)[view] + depth[:, None] * directions[found]
+        samples, face, depth = samples[found], hits.face[found], hits.distance[found]
+        view = samples // (size * supersample) ** 2
+        points = origins[found] + depth[:, None] * directions[found]
         normals = np.einsum("nkc,nk->nc", self.normals[face], hits.barycentric[found])
         normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
         rgb = shade(self._albedo(points, normals, self.obj.material_of_face[face]), normals, lights, view)
@@ -106,8 +106,8 @@ class _Scene:
 
     def _samples(
         self, c2w: Float[np.ndarray, "views 4 4"], fovy: float, size: int
-    ) -> tuple[Int[np.ndarray, " samples"], Float[np.ndarray, "samples 3"]]:
-        """Flat indices [view, row, column] of the samples that may hit, and their directions of unit depth."""
+    ) -> tuple[Int[np.ndarray, " samples"], Float[np.ndarray, "samples 3"], list[int]]:
+        """Samples that may hit: flat indices [view, row, column], directions of unit depth, and counts per view."""
         focal = 0.5 * size / np.tan(0.5 * np.deg2rad(fovy))
         indices: list[Int[np.ndarray, " n"]] = []
         directions: list[Float[np.ndarray, "n 3"]] = []
@@ -118,7 +118,7 @@ class _Scene:
             across = ((columns + 0.5 - 0.5 * size)[:, None] * rotation[:, 0]).astype(np.float32)
             down = (-(rows + 0.5 - 0.5 * size)[:, None] * rotation[:, 1] - focal * rotation[:, 2]).astype(np.float32)
             directions.append((down[:, None] + across[None]).reshape(-1, 3))
-        return np.concatenate(indices), np.concatenate(directions)
+        return np.concatenate(indices), np.concatenate(directions), [len(index) for index in indices]
 
     def _rectangles(
         self, c2w: Float[np.ndarray, "views 4 4"], focal: float, size: int
