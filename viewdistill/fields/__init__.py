@@ -1,0 +1,1 @@
+"""Radiance fields: hash-grid encoding, small networks, densities and colours, and their regularisers."""

@@ -1,0 +1,114 @@
+"""A radiance field on a hash grid: density and view-independent colour of points, as threestudio's implicit volume.
+
+Source: threestudio, `geometry/implicit_volume.py`; the density bias is Magic3D's (Lin et al. 2023).
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
+from viewdistill.fields.mlp import MLP
+
+
+class DensityField(nn.Module):
+    """Density σ and colour of points of the cube [-radius, radius]^3.
+
+    σ(x) = softplus(MLP(h(x)) + b(x)) with the blob bias b(x) = blob_scale (1 - |x| / blob_radius), and
+    rgb(x) = sigmoid(MLP'(h(x))), where h is the hash encoding of (x + radius) / (2 radius). The bias makes an untrained
+    field a soft ball.
+
+    Example:
+        >>> field = DensityField(HashGridConfig(n_levels=4, log2_hashmap_size=12), radius=1.0)
+        >>> density, rgb = field.query(torch.rand(5, 3))
+        >>> density.shape, rgb.shape
+        (torch.Size([5]), torch.Size([5, 3]))
+    """
+
+    def __init__(
+        self,
+        grid: HashGridConfig,
+        radius: float = 1.0,
+        hidden_width: int = 64,
+        n_hidden_layers: int = 1,
+        blob_scale: float = 10.0,
+        blob_radius: float = 0.5,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        backend: Literal["auto", "numba", "torch"] = "auto",
+    ) -> None:
+        """Build the field.
+
+        Args:
+            grid: Size of the hash grid.
+            radius: Half the side of the cube the grid covers, world units.
+            hidden_width: Width of the two networks' hidden layers.
+            n_hidden_layers: Hidden layers of each network.
+            blob_scale: Density bias at the origin.
+            blob_radius: Distance from the origin where the bias is zero, world units.
+            precision: What the two networks compute in while training; evaluation is always in float32, because eight
+                bits of mantissa would show as terraces in an extracted surface.
+            backend: Back end of the hash grid.
+
+        Raises:
+            ValueError: A radius is not positive, or the precision is unknown.
+        """
+        super().__init__()
+        if radius <= 0 or blob_radius <= 0:
+            raise ValueError(f"radius and blob_radius must be positive, got {radius} and {blob_radius}")
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision is {precision!r}; choose 'fp32' or 'bf16'")
+        self.radius = radius
+        self.blob_scale = blob_scale
+        self.blob_radius = blob_radius
+        self.precision = precision
+        self.grid = HashGrid(grid, backend)
+        self.density_network = MLP(grid.n_output_dims, 1, hidden_width, n_hidden_layers)
+        self.color_network = MLP(grid.n_output_dims, 3, hidden_width, n_hidden_layers)
+
+    @property
+    def network_dtype(self) -> torch.dtype:
+        """What the networks compute in now."""
+        return torch.bfloat16 if self.training and self.precision == "bf16" else torch.float32
+
+    def forward(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        """Density and raw colour.
+
+        Args:
+            points: World positions in [-radius, radius]^3.
+
+        Returns:
+            Density, per world unit, and colour before the sigmoid.
+        """
+        encoded = self._encode(points)
+        return self._density(encoded, points), self.color_network(encoded, self.network_dtype)
+
+    def query(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        """Density, per world unit, and colour in [0, 1] of world positions."""
+        density, features = self(points)
+        return density, features.sigmoid()
+
+    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Density of world positions, per world unit."""
+        return self._density(self._encode(points), points)
+
+    def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Colour of world positions in [0, 1]."""
+        return self.color_network(self._encode(points), self.network_dtype).sigmoid()
+
+    def normals(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Outward unit normals -∇σ/|∇σ| by differentiation; differentiable themselves while gradients are enabled."""
+        create_graph = torch.is_grad_enabled()
+        with torch.enable_grad():
+            points = points if points.requires_grad else points.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.density(points).sum(), points, create_graph=create_graph)
+        return -nn.functional.normalize(gradient, dim=-1)
+
+    def _encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
+        return self.grid((points + self.radius) / (2 * self.radius))
+
+    def _density(self, encoded: Float[Tensor, "n features"], points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        raw = self.density_network(encoded, self.network_dtype)[:, 0]
+        bias = self.blob_scale * (1 - points.norm(dim=-1) / self.blob_radius)
+        return nn.functional.softplus(raw + bias)

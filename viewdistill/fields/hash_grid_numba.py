@@ -1,0 +1,209 @@
+"""The hash grid's CPU back end: numba kernels, split among threads, behind differentiable torch functions.
+
+Threads: numba's own threading layers either abort the process when two Python threads launch kernels at once
+(workqueue) or cannot be used after a fork and keep a second OpenMP pool beside torch's (omp). The kernels therefore
+release the interpreter's lock and run in a plain thread pool of `torch.get_num_threads()` threads. Sums over points
+(the table gradient) are split over levels, which needs no atomics and keeps the result independent of their number.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from viewdistill.fields import hash_grid_kernels as kernels
+from viewdistill.fields.hash_grid_layout import HashGridConfig
+
+T = TypeVar("T")
+Level = tuple[np.float32, int, int, int, bool]
+
+
+@dataclass(frozen=True)
+class KernelLayout:
+    """What the kernels need to know about a grid."""
+
+    levels: tuple[Level, ...]
+    """(scale, resolution, offset, entries, hashed) of the active levels, coarse to fine."""
+    features: tuple[int, ...]
+    """As many zeros as a level has features."""
+    smooth: bool
+    """Smoothstep instead of linear interpolation."""
+    n_entries: int
+    """Rows of the table of all levels, active or not."""
+    n_output_dims: int
+    """Columns of the output: features of all levels; inactive levels stay zero."""
+
+
+def kernel_layout(config: HashGridConfig, active_levels: int) -> KernelLayout:
+    """Layout of a grid of which only the ``active_levels`` coarsest levels are read."""
+    levels = [
+        (np.float32(level.scale), level.resolution, level.offset, level.entries, level.hashed)
+        for level in config.levels()[:active_levels]
+    ]
+    return KernelLayout(
+        levels=tuple(levels),
+        features=(0,) * config.n_features_per_level,
+        smooth=config.interpolation == "smoothstep",
+        n_entries=config.n_entries,
+        n_output_dims=config.n_output_dims,
+    )
+
+
+def encode(
+    points: Float[Tensor, "n 3"], params: Float[Tensor, " params"], layout: KernelLayout
+) -> Float[Tensor, "n features"]:
+    """Features of points; differentiable twice by the points and the parameters.
+
+    Args:
+        points: Positions in [0, 1]^3, float32, on the CPU.
+        params: The flat parameter vector, float32, on the CPU.
+        layout: The grid's levels.
+
+    Returns:
+        Interpolated features, level-major.
+    """
+    return _Encode.apply(points.contiguous(), params.contiguous(), layout)  # pyright: ignore[reportReturnType]
+
+
+class _Encode(torch.autograd.Function):
+    """Points and table to features."""
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, params: Tensor, layout: KernelLayout) -> Tensor:
+        ctx.save_for_backward(points, params)
+        ctx.layout = layout
+        return _gather(points, None, params, layout)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        points, params = ctx.saved_tensors
+        gradient = grad_outputs[0].contiguous()
+        by_points = _PointGradient.apply(gradient, points, params, ctx.layout) if ctx.needs_input_grad[0] else None
+        by_params = _TableGradient.apply(gradient, points, ctx.layout) if ctx.needs_input_grad[1] else None
+        return by_points, by_params, None
+
+
+class _PointGradient(torch.autograd.Function):
+    """Output gradient to the gradient by the points; differentiable once more by all three inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, points: Tensor, params: Tensor, layout: KernelLayout) -> Tensor:
+        ctx.save_for_backward(gradient, points, params)
+        ctx.layout = layout
+        return _slope(points, None, gradient, params, layout)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        gradient, points, params = ctx.saved_tensors
+        vectors, layout, needs = grad_outputs[0].contiguous(), ctx.layout, ctx.needs_input_grad
+        by_gradient = _gather(points, vectors, params, layout) if needs[0] else None
+        by_points = _slope(points, vectors, gradient, params, layout) if needs[1] else None
+        by_params = _scatter(points, vectors, gradient, layout) if needs[2] else None
+        return by_gradient, by_points, by_params, None
+
+
+class _TableGradient(torch.autograd.Function):
+    """Output gradient to the gradient by the table; differentiable once more."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, points: Tensor, layout: KernelLayout) -> Tensor:
+        ctx.save_for_backward(gradient, points)
+        ctx.layout = layout
+        return _scatter(points, None, gradient, layout)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        gradient, points = ctx.saved_tensors
+        table, layout, needs = grad_outputs[0].contiguous(), ctx.layout, ctx.needs_input_grad
+        by_gradient = _gather(points, None, table, layout) if needs[0] else None
+        by_points = _slope(points, None, gradient, table, layout) if needs[1] else None
+        return by_gradient, by_points, None
+
+
+def _gather(points: Tensor, vectors: Tensor | None, params: Tensor, layout: KernelLayout) -> Tensor:
+    # every active column is written, so only a grid with masked levels needs zeros
+    n_columns = len(layout.levels) * len(layout.features)
+    allocate = torch.empty if n_columns == layout.n_output_dims else torch.zeros
+    output = allocate(len(points), layout.n_output_dims)
+    x, v, table, y = _array(points), _vectors(vectors), _table(params, layout), output.numpy()
+
+    def task(block: range) -> None:
+        for column, level in _columns(layout):
+            kernels.gather(x, v, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
+
+    parallel_for(task, _blocks(len(x)))
+    return output
+
+
+def _slope(points: Tensor, vectors: Tensor | None, gradient: Tensor, params: Tensor, layout: KernelLayout) -> Tensor:
+    output = torch.zeros_like(points)
+    x, v, g, table, y = _array(points), _vectors(vectors), _array(gradient), _table(params, layout), output.numpy()
+
+    def task(block: range) -> None:
+        for column, level in _columns(layout):
+            kernels.slope(x, v, g, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
+
+    parallel_for(task, _blocks(len(x)))
+    return output
+
+
+def _scatter(points: Tensor, vectors: Tensor | None, gradient: Tensor, layout: KernelLayout) -> Tensor:
+    output = torch.zeros(layout.n_entries * len(layout.features))
+    x, v, g, table = _array(points), _vectors(vectors), _array(gradient), _table(output, layout)
+
+    def task(column_level: tuple[int, Level]) -> None:
+        column, level = column_level
+        kernels.scatter(x, v, g, level, layout.smooth, layout.features, column, table, 0, len(x))
+
+    # the finest levels take longest (cache misses), so they go first
+    parallel_for(task, _columns(layout)[::-1])
+    return output
+
+
+def _blocks(n_points: int) -> list[range]:
+    # one a thread: a level's table then stays in the cache for as many points as possible
+    size = max(-(-n_points // torch.get_num_threads()), 1)
+    return [range(start, min(start + size, n_points)) for start in range(0, n_points, size)]
+
+
+def _columns(layout: KernelLayout) -> list[tuple[int, Level]]:
+    return [(i * len(layout.features), level) for i, level in enumerate(layout.levels)]
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.detach().numpy()
+
+
+def _table(params: Tensor, layout: KernelLayout) -> NDArray[np.float32]:
+    return params.detach().view(layout.n_entries, len(layout.features)).numpy()
+
+
+def _vectors(vectors: Tensor | None) -> NDArray[np.float32]:
+    return np.empty((0, 3), np.float32) if vectors is None else _array(vectors)
+
+
+def parallel_for(task: Callable[[T], None], items: Sequence[T]) -> None:
+    """Run ``task`` on every item, on `torch.get_num_threads()` threads; the first exception is raised."""
+    n_threads = min(torch.get_num_threads(), len(items))
+    if n_threads <= 1:
+        for item in items:
+            task(item)
+        return
+    for _ in _pool(os.getpid(), n_threads).map(task, items):
+        continue
+
+
+@cache
+def _pool(process: int, n_threads: int) -> ThreadPoolExecutor:
+    # threads do not survive a fork: the process id makes a forked child start its own
+    return ThreadPoolExecutor(n_threads, thread_name_prefix=f"hash-grid-{process}")

@@ -1,0 +1,45 @@
+"""Small multilayer perceptrons without biases, as tiny-cuda-nn's."""
+
+import math
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """ReLU network without biases: `n_hidden_layers` layers of `width`, then a linear output.
+
+    The weights are those of tiny-cuda-nn's networks, [out, in] a layer and Xavier-uniform on the shapes that
+    tiny-cuda-nn pads to multiples of 16 (`fully_fused_mlp.cu`), without the padding itself.
+    """
+
+    def __init__(self, n_inputs: int, n_outputs: int, width: int = 64, n_hidden_layers: int = 1) -> None:
+        """Initialise the weights.
+
+        Args:
+            n_inputs: Length of an input.
+            n_outputs: Length of an output.
+            width: Length of a hidden layer.
+            n_hidden_layers: Number of hidden layers, at least 1.
+        """
+        super().__init__()
+        sizes = [n_inputs, *[width] * n_hidden_layers, n_outputs]
+        self.weights = nn.ParameterList(_xavier(a, b) for a, b in pairwise(sizes))
+
+    def forward(
+        self, inputs: Float[Tensor, "n inputs"], dtype: torch.dtype = torch.float32
+    ) -> Float[Tensor, "n outputs"]:
+        """Apply the network, computing in ``dtype``; the result is float32."""
+        x = inputs.to(dtype)
+        *hidden, last = self.weights
+        for weight in hidden:
+            x = nn.functional.linear(x, weight.to(dtype)).relu_()
+        return nn.functional.linear(x, last.to(dtype)).float()
+
+
+def _xavier(n_inputs: int, n_outputs: int) -> nn.Parameter:
+    padded = [(n + 15) // 16 * 16 for n in (n_inputs, n_outputs)]
+    bound = math.sqrt(6 / sum(padded))
+    return nn.Parameter(torch.empty(n_outputs, n_inputs).uniform_(-bound, bound))
