@@ -1,1 +1,1 @@
-"""One LightningModule a stage: its losses, its optimisers and what it logs."""
+"""One LightningModule a stage: losses, optimisers and what is logged."""

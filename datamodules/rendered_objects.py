@@ -1,0 +1,221 @@
+"""Data of the embedded priors: renders of procedural objects, as images, captioned latents and pairs of views.
+
+Whole batches are drawn by index: batch ``i`` of a run is a function of (seed, i) alone, so a resumed run goes on with the
+batches it has not seen, and two processes take alternate ones.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.captions import build_tokenizer
+from datamodules.latent_cache import LatentCache
+from viewdistill.cameras import relative_pose
+from viewdistill.objects.backgrounds import composite, random_background
+from viewdistill.objects.dataset import RenderedObjects, RenderSettings, build, load
+
+BROAD_SEEDS = 500_000
+"""First seed of the broad set; the view set starts at 0."""
+
+HELD_OUT_SEEDS = 10_000_000
+"""First seed of objects that no prior is trained on: the training families with new parameters."""
+
+HELD_OUT_FAMILY_SEEDS = 20_000_000
+"""First seed of objects of the two families that no prior is trained on."""
+
+
+class SeededBatches(Dataset[Any]):
+    """Batches ``start``, ``start + 1``, … of a reproducible stream; ``draw(rng)`` makes one."""
+
+    def __init__(self, draw: Callable[[np.random.Generator], Any], seed: int, start: int, count: int) -> None:
+        self.draw, self.seed, self.start, self.count = draw, seed, start, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        return self.draw(np.random.default_rng([self.seed, self.start + index]))
+
+
+class ObjectImages(pl.LightningDataModule):
+    """Images in [0, 1] for the autoencoder, half from the view set and half from the broad one.
+
+    It also builds the rendered sets that the two diffusion priors use: ``views`` (white background, one light an object),
+    ``broad`` (another light for every view, coloured or textured background behind half of them), ``held_out`` (new
+    objects of the training families) and ``held_out_families`` (objects of the families never trained on).
+
+    Args:
+        folder: Where the sets are kept.
+        objects: Objects of the view set.
+        broad_objects: Objects of the broad set.
+        held_out_objects: Objects of each held-out set.
+        views_per_object: Views of an object; half as many in the broad set.
+        image_size: Side of the images, pixels.
+        batch_size: Samples a batch and process.
+        validation_batches: Held-out batches.
+        batches_per_epoch: Length of what Lightning calls an epoch.
+        seed: Seed of the stream of batches.
+    """
+
+    def __init__(
+        self,
+        folder: str = ".cache/priors/objects",
+        objects: int = 8_000,
+        broad_objects: int = 4_000,
+        held_out_objects: int = 256,
+        views_per_object: int = 8,
+        image_size: int = 64,
+        batch_size: int = 32,
+        validation_batches: int = 8,
+        batches_per_epoch: int = 1_000_000,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        root, views = Path(folder), views_per_object
+        plain = RenderSettings(views_per_object=views, size=image_size)
+        broad = RenderSettings(views_per_object=max(2, views // 2), size=image_size, light_per_view=True)
+        self.folder = root
+        self.sets = {
+            "views": (range(objects), plain),
+            "broad": (range(BROAD_SEEDS, BROAD_SEEDS + broad_objects), broad),
+            "held_out": (range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + held_out_objects), plain),
+            "held_out_families": (range(HELD_OUT_FAMILY_SEEDS, HELD_OUT_FAMILY_SEEDS + held_out_objects), plain),
+        }
+        self.batch_size, self.validation_batches = batch_size, validation_batches
+        self.batches_per_epoch, self.seed = batches_per_epoch, seed
+
+    def prepare_data(self) -> None:
+        """Render what is missing of the sets, and learn the tokenizer of their captions."""
+        for name, (seeds, settings) in self.sets.items():
+            build(self.folder / name, seeds, settings, verbose=True)
+        captions = json.loads((self.folder / "views" / "captions.json").read_text())
+        if not (self.folder / "tokenizer").exists():
+            build_tokenizer(captions).save_pretrained(self.folder / "tokenizer")
+
+    def setup(self, stage: str) -> None:
+        """Map the rendered sets into memory."""
+        self.views, self.broad = load(self.folder / "views"), load(self.folder / "broad")
+        self.held_out = load(self.folder / "held_out")
+
+    def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
+        """Images [batch, 3, size, size] of random views."""
+        images: list[np.ndarray] = []
+        for _ in range(self.batch_size):
+            broad = not held_out and rng.random() < 0.5
+            rgba = random_view(self.held_out if held_out else self.broad if broad else self.views, rng)
+            textured = broad and rng.random() < 0.5
+            background = random_background(rng, len(rgba)) if textured else white(len(rgba))
+            images.append(composite(rgba, background))
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Batches from the step the trainer is at."""
+        start = self.trainer.global_step * self.trainer.world_size if self.trainer else 0
+        batches = SeededBatches(lambda rng: self.draw(rng, False), self.seed, start, self.batches_per_epoch)
+        return DataLoader(batches, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The same held-out batches every time."""
+        batches = SeededBatches(lambda rng: self.draw(rng, True), self.seed + 1, 0, self.validation_batches)
+        return DataLoader(batches, batch_size=None)
+
+
+class CaptionedLatents(ObjectImages):
+    """Scaled latents with captions for the text-conditioned prior: half from the view set, half from the broad one.
+
+    Args:
+        vae: ``vae`` folder that makes the latents; they are encoded once and kept beside the renders.
+        folder: See `ObjectImages`, as all that follow.
+    """
+
+    def __init__(
+        self,
+        vae: str,
+        folder: str = ".cache/priors/objects",
+        objects: int = 8_000,
+        broad_objects: int = 4_000,
+        held_out_objects: int = 256,
+        views_per_object: int = 8,
+        image_size: int = 64,
+        batch_size: int = 32,
+        validation_batches: int = 8,
+        batches_per_epoch: int = 1_000_000,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            folder, objects, broad_objects, held_out_objects, views_per_object, image_size,
+            batch_size, validation_batches, batches_per_epoch, seed,
+        )  # fmt: skip
+        self.vae = Path(vae)
+
+    def prepare_data(self) -> None:
+        """Render and encode what is missing."""
+        super().prepare_data()
+        for name in self.sets:
+            LatentCache.build(self.folder / name, self.vae, textured=name == "broad")
+
+    def setup(self, stage: str) -> None:
+        """Map renders and latents into memory."""
+        super().setup(stage)
+        self.view_latents = LatentCache(self.folder / "views", self.vae)
+        self.broad_latents = LatentCache(self.folder / "broad", self.vae)
+        self.held_out_latents = LatentCache(self.folder / "held_out", self.vae)
+
+    def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
+        """``latents`` [B, 4, h, w] and ``captions``."""
+        latents: list[np.ndarray] = []
+        captions: list[str] = []
+        for _ in range(self.batch_size):
+            broad = not held_out and rng.random() < 0.5
+            images = self.held_out if held_out else self.broad if broad else self.views
+            cache = self.held_out_latents if held_out else self.broad_latents if broad else self.view_latents
+            item, view = int(rng.integers(len(images.rgba))), int(rng.integers(images.rgba.shape[1]))
+            latents.append(cache.sample(item, view, rng))
+            captions.append(images.captions[item])
+        return {"latents": torch.from_numpy(np.stack(latents)), "captions": captions}
+
+
+class ViewPairs(CaptionedLatents):
+    """Pairs of different views of one object, with their relative pose, for the view-conditioned prior."""
+
+    def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
+        """Batch of `lightning_modules.view_synthesis.ViewSynthesis.loss`."""
+        images, cache = (self.held_out, self.held_out_latents) if held_out else (self.views, self.view_latents)
+        items = rng.integers(len(images.rgba), size=self.batch_size)
+        pairs = [rng.choice(images.rgba.shape[1], size=2, replace=False) for _ in items]
+        rows = [(int(item), int(source), int(target)) for item, (source, target) in zip(items, pairs, strict=True)]
+        size = images.rgba.shape[2]
+        inputs = np.stack([composite(images.rgba[item, source], white(size)) for item, source, _ in rows])
+        return {
+            "image": torch.from_numpy(inputs).permute(0, 3, 1, 2),
+            "image_latent": torch.from_numpy(np.stack([cache.mode(item, source) for item, source, _ in rows])),
+            "latents": torch.from_numpy(np.stack([cache.sample(item, target, rng) for item, _, target in rows])),
+            "pose": pair_pose(images, rows),
+        }
+
+
+def pair_pose(images: RenderedObjects, rows: list[tuple[int, int, int]]) -> Float[Tensor, "batch 4"]:
+    """Relative poses of (object, input view, target view) triples."""
+    source = torch.from_numpy(np.stack([images.cameras[item, view] for item, view, _ in rows]))
+    target = torch.from_numpy(np.stack([images.cameras[item, view] for item, _, view in rows]))
+    return relative_pose(*source.unbind(-1), *target.unbind(-1))
+
+
+def random_view(images: RenderedObjects, rng: np.random.Generator) -> np.ndarray:
+    """RGBA [size, size, 4] uint8 of a random view of a random object."""
+    return images.rgba[rng.integers(len(images.rgba)), rng.integers(images.rgba.shape[1])]
+
+
+def white(size: int) -> Float[np.ndarray, "size size 3"]:
+    """The background of Zero-1-to-3's renders."""
+    return np.ones((size, size, 3), np.float32)

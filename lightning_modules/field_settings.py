@@ -1,0 +1,110 @@
+"""Settings of the field stage, as they stand in ``configs/field.yaml``."""
+
+from dataclasses import dataclass, field, fields
+
+from lightning_modules.annealing import Annealed, check_annealed, value_at
+from viewdistill.errors import ViewDistillError
+from viewdistill.fields.density_field import DensityField
+from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.rendering.volume_renderer import VolumeRenderer
+
+
+@dataclass(frozen=True)
+class FieldSettings:
+    """Size of the radiance field and of its renderer."""
+
+    grid: HashGridConfig = field(default_factory=HashGridConfig)
+    """The hash grid."""
+    radius: float = 1.0
+    """Half the side of the cube that the field fills, world units."""
+    hidden_width: int = 64
+    """Width of the hidden layers of the density and the colour network."""
+    n_hidden_layers: int = 1
+    """Hidden layers of each network."""
+    blob_scale: float = 10.0
+    """Density bias at the origin (Magic3D's blob)."""
+    blob_radius: float = 0.5
+    """Where that bias is zero, world units from the origin."""
+    precision: str = "fp32"
+    """What the networks compute in while training: fp32 or bf16."""
+    occupancy_resolution: int = 32
+    """Cells a side of the occupancy grid."""
+    n_samples_per_ray: int = 512
+    """Samples on a diagonal of the cube; fixes the step size."""
+
+    def build(self) -> VolumeRenderer:
+        """A new field within its renderer.
+
+        Raises:
+            ViewDistillError: A size cannot be built.
+        """
+        if self.precision not in ("fp32", "bf16"):
+            raise ViewDistillError(f"model.field.precision is {self.precision!r}; choose fp32 or bf16")
+        try:
+            density_field = DensityField(
+                self.grid,
+                radius=self.radius,
+                hidden_width=self.hidden_width,
+                n_hidden_layers=self.n_hidden_layers,
+                blob_scale=self.blob_scale,
+                blob_radius=self.blob_radius,
+                precision="bf16" if self.precision == "bf16" else "fp32",
+            )
+        except ValueError as error:
+            raise ViewDistillError(f"model.field: {error}") from error
+        return VolumeRenderer(density_field, self.occupancy_resolution, self.n_samples_per_ray)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of every term of the loss; each may be a constant or ``[start_step, start_value, end_value, end_step]``.
+
+    Score terms are sums over a latent (guidance: L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, which is why
+    their weights differ by orders of magnitude.
+    """
+
+    score: Annealed = 1.0
+    """Score distillation of the novel views."""
+    reference_score: Annealed = 0.0
+    """Reference-view score distillation of the input view."""
+    color: Annealed = 0.0
+    """Mean squared colour error of random rays of the input view."""
+    mask: Annealed = 0.0
+    """Mean squared opacity error of the same rays."""
+    sparsity: Annealed = 0.0
+    """mean sqrt(o² + 0.01) of the novel views' opacity o."""
+    opaque: Annealed = 0.0
+    """Binary cross-entropy of the novel views' opacity with itself."""
+    z_variance: Annealed = 0.0
+    """Variance of depth along the novel views' rays (HiFA)."""
+
+    def __post_init__(self) -> None:
+        """Refuse schedules that end before they start."""
+        for entry in fields(self):
+            check_annealed(f"model.weights.{entry.name}", getattr(self, entry.name))
+
+    def at(self, step: int) -> dict[str, float]:
+        """All weights at an optimisation step."""
+        return {entry.name: value_at(getattr(self, entry.name), step) for entry in fields(self)}
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW."""
+
+    encoding_lr: float = 1e-2
+    """Learning rate of the hash grid."""
+    network_lr: float = 1e-3
+    """Learning rate of the two networks."""
+    factor: Annealed = 1.0
+    """Factor on both rates."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Decay of the two moments."""
+    eps: float = 1e-15
+    """Added to the root of the second moment: hash-grid gradients are tiny, and a larger one would stall them."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+
+    def __post_init__(self) -> None:
+        """Refuse a schedule that ends before it starts."""
+        check_annealed("model.optimizer.factor", self.factor)

@@ -1,0 +1,50 @@
+"""From training checkpoints to prior folders that stock diffusers and transformers classes load.
+
+A checkpoint's ``state_dict`` holds the moving average of the weights (`EMAWeightAveraging` puts it there), so that a folder
+can be written at any time, also while the training goes on.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lightning_modules.autoencoder import Autoencoder
+from lightning_modules.text_to_image import TextToImage
+from lightning_modules.view_synthesis import ViewSynthesis
+from viewdistill.objects.backgrounds import composite
+from viewdistill.objects.dataset import load
+
+SCALING_IMAGES = 512
+"""Images over which the latents' deviation, and so the scaling factor, is measured."""
+
+
+def export_autoencoder(checkpoint: Path, objects: Path, folder: Path) -> None:
+    """Write ``folder`` (a ``vae`` component) with the scaling factor measured on rendered objects.
+
+    Args:
+        checkpoint: Of `Autoencoder`.
+        objects: Folder of the rendered sets.
+        folder: Where the component goes.
+    """
+    module = Autoencoder.load_from_checkpoint(checkpoint, map_location="cpu").eval()
+    rgba = load(objects / "views").rgba
+    rows = np.linspace(0, len(rgba) - 1, SCALING_IMAGES).astype(int)
+    white = np.ones((*rgba.shape[2:4], 3), np.float32)
+    images = torch.from_numpy(np.stack([composite(rgba[row, 0], white) for row in rows])).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        latents = module.vae.encode(images * 2 - 1).latent_dist.sample()
+    module.save_pretrained(folder, float(latents.std()))
+
+
+def export_text_to_image(checkpoint: Path, vae: Path, folder: Path) -> None:
+    """Write a Stable-Diffusion folder: the checkpoint's components and a copy of the autoencoder."""
+    TextToImage.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
+    shutil.copytree(vae, folder / "vae", dirs_exist_ok=True)
+
+
+def export_view_synthesis(checkpoint: Path, vae: Path, folder: Path) -> None:
+    """Write a Zero-1-to-3 folder: the checkpoint's components and a copy of the autoencoder."""
+    ViewSynthesis.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
+    shutil.copytree(vae, folder / "vae", dirs_exist_ok=True)

@@ -1,0 +1,215 @@
+"""The field stage: a radiance field distilled from the priors' scores and from the input view."""
+
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from datamodules.cameras import CameraBatch, InputView
+from datamodules.run_folder import RunFolder
+from datamodules.seeding import Purpose, generator_at
+from lightning_modules.annealing import value_at
+from lightning_modules.field_scores import FieldScores, GuidanceSettings
+from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
+from viewdistill.cameras import rays
+from viewdistill.errors import ViewDistillError
+from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.fields.regularizers import opaque, sparsity, z_variance
+
+
+class FieldViews(NamedTuple):
+    """Pictures of the field, detached."""
+
+    rgb: Float[Tensor, "views height width 3"]
+    """Colour over white, in [0, 1]."""
+    opacity: Float[Tensor, "views height width"]
+    """In [0, 1]."""
+    depth: Float[Tensor, "views height width"]
+    """Weighted sum of distances along the rays, world units."""
+
+
+class RadianceField(pl.LightningModule):
+    """Fits a density field so that its novel views score well under the priors, and its input view matches the input.
+
+    Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
+
+    Args:
+        field: Size of the field and its renderer.
+        guidance: Which score distillation, with which priors.
+        weights: Weight of every loss term.
+        optimizer: Settings of AdamW.
+        view_size: Side of the rendered views, pixels; resized to the prior's own size where that differs.
+        input_size: Side of the input image that the colour and mask terms compare with, pixels.
+        input_rays: Random rays of the input view a step, for these terms.
+        seed: Seed of the noise, timesteps and ray shifts.
+    """
+
+    def __init__(
+        self,
+        field: FieldSettings | None = None,
+        guidance: GuidanceSettings | None = None,
+        weights: LossWeights | None = None,
+        optimizer: OptimizerSettings | None = None,
+        view_size: int = 64,
+        input_size: int = 128,
+        input_rays: int = 4096,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.field_settings = field or FieldSettings()
+        self.guidance = guidance or GuidanceSettings()
+        self.weights = weights or LossWeights()
+        self.optimizer_settings = optimizer or OptimizerSettings()
+        self.view_size, self.input_size, self.input_rays, self.seed = view_size, input_size, input_rays, seed
+        self.renderer = self.field_settings.build()
+        self.white: Tensor
+        self.register_buffer("white", torch.ones(3), persistent=False)
+        # Plain containers only: checkpoints are read without unpickling.
+        parts = {"field": self.field_settings, "guidance": self.guidance}
+        parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
+        sizes = {"view_size": view_size, "input_size": input_size, "input_rays": input_rays, "seed": seed}
+        self.save_hyperparameters({name: asdict(part) for name, part in parts.items()} | sizes)
+
+    def on_fit_start(self) -> None:
+        """Load the priors that the method needs and encode the input view once; neither belongs in a checkpoint."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        view: InputView = data.input_view
+        rgb, mask = (image.to(self.device) for image in view.resized(self.input_size))
+        origins, directions = rays(view.cameras.c2w.to(self.device), view.cameras.fovy, self.input_size, self.input_size)
+        self.input_pixels = [x.reshape(-1, x.shape[-1]) for x in (origins, directions, *map(to_last, (rgb, mask)))]
+        self.input_cameras = CameraBatch(*(part.to(self.device) for part in view.cameras[:4]), fovy=view.cameras.fovy)
+        # A plain list keeps the frozen priors out of the module tree, hence out of checkpoints and optimisers.
+        self.scores = [FieldScores(self.guidance, view, data.meta.caption, self.weights, self.device)]
+
+    def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
+        """One step: render, score, compare with the input, regularise."""
+        step, (scores,) = self.global_step, self.scores
+        ray_noise, diffusion_noise = self.generator(Purpose.RAYS), self.generator(Purpose.DIFFUSION)
+        self.renderer.update_occupancy(step, self.generator(Purpose.OCCUPANCY))
+        weights = self.weights.at(step)
+
+        novel = self.renderer.render_views(batch.c2w, batch.fovy, self.view_size, self.view_size, self.white, ray_noise)
+        terms = {
+            "score": scores.novel_views(novel.rgb, batch.relative_pose, step, diffusion_noise),
+            "sparsity": sparsity(novel.opacity),
+            "opaque": opaque(novel.opacity),
+            "z_variance": z_variance(novel.z_variance, novel.opacity),
+        }
+        if weights["reference_score"]:
+            camera = self.input_cameras
+            known = self.renderer.render_views(
+                camera.c2w, camera.fovy, self.view_size, self.view_size, self.white, ray_noise
+            )
+            terms["reference_score"] = scores.reference_view(known.rgb, step, diffusion_noise)
+        if weights["color"] or weights["mask"]:
+            rgb, opacity, target_rgb, target_mask = self.render_input_rays(ray_noise)
+            terms["color"] = F.mse_loss(rgb, target_rgb)
+            terms["mask"] = F.mse_loss(opacity, target_mask)
+
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        self.log("loss", loss, prog_bar=True)
+        self.log_dict({f"loss/{name}": term for name, term in terms.items()})
+        self.log_dict({f"score/{name}": value for name, value in scores.statistics.items()})
+        self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray})
+        return {"loss": loss, "opacity": novel.opacity.detach().mean()}
+
+    def generator(self, purpose: Purpose) -> torch.Generator:
+        """The stream of this step for one purpose."""
+        return generator_at(self.seed, self.global_step, purpose, self.device)
+
+    def render_input_rays(
+        self, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, " rays"], Float[Tensor, "rays 3"], Float[Tensor, " rays"]]:
+        """Colour and opacity of random rays of the input view, then what they should be."""
+        total = len(self.input_pixels[0])
+        chosen = torch.randint(total, (min(self.input_rays, total),), generator=generator, device=self.device)
+        origins, directions, rgb, mask = (x[chosen] for x in self.input_pixels)
+        output = self.renderer.render(origins, directions, self.white, generator)
+        return output.rgb, output.opacity, rgb, mask[:, 0]
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, the hash grid faster than the networks."""
+        settings, density_field = self.optimizer_settings, self.renderer.field
+        networks = [*density_field.density_network.parameters(), *density_field.color_network.parameters()]
+        groups = [
+            {"params": list(density_field.grid.parameters()), "lr": settings.encoding_lr, "name": "encoding"},
+            {"params": networks, "lr": settings.network_lr, "name": "networks"},
+        ]
+        optimizer = torch.optim.AdamW(
+            groups, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: value_at(settings.factor, step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log the gradient norm."""
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        self.log("gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def validation_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
+        """Pictures of the ring; a callback draws them."""
+        return self.render_views(batch.c2w, batch.fovy, self.view_size)
+
+    def predict_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
+        """Pictures for later stages, at the size of the compared input image; a callback writes them."""
+        return self.render_views(batch.c2w, batch.fovy, self.input_size)
+
+    @torch.no_grad()
+    def render_views(self, c2w: Float[Tensor, "views 4 4"], fovy: float, size: int) -> FieldViews:
+        """Pictures of the field over white, without randomness.
+
+        Args:
+            c2w: Camera-to-world matrices.
+            fovy: Vertical field of view, degrees.
+            size: Height and width, pixels.
+        """
+        training = self.training
+        self.eval()
+        views = self.renderer.render_views(c2w.to(self.device), fovy, size, size, self.white)
+        self.train(training)
+        return FieldViews(to_last(views.rgb), views.opacity[:, 0], views.depth[:, 0])
+
+    @property
+    def radius(self) -> float:
+        """Half the side of the cube that the field fills, world units."""
+        return self.field_settings.radius
+
+    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Density of world points, per world unit."""
+        return self.renderer.field.density(points)
+
+    def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Colour of world points in [0, 1]."""
+        return self.renderer.field.color(points)
+
+    def occupied(self, points: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
+        """Whether the renderer looks at world points at all."""
+        return self.renderer.occupancy.occupied(*points.unbind(-1))
+
+
+def to_last(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch height width channels"]:
+    """Channels last."""
+    return images.movedim(1, -1)
+
+
+def load_field(folder: RunFolder, device: torch.device | str = "cpu") -> RadianceField:
+    """The fitted field of a run, in evaluation mode; no prior is loaded.
+
+    Raises:
+        ViewDistillError: There is no checkpoint, or it is damaged or of another version.
+    """
+    path = folder.field_checkpoint
+    try:
+        checkpoint = torch.load(path, map_location=device, weights_only=True)
+        settings = dict(checkpoint["hyper_parameters"]["field"])
+        module = RadianceField(FieldSettings(**settings | {"grid": HashGridConfig(**settings["grid"])}))
+        module.load_state_dict(checkpoint["state_dict"])
+    except FileNotFoundError as error:
+        raise ViewDistillError(f"{path}: no such file; run `viewdistill field {folder.root}` first") from error
+    except Exception as error:  # whatever a truncated or foreign file makes torch and the classes raise means one thing
+        raise ViewDistillError(f"{path}: damaged checkpoint; delete it and run `viewdistill field {folder.root}`") from error
+    return module.to(device).eval().requires_grad_(False)

@@ -1,0 +1,153 @@
+"""The text-conditioned 2D prior in miniature ("nano-SD"): the part Stable Diffusion plays in the paper."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from datamodules.captions import load_tokenizer
+from lightning_modules.trained_prior import TrainedPrior
+from viewdistill.diffusion.schedule import NoiseSchedule
+
+
+def stable_diffusion_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule with v-prediction, as the scheduler configuration that is saved with a prior."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="v_prediction",
+    )
+
+
+def nano_unet(in_channels: int, block_out_channels: list[int], latent_size: int, context: int) -> UNet2DConditionModel:
+    """A small Stable-Diffusion UNet: no attention at the finest resolution, one resnet a block, four heads."""
+    unet = UNet2DConditionModel(
+        sample_size=latent_size,
+        in_channels=in_channels,
+        out_channels=4,
+        block_out_channels=tuple(block_out_channels),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (len(block_out_channels) - 1),
+        up_block_types=("CrossAttnUpBlock2D",) * (len(block_out_channels) - 1) + ("UpBlock2D",),
+        cross_attention_dim=context,
+        attention_head_dim=4,  # diffusers reads this as the number of heads
+        norm_num_groups=16,
+    )
+    # Fused attention has a slow backward pass on CPUs at 64 tokens; the plain form computes the same.
+    unet.set_attn_processor(AttnProcessor())
+    return unet
+
+
+def sample_timesteps(
+    count: int, emphasis: float, emphasis_from: int, device: torch.device, total: int = 1000
+) -> Int[Tensor, " count"]:
+    """Training timesteps: uniform on [0, total), but a fraction ``emphasis`` uniform on [emphasis_from, total).
+
+    The condition decides the image at high noise only, where a uniform draw spends a minority of its samples.
+    """
+    uniform = torch.rand(count, device=device)
+    lowest = torch.where(torch.rand(count, device=device) < emphasis, emphasis_from / total, 0.0)
+    return ((lowest + uniform * (1 - lowest)) * total).long().clamp_max(total - 1)
+
+
+class TextToImage(TrainedPrior):
+    """Trains a UNet and a small CLIP text tower together on captioned latents, with v-prediction.
+
+    Args:
+        tokenizer_folder: Tokenizer of the captions (written with the data set).
+        block_out_channels: UNet channels per resolution, finest first.
+        latent_size: Side of the latent grid.
+        text_width: Width of the text tower, and of the UNet's cross-attention context.
+        text_layers: Layers of the text tower.
+        empty_caption: Share of captions replaced by the empty string.
+        emphasis: Share of timesteps drawn from the noisy end only.
+        emphasis_from: First timestep of that end.
+        learning_rate: Peak rate of AdamW.
+        warmup_steps: Steps of linear warm-up.
+        total_steps: Steps after which the cosine has reached a twentieth of the peak.
+    """
+
+    def __init__(
+        self,
+        tokenizer_folder: str,
+        block_out_channels: list[int],
+        latent_size: int = 16,
+        text_width: int = 128,
+        text_layers: int = 3,
+        empty_caption: float = 0.25,
+        emphasis: float = 0.3,
+        emphasis_from: int = 400,
+        learning_rate: float = 5e-4,
+        warmup_steps: int = 200,
+        total_steps: int = 20_000,
+    ) -> None:
+        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2)
+        self.save_hyperparameters()
+        self.empty_caption = empty_caption
+        self.emphasis, self.emphasis_from = emphasis, emphasis_from
+        self.tokenizer: CLIPTokenizer = load_tokenizer(Path(tokenizer_folder))
+        self.text_encoder = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(self.tokenizer),
+                hidden_size=text_width,
+                intermediate_size=4 * text_width,
+                projection_dim=text_width,
+                num_hidden_layers=text_layers,
+                num_attention_heads=4,
+                max_position_embeddings=self.tokenizer.model_max_length,
+                bos_token_id=self.tokenizer.bos_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.pad_token_id,
+            )
+        )
+        self.unet = nano_unet(4, block_out_channels, latent_size, text_width)
+        self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
+
+    def encode_captions(self, captions: list[str]) -> Float[Tensor, "batch length width"]:
+        """Text embeddings of captions, padded to the tokenizer's length as Stable Diffusion does."""
+        tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        return self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state
+
+    def loss(self, latents: Float[Tensor, "batch 4 h w"], captions: list[str]) -> Tensor:
+        """v-prediction error per sample [batch], at freshly drawn timesteps."""
+        timesteps = sample_timesteps(len(latents), self.emphasis, self.emphasis_from, latents.device)
+        noise = torch.randn_like(latents)
+        noisy = self.schedule.add_noise(latents, noise, timesteps)
+        target = self.schedule.velocity(latents, noise, timesteps)
+        prediction = self.unet(noisy, timesteps, self.encode_captions(captions)).sample.float()
+        return F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """One step on scaled latents and captions; captions are dropped to the empty string at random."""
+        dropped = torch.rand(len(batch["captions"])) < self.empty_caption
+        captions = ["" if drop else text for drop, text in zip(dropped, batch["captions"], strict=True)]
+        loss = self.loss(batch["latents"], captions).mean()
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Held-out v-prediction error, with captions and without, on the same noise."""
+        for name, captions in (("captioned", batch["captions"]), ("empty", [""] * len(batch["captions"]))):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(batch_idx)
+                loss = self.loss(batch["latents"], captions).mean()
+            self.log(f"val/loss_{name}", loss, prog_bar=True, sync_dist=True)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write ``unet``, ``text_encoder``, ``tokenizer`` and ``scheduler`` into ``folder`` (fp16 safetensors)."""
+        self.unet.half().save_pretrained(folder / "unet")
+        self.text_encoder.half().save_pretrained(folder / "text_encoder")
+        self.tokenizer.save_pretrained(folder / "tokenizer")
+        stable_diffusion_scheduler().save_pretrained(folder / "scheduler")
+        self.float()

@@ -1,0 +1,61 @@
+"""What the three trained priors share: AdamW with warm-up, cosine and clipped gradients."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+CLIPPED_NORM = 1.0
+"""Norm that the gradient of a step is clipped to."""
+
+
+class TrainedPrior(pl.LightningModule):
+    """A prior that is trained from procedural objects.
+
+    Args:
+        learning_rate: Peak rate of AdamW.
+        warmup_steps: Steps of linear warm-up.
+        total_steps: Steps after which the cosine has reached a twentieth of the peak, where it stays.
+        weight_decay: Of matrices and kernels; biases and normalisation gains do not decay.
+    """
+
+    def __init__(self, learning_rate: float, warmup_steps: int, total_steps: int, weight_decay: float) -> None:
+        super().__init__()
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.warmup_steps, self.total_steps = warmup_steps, total_steps
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameter groups of the optimiser."""
+        return self.decayed(self.parameters())
+
+    def decayed(self, parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+        """Two groups: with weight decay and without."""
+        trained = [p for p in parameters if p.requires_grad]
+        return [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+
+    def rate_factor(self, step: int) -> float:
+        """Factor on the learning rate at a step: linear warm-up, then half a cosine down to 0.05."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
+        return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, its rate set every step."""
+        optimizer = torch.optim.AdamW(self.parameter_groups(), lr=self.learning_rate, betas=(0.9, 0.99), fused=True)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": LambdaLR(optimizer, self.rate_factor), "interval": "step"},
+        }
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient here: Lightning's own clipping refuses fused optimisers under mixed precision."""
+        norm = nn.utils.clip_grad_norm_(self.parameters(), CLIPPED_NORM)
+        self.log("train/gradient_norm", norm)

@@ -1,0 +1,141 @@
+"""The view-conditioned prior in miniature ("nano-Zero123"): the part Zero-1-to-3 plays in the paper."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from lightning_modules.text_to_image import sample_timesteps, stable_diffusion_scheduler
+from lightning_modules.trained_prior import TrainedPrior
+from viewdistill.diffusion.conditioning import CameraProjection, drop_conditions, image_tokens, preprocess_for_clip
+from viewdistill.diffusion.schedule import NoiseSchedule
+
+
+def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DConditionModel:
+    """The same network with more input channels, whose weights start at zero, so that its function is unchanged."""
+    old = unet.conv_in
+    new = nn.Conv2d(in_channels, old.out_channels, old.kernel_size, padding=old.padding)
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, : old.in_channels] = old.weight
+        assert new.bias is not None and old.bias is not None
+        new.bias.copy_(old.bias)
+    unet.conv_in = new
+    unet.register_to_config(in_channels=in_channels)
+    return unet
+
+
+class ViewSynthesis(TrainedPrior):
+    """Trains a UNet, a vision tower and the camera projection on pairs of views, by Zero-1-to-3's rules.
+
+    The UNet starts from the 2D prior. The input view enters twice: its latent beside the noisy one, and its image tokens,
+    each joined with the relative pose, as cross-attention context. Classifier-free dropout zeroes tokens and latent but
+    never the pose (Liu et al. 2023): this is what makes the unconditional branch biased, and it is kept on purpose.
+
+    Args:
+        initial_unet: ``unet`` folder of the 2D prior that the network starts from.
+        image_size: Side of the images, pixels.
+        vision_width: Width of the vision tower and of its tokens.
+        vision_layers: Layers of the vision tower.
+        patch_size: Side of the vision tower's patches, pixels.
+        emphasis: Share of timesteps drawn from the noisy end only.
+        emphasis_from: First timestep of that end.
+        learning_rate: Peak rate of AdamW.
+        projection_rate: Factor on the rate of the camera projection (10 in Zero-1-to-3).
+        warmup_steps: Steps of linear warm-up.
+        total_steps: Steps after which the cosine has reached a twentieth of the peak.
+    """
+
+    def __init__(
+        self,
+        initial_unet: str,
+        image_size: int = 64,
+        vision_width: int = 128,
+        vision_layers: int = 4,
+        patch_size: int = 8,
+        emphasis: float = 0.5,
+        emphasis_from: int = 400,
+        learning_rate: float = 5e-4,
+        projection_rate: float = 10.0,
+        warmup_steps: int = 200,
+        total_steps: int = 20_000,
+    ) -> None:
+        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2)
+        self.save_hyperparameters()
+        self.emphasis, self.emphasis_from = emphasis, emphasis_from
+        self.projection_rate = projection_rate
+        unet = UNet2DConditionModel.from_pretrained(initial_unet, torch_dtype=torch.float32)
+        unet.set_attn_processor(AttnProcessor())
+        self.unet = widen_input(unet, 8)
+        self.image_encoder = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=vision_width,
+                intermediate_size=4 * vision_width,
+                projection_dim=vision_width,
+                num_hidden_layers=vision_layers,
+                num_attention_heads=4,
+                image_size=image_size,
+                patch_size=patch_size,
+            )
+        )
+        self.image_encoder.set_attn_implementation("eager")
+        self.clip_camera_projection = CameraProjection(vision_width, self.unet.config.cross_attention_dim, "all")
+        self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
+
+    def loss(self, batch: dict[str, Tensor], keep_conditions: bool) -> Float[Tensor, " batch"]:
+        """v-prediction error per sample.
+
+        Args:
+            batch: ``image`` [B, 3, H, W] input views in [0, 1]; ``image_latent`` [B, 4, h, w] their posterior modes,
+                unscaled; ``pose`` [B, 4]; ``latents`` [B, 4, h, w] scaled posterior samples of the target views.
+            keep_conditions: Do not drop any condition (validation).
+        """
+        latents = batch["latents"]
+        tokens = image_tokens(self.image_encoder, preprocess_for_clip(batch["image"], self.image_encoder), "all")
+        image_latent = batch["image_latent"]
+        if not keep_conditions:
+            uniform = torch.rand(len(latents), device=latents.device)
+            tokens, image_latent = drop_conditions(tokens, image_latent, uniform)
+        context = self.clip_camera_projection(tokens, batch["pose"])
+        timesteps = sample_timesteps(len(latents), self.emphasis, self.emphasis_from, latents.device)
+        noise = torch.randn_like(latents)
+        noisy = self.schedule.add_noise(latents, noise, timesteps)
+        target = self.schedule.velocity(latents, noise, timesteps)
+        prediction = self.unet(torch.cat([noisy, image_latent], 1), timesteps, context).sample.float()
+        return F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3))
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """One step on pairs of views."""
+        loss = self.loss(batch, keep_conditions=False).mean()
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Held-out v-prediction error on fixed noise."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(batch_idx)
+            loss = self.loss(batch, keep_conditions=True).mean()
+        self.log("val/loss", loss, prog_bar=True, sync_dist=True)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The camera projection learns faster than the networks, as in Zero-1-to-3."""
+        projection = {
+            "params": list(self.clip_camera_projection.parameters()),
+            "weight_decay": 0.0,
+            "lr": self.learning_rate * self.projection_rate,
+        }
+        return [*self.decayed([*self.unet.parameters(), *self.image_encoder.parameters()]), projection]
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write ``unet``, ``image_encoder``, ``clip_camera_projection`` and ``scheduler`` into ``folder`` (fp16)."""
+        self.unet.half().save_pretrained(folder / "unet")
+        self.image_encoder.half().save_pretrained(folder / "image_encoder")
+        self.clip_camera_projection.half().save_pretrained(folder / "clip_camera_projection")
+        stable_diffusion_scheduler().save_pretrained(folder / "scheduler")
+        self.float()
