@@ -1,0 +1,31 @@
+"""Progress as a few plain lines, for output that is not a terminal."""
+
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+
+class PlainProgress(Callback):
+    """Prints a line at every tenth of the steps: the step, the seconds so far and the metrics for progress bars."""
+
+    def __init__(self) -> None:
+        self.start = 0.0
+        self.first_step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self.start = time.perf_counter()
+        self.first_step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Print when another tenth is done."""
+        steps, total = trainer.global_step, trainer.max_steps
+        if total < 1 or not trainer.is_global_zero or 10 * steps // total == 10 * (steps - 1) // total:
+            return
+        seconds = time.perf_counter() - self.start
+        metrics = ", ".join(f"{name} {float(value):.4g}" for name, value in trainer.progress_bar_metrics.items())
+        rate = (steps - self.first_step) / max(seconds, 1e-9)
+        print(f"step {steps}/{total}, {seconds:.0f} s, {rate:.1f} steps/s{', ' * bool(metrics)}{metrics}", flush=True)

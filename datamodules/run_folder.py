@@ -1,0 +1,186 @@
+"""The files of one object's run: every name is fixed here, and everything is written under a temporary name first.
+
+A run folder is ``runs/<object>/``. Stages speak to each other only through its files; each stage has a folder of its
+own whose ``stage.json`` is written last, so its presence means that the stage is complete.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123
+from viewdistill.errors import ViewDistillError
+
+STAGES = ("input", "field", "mesh")
+"""The stages of `make object`, in the order in which they run."""
+
+Framing = Literal["fitted", "kept"]
+"""How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends without an error.
+
+    A reader, or a process that was killed and started again, thus never meets half a file. The temporary name keeps
+    the suffix, because many libraries choose the format by it, and is always the same, so that what a killed process
+    left behind is written over.
+
+    Args:
+        path: The file to write; its folder is made when missing.
+
+    Raises:
+        ViewDistillError: The folder cannot be made.
+    """
+    make_folder(path.parent)
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder and its parents.
+
+    Raises:
+        ViewDistillError: The file system refuses (a file in the way, no permission, no space).
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ViewDistillError(f"{folder}: cannot make this folder ({error.strerror}); choose another place") from error
+    return folder
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON, atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ViewDistillError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ViewDistillError(f"{path}: no such file; run the stage that writes it first") from error
+    except (OSError, ValueError) as error:
+        raise ViewDistillError(f"{path}: not readable as JSON; delete it and run its stage again") from error
+
+
+@dataclass(frozen=True)
+class InputMeta:
+    """What is known about the input view; stored as ``input/meta.json``."""
+
+    name: str
+    """Name of the object: the stem of the image."""
+    elevation_deg: float
+    """Elevation of the input camera, degrees above the xy-plane."""
+    framing: Framing
+    """Whether the object was scaled and centred, or left as its camera saw it."""
+    source: str
+    """The image as the user gave it."""
+    azimuth_deg: float = 0.0
+    """Azimuth of the input camera, degrees; 0 by definition."""
+    distance: float = DISTANCE
+    """Distance of the input camera from the origin, world units."""
+    fovy_deg: float = FOVY_ZERO123
+    """Vertical field of view of the input camera, degrees."""
+    caption: str = ""
+    """Words for the object, for priors that are conditioned on text; may be empty."""
+    seed: int | None = None
+    """Seed of the procedural object that the image shows, where it shows one."""
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "InputMeta":
+        """Read what `save` wrote.
+
+        Raises:
+            ViewDistillError: The file is missing, damaged, or not of this version.
+        """
+        content = read_json(path)
+        known = {field.name for field in fields(cls)}
+        if not isinstance(content, dict) or not {"name", "elevation_deg", "framing", "source"} <= set(content) <= known:
+            raise ViewDistillError(
+                f"{path}: not an input description of this version; delete it and run `viewdistill input`"
+            )
+        return cls(**content)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files under ``runs/<object>/``."""
+
+    root: Path
+    """The folder of one object."""
+
+    @property
+    def name(self) -> str:
+        """Name of the object."""
+        return self.root.name
+
+    def stage(self, stage: str) -> Path:
+        """Folder of one stage."""
+        return self.root / stage
+
+    def record(self, stage: str) -> Path:
+        """Record of a stage, written last: seconds, memory and files. Its presence means that the stage is complete."""
+        return self.root / stage / "stage.json"
+
+    @property
+    def rgba(self) -> Path:
+        """The framed input image, 8-bit RGBA with straight alpha."""
+        return self.root / "input" / "rgba.png"
+
+    @property
+    def input_meta(self) -> Path:
+        """Camera and source of the input image, see `InputMeta`."""
+        return self.root / "input" / "meta.json"
+
+    @property
+    def field_checkpoint(self) -> Path:
+        """The latest checkpoint of the radiance field; there from the first save on, complete only with `record`."""
+        return self.root / "field" / "last.ckpt"
+
+    @property
+    def field_config(self) -> Path:
+        """The resolved configuration that the field was fitted with."""
+        return self.root / "field" / "config.yaml"
+
+    @property
+    def glb(self) -> Path:
+        """The textured mesh, +Y up."""
+        return self.root / "mesh" / "object.glb"
+
+    @property
+    def obj(self) -> Path:
+        """The same mesh as Wavefront OBJ, beside its ``.mtl`` and ``.png``."""
+        return self.root / "mesh" / "object.obj"
+
+    @property
+    def turntable(self) -> Path:
+        """Orbit video of the mesh."""
+        return self.root / "mesh" / "turntable.mp4"
+
+    @property
+    def contact_sheet(self) -> Path:
+        """Eight views of the mesh beside the input."""
+        return self.root / "mesh" / "contact_sheet.png"
+
+    @property
+    def summary(self) -> Path:
+        """Seconds, peak memory and files of all stages."""
+        return self.root / "summary.json"

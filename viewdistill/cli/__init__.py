@@ -1,0 +1,91 @@
+"""The `viewdistill` command: one subcommand a stage, each of which imports what it needs only when it runs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from viewdistill import __version__
+from viewdistill.cli import evaluate_prior, examples, field, mesh, objects_preview, summary, train
+from viewdistill.cli import input as input_stage
+from viewdistill.errors import ViewDistillError
+
+SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
+    ("input", input_stage, "frame an image with a transparent background and write it with its camera"),
+    ("field", field, "fit a radiance field to the input view under the guidance of the priors"),
+    ("mesh", mesh, "turn the fitted field into a textured mesh, with a turntable and a contact sheet"),
+    ("summary", summary, "show what the stages of a run cost and wrote, as a table and as summary.json"),
+    ("train", train, "train one of the embedded priors"),
+    ("evaluate-prior", evaluate_prior, "novel-view PSNR of a view-conditioned prior on objects it never saw"),
+    ("objects-preview", objects_preview, "draw a contact sheet of procedural objects"),
+    ("examples", examples, "render the example inputs from test seeds"),
+)
+"""Name, module with ``add_arguments`` and ``run``, and one line of help."""
+
+OPEN_ENDED = ("field", "train")
+"""Subcommands that pass options they do not know on to Lightning's configuration."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """End with status 2 and one line that says what was wrong and where help is."""
+        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+
+
+def build_parser() -> OneLineParser:
+    """The parser of the whole command line."""
+    parser = OneLineParser(
+        prog="viewdistill",
+        description="One image of an object to consistent views and a textured mesh, by Unbiased Score Distillation.",
+        epilog="`make object IMG=examples/robot.png` runs input, field, mesh and summary in order, and resumes.",
+    )
+    parser.add_argument("--version", action="version", version=f"viewdistill {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
+    for name, module, description in SUBCOMMANDS:
+        sub = subparsers.add_parser(
+            name,
+            help=description,
+            description=f"{description[0].upper()}{description[1:]}.",
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Args:
+        argv: Arguments after the program's name; those of the process when not given.
+
+    Returns:
+        Exit status: 0, 2 for a problem the user can mend, 130 when interrupted.
+    """
+    parser = build_parser()
+    arguments, settings = parser.parse_known_args(argv)
+    if settings and arguments.command not in OPEN_ENDED:
+        parser.error(f"unrecognised arguments: {' '.join(settings)}")
+    arguments.settings = settings
+    try:
+        arguments.run(arguments)
+    except ViewDistillError as error:
+        print(f"viewdistill {arguments.command}: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"viewdistill {arguments.command}: interrupted; the same command resumes", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`viewdistill … | head`); keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def one_line(message: str) -> str:
+    """The message without line breaks or control characters, which file names can carry."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in message).split())

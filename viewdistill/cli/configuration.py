@@ -1,0 +1,47 @@
+"""Options of the subcommands that run Lightning: one shipped YAML, overlays on it, and single settings last."""
+
+import argparse
+from pathlib import Path
+
+import viewdistill
+from viewdistill.errors import ViewDistillError
+
+REPOSITORY = Path(viewdistill.__file__).resolve().parent.parent
+"""The folder that holds ``configs/`` and ``priors/``; the project is run from its repository."""
+
+
+def add_configuration_arguments(parser: argparse.ArgumentParser, shipped: str) -> None:
+    """Declare ``--config`` and ``--seed``.
+
+    Args:
+        parser: The subcommand's parser.
+        shipped: What the help calls the configuration that is always read first.
+    """
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="YAML",
+        help=f"overlay on {shipped}: only what differs; may be given several times",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of everything random (default: the YAML's)")
+
+
+def configuration(arguments: argparse.Namespace, shipped: str, settings: list[str]) -> list[str]:
+    """Arguments for `StageCLI`: the shipped YAML, the overlays, the seed and single settings; later ones win.
+
+    Args:
+        arguments: Parsed options, see `add_configuration_arguments`.
+        shipped: The shipped YAML, relative to the repository.
+        settings: Single settings as options of LightningCLI.
+
+    Raises:
+        ViewDistillError: A YAML is missing.
+    """
+    files: list[Path] = [REPOSITORY / shipped, *arguments.config]
+    for path in files:
+        if not path.is_file():
+            raise ViewDistillError(f"{path}: no such configuration; the shipped ones are in {REPOSITORY / 'configs'}")
+    seed = [] if arguments.seed is None else [f"--seed_everything={arguments.seed}"]
+    return [f"--config={path}" for path in files] + seed + settings

@@ -1,0 +1,46 @@
+"""`viewdistill field`: fit the radiance field of a run."""
+
+import argparse
+from pathlib import Path
+
+EPILOG = """\
+Every setting of the YAML can be given as an option, for example `--trainer.max_steps 100`; `--print_config`
+prints them all with their values. A fit that was stopped resumes from its last checkpoint,
+unless a setting, the input or a prior has changed since: then it starts again."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the subcommand."""
+    from viewdistill.cli.configuration import add_configuration_arguments
+
+    parser.add_argument(
+        "run_folder", type=Path, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
+    )
+    add_configuration_arguments(parser, "configs/field.yaml")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit, resume or confirm the field.
+
+    Raises:
+        ViewDistillError: The input stage is missing, or a setting is wrong.
+    """
+    from datamodules.run_folder import InputMeta, RunFolder
+    from datamodules.stage_record import record_stage
+    from viewdistill.cli.configuration import configuration
+    from viewdistill.cli.lightning import StageRun, fit
+    from viewdistill.errors import ViewDistillError
+
+    folder = RunFolder(arguments.run_folder)
+    if not folder.record("input").is_file():
+        raise ViewDistillError(
+            f"{folder.root}: no complete input stage here; run `viewdistill input IMG --out {folder.root}`"
+        )
+    meta = InputMeta.load(folder.input_meta)
+    stage = StageRun(folder.stage("field"), f"{meta.name}-field", inputs=(folder.rgba, folder.input_meta))
+    settings = configuration(arguments, "configs/field.yaml", [f"--data.run_folder={folder.root}", *arguments.settings])
+    if "--print_config" in settings:
+        fit(stage, settings)
+        return
+    with record_stage(stage.folder, "field") as figures:
+        figures.update(fit(stage, settings))
