@@ -1,1 +1,33 @@
-"""Latent diffusion priors: noise schedules, the two kinds of prior, and samplers."""
+"""Latent diffusion priors: noise schedules, conditioning, the two kinds of prior, and samplers."""
+
+from viewdistill.diffusion.conditioning import CameraProjection, drop_conditions, image_tokens, preprocess_for_clip
+from viewdistill.diffusion.latents import LatentDiffusionPrior, LatentPosterior
+from viewdistill.diffusion.priors import TextConditionedPrior, ViewCondition, ViewConditionedPrior
+from viewdistill.diffusion.samplers import (
+    NoisePredictor,
+    NoisyStart,
+    ddim_timesteps,
+    sample_ddim,
+    text_noise_predictor,
+    view_noise_predictor,
+)
+from viewdistill.diffusion.schedule import NoiseSchedule
+
+__all__ = [
+    "CameraProjection",
+    "LatentDiffusionPrior",
+    "LatentPosterior",
+    "NoisePredictor",
+    "NoiseSchedule",
+    "NoisyStart",
+    "TextConditionedPrior",
+    "ViewCondition",
+    "ViewConditionedPrior",
+    "ddim_timesteps",
+    "drop_conditions",
+    "image_tokens",
+    "preprocess_for_clip",
+    "sample_ddim",
+    "text_noise_predictor",
+    "view_noise_predictor",
+]

@@ -1,0 +1,48 @@
+"""Reference-view score distillation: hold the input view to the input image by comparing scores, not pixels.
+
+With ẑ the latents of the render from the input camera and z* those of the input image, the same t and the same ε,
+
+    g_ref = w(t) (ε_S(ẑ_t; ∅) − ε_S(z*_t; ∅)).
+
+This is a delta denoising score (Hertz et al. 2023) with empty texts. It is exactly zero when the render equals the
+input. A pixel loss is satisfied by thin view-dependent floaters, and by blur at a slightly wrong pose or scale; the
+score difference compares structure at every noise level and forgives misalignment below a pixel.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from viewdistill.diffusion.priors import TextConditionedPrior
+from viewdistill.guidance.gradient import ScoreGradient, Weighting, weight
+
+
+@torch.no_grad()
+def reference_score_gradient(
+    text_prior: TextConditionedPrior,
+    latents: Float[Tensor, "batch c h w"],
+    reference_latents: Float[Tensor, "references c h w"],
+    timesteps: Int[Tensor, " batch"],
+    noise: Float[Tensor, "batch c h w"],
+    weighting: Weighting = "sds",
+) -> ScoreGradient:
+    """g_ref, in one evaluation of the UNet; use with `score_loss`.
+
+    The official code encodes the input image again, with fresh posterior noise, at every step. Encode it once with
+    `TextConditionedPrior.encode_image_moments`, and take the mode of both it and the render, or the same draw for both:
+    otherwise g_ref is not zero at the solution.
+
+    Args:
+        text_prior: Predicts ε_S for the empty text.
+        latents: ẑ, scaled latents of renders from the input camera.
+        reference_latents: z*, scaled latents of the input image; one for all, or one per render.
+        timesteps: t.
+        noise: ε, shared by both.
+        weighting: w(t).
+    """
+    batch = len(latents)
+    both = torch.cat([latents, reference_latents.expand(batch, -1, -1, -1)])
+    noisy = text_prior.schedule.add_noise(both, noise.repeat(2, 1, 1, 1), timesteps.repeat(2))
+    predictions = text_prior.predict_noise(noisy, timesteps.repeat(2), text_prior.encode_text([""]))
+    rendered, reference = predictions.chunk(2)
+    return ScoreGradient.of(weight(text_prior.schedule, timesteps, weighting) * (rendered - reference))
