@@ -9,12 +9,14 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
@@ -110,7 +112,7 @@ def build(
             _render_shard(*job)
     elif jobs:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker) as pool:
             futures = [pool.submit(_render_shard, *job) for job in jobs]
             for count, future in enumerate(as_completed(futures), 1):
                 future.result()
@@ -201,8 +203,15 @@ def _write_atomically(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _one_thread() -> None:
-    """Rendering processes compete for the same cores: each gets one thread."""
-    import torch
-
+def _start_worker() -> None:
+    """Gives a rendering process one thread, since they compete for the same cores, and lets it end with its parent."""
     torch.set_num_threads(1)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    """A killed parent cannot end its pool: without this its processes would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

@@ -2,10 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
@@ -101,6 +105,39 @@ def test_a_lost_file_is_rendered_again(finished: Path, tmp_path: Path) -> None:
     assert (tmp_path / "objects" / "rgba.npy").read_bytes() == (finished / "rgba.npy").read_bytes()
 
 
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the rendering processes through /proc")
+def test_a_killed_build_leaves_no_process_and_resumes(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys\n"
+        "from viewdistill.objects.dataset import RenderSettings, build\n"
+        "if __name__ == '__main__':\n"
+        "    build(pathlib.Path(sys.argv[1]), range(60), RenderSettings(3, 16), processes=2, objects_per_shard=2)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    folder = tmp_path / "objects"
+    running = subprocess.Popen([sys.executable, tmp_path / "program.py", folder])
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("done/*.json")) and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = children(running.pid)
+    running.kill()
+    running.wait()
+    assert len(workers) >= 2
+    done = len(list(folder.glob("done/*.json")))
+    while any(Path(f"/proc/{pid}/stat").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}/stat").exists()]
+    assert 0 < done < 30
+    data = build(folder, range(60), RenderSettings(3, 16), processes=0, objects_per_shard=2)
+    expected, _ = render_object(59, RenderSettings(3, 16))
+    np.testing.assert_array_equal(data.rgba[59], expected)
+
+
 def test_other_settings_do_not_overwrite_a_data_set(finished: Path) -> None:
     before = (finished / "manifest.json").read_text()
     with pytest.raises(ViewDistillError, match="holds a data set of other settings"):
@@ -120,9 +157,14 @@ def test_light_per_view_changes_the_shading_and_nothing_else() -> None:
     assert (fixed[1:] != varied[1:]).any()
 
 
-def test_the_contact_sheet_has_a_tile_for_every_view(tmp_path: Path) -> None:
-    from PIL import Image
+def test_the_training_camera_sees_every_object_whole() -> None:
+    for seed in range(40, 52):
+        rgba, _ = render_object(seed, RenderSettings(views_per_object=4, size=32))
+        border = np.concatenate([rgba[:, [0, -1]].reshape(4, -1, 4), rgba[:, :, [0, -1]].reshape(4, -1, 4)], 1)
+        assert border[..., 3].max() == 0
 
+
+def test_the_contact_sheet_has_a_tile_for_every_view(tmp_path: Path) -> None:
     captions = contact_sheet([0, 1, 2], tmp_path / "sheet.png", azimuths=(0.0, 180.0), size=32, columns=2)
     assert captions == [generate(seed).caption for seed in (0, 1, 2)]
     with Image.open(tmp_path / "sheet.png") as image:
