@@ -10,6 +10,7 @@ import numpy as np
 
 from viewdistill.objects import families_animals as animals
 from viewdistill.objects import families_buildings as buildings
+from viewdistill.objects import families_craft as craft
 from viewdistill.objects import families_figures as figures
 from viewdistill.objects import families_furniture as furniture
 from viewdistill.objects import families_household as household
@@ -46,10 +47,10 @@ PARAMETRIC_FAMILIES: tuple[Family, ...] = (
     vehicles.car,
     vehicles.truck,
     vehicles.train,
-    vehicles.boat,
-    vehicles.plane,
-    vehicles.rocket,
-    vehicles.submarine,
+    craft.boat,
+    craft.plane,
+    craft.rocket,
+    craft.submarine,
     nature.mushroom,
     nature.tree,
     nature.cactus,

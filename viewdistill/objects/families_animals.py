@@ -3,8 +3,10 @@
 import numpy as np
 
 from viewdistill.objects.assembly import chance, either_side, eyes, four_corners, part
+from viewdistill.objects.extrusion import extruded_y, prism
 from viewdistill.objects.parts import Part, Shape
-from viewdistill.objects.shapes import Solid, capsule, curve, cylinder, disc, ellipsoid, extruded_y, prism, torus, tube
+from viewdistill.objects.shapes import capsule, curve, cylinder, disc, ellipsoid, torus, tube
+from viewdistill.objects.solid import Solid
 
 
 def _leg(radius: float, height: float) -> Solid:
@@ -108,8 +110,8 @@ def elephant(rng: np.random.Generator) -> Shape:
     parts.append(part("body", *four_corners(_leg(0.14, legs), 0.58 * length, 0.52 * girth)))
     reach, curl = rng.uniform(0.3, 0.45), rng.uniform(-0.1, 0.35)
     drop = hz - rng.uniform(0.35, 0.5)
-    path = curl * np.array([1.0, 0.0, 0.8]) + np.array([hx + head + reach, 0.0, drop])
-    trunk = curve([(hx + 0.5 * head, 0, hz), (hx + head + 0.2, 0, hz), (hx + head + 0.1, 0, drop), path], 12)
+    tip = (hx + head + reach + curl, 0, drop + 0.8 * curl)
+    trunk = curve([(hx + 0.5 * head, 0, hz), (hx + head + 0.2, 0, hz), (hx + head + 0.1, 0, drop), tip], 12)
     parts.append(part("body", tube(trunk, np.linspace(0.14, 0.08, len(trunk)))))
     ear = ellipsoid(0.08, 0.26, rng.uniform(0.24, 0.34)).turned("z", 25).at(hx - 0.1, head + 0.12, hz)
     parts.append(part("accent", *either_side(ear)))

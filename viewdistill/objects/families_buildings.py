@@ -3,8 +3,10 @@
 import numpy as np
 
 from viewdistill.objects.assembly import around, chance, either_side, four_corners, part
+from viewdistill.objects.extrusion import extruded_x, extruded_y
 from viewdistill.objects.parts import Part, Shape
-from viewdistill.objects.shapes import Solid, box, cylinder, disc, dome, ellipsoid, extruded_x, extruded_y, lathe
+from viewdistill.objects.shapes import box, cylinder, disc, dome, ellipsoid, lathe
+from viewdistill.objects.solid import Solid
 
 
 def _arched(width: float, height: float, depth: float) -> Solid:

@@ -3,8 +3,10 @@
 import numpy as np
 
 from viewdistill.objects.assembly import chance, either_side, eyes, part
+from viewdistill.objects.extrusion import prism
 from viewdistill.objects.parts import Part, Shape
-from viewdistill.objects.shapes import Solid, box, capsule, cylinder, disc, dome, ellipsoid, prism, wheel
+from viewdistill.objects.shapes import box, capsule, cylinder, disc, dome, ellipsoid, wheel
+from viewdistill.objects.solid import Solid
 
 
 def _robot_legs(rng: np.random.Generator, height: float, spread: float) -> list[Part]:

@@ -3,8 +3,10 @@
 import numpy as np
 
 from viewdistill.objects.assembly import around, chance, either_side, four_corners, part
+from viewdistill.objects.extrusion import extruded_x
 from viewdistill.objects.parts import Part, Shape
-from viewdistill.objects.shapes import Solid, box, cylinder, disc, ellipsoid, extruded_x, lathe, torus
+from viewdistill.objects.shapes import box, cylinder, disc, ellipsoid, lathe, torus
+from viewdistill.objects.solid import Solid
 
 
 def _leg(rng: np.random.Generator, height: float, thickness: float) -> Solid:

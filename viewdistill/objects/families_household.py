@@ -4,19 +4,8 @@ import numpy as np
 
 from viewdistill.objects.assembly import around, chance, part
 from viewdistill.objects.parts import Part, Shape
-from viewdistill.objects.shapes import (
-    Solid,
-    arch,
-    box,
-    curve,
-    cylinder,
-    disc,
-    dome,
-    ellipsoid,
-    lathe,
-    torus,
-    tube,
-)
+from viewdistill.objects.shapes import arch, box, curve, cylinder, disc, dome, ellipsoid, lathe, torus, tube
+from viewdistill.objects.solid import Solid
 
 
 def _handle(radius: float, thickness: float, y: float, z: float, stretch: float) -> Solid:

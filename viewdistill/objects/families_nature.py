@@ -177,7 +177,9 @@ def ice_cream(rng: np.random.Generator) -> Shape:
         parts.append(part("trim", ellipsoid(0.12).at(z=z + 0.12)))
     if chance(rng, 0.6):
         wafer = cylinder(0.075, 0.6, sides=10) if chance(rng, 0.5) else box(0.1, 0.26, 0.55)
-        parts.append(part("wood", wafer.turned("x", 25 * rng.choice([-1, 1])).turned("y", -20).at(-0.1, 0, z - 0.35)))
+        parts.append(
+            part("wood", wafer.turned("x", 25 * float(rng.choice([-1.0, 1.0]))).turned("y", -20).at(-0.1, 0, z - 0.35))
+        )
     parts.append(
         part("dark", *(ellipsoid(0.065, sides=10).at(0.95 * radius, y, z - 0.75 * radius) for y in (-0.1, 0.12)))
     )

@@ -9,7 +9,8 @@ from skimage.measure import marching_cubes
 
 from viewdistill.objects.assembly import around, chance, either_side, eyes, part
 from viewdistill.objects.parts import Part, Shape
-from viewdistill.objects.shapes import Solid, box, cylinder, disc, ellipsoid, loft, superquadric, torus, tube
+from viewdistill.objects.shapes import box, cylinder, disc, ellipsoid, superquadric, torus, tube
+from viewdistill.objects.solid import Solid, loft
 
 _GRID = 32
 """Cells along the longest side when a distance field is turned into triangles."""
