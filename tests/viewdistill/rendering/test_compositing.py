@@ -1,0 +1,93 @@
+import math
+
+import nerfacc
+import torch
+
+from viewdistill.rendering.compositing import (
+    accumulate,
+    exclusive_sum,
+    transmittance,
+    visibility,
+    weights_from_density,
+)
+
+# rays 0, 2 and 3 have samples, rays 1 and 4 have none
+RAYS = torch.tensor([0, 0, 0, 2, 3, 3])
+DENSITY = torch.tensor([1.0, 2.0, 0.5, 3.0, 0.0, 4.0])
+LENGTHS = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
+def test_exclusive_sum_restarts_at_every_ray():
+    values = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert exclusive_sum(values, RAYS, 5).tolist() == [0, 1, 3, 0, 0, 5]
+
+
+def test_weights_follow_the_formula():
+    expected: list[float] = []
+    light: dict[int, float] = {}
+    for ray, density, length in zip(RAYS.tolist(), DENSITY.tolist(), LENGTHS.tolist(), strict=True):
+        alpha = 1 - math.exp(-density * length)
+        expected.append(light.get(ray, 1.0) * alpha)
+        light[ray] = light.get(ray, 1.0) * (1 - alpha)
+    torch.testing.assert_close(weights_from_density(DENSITY, LENGTHS, RAYS, 5), torch.tensor(expected))
+
+
+def test_weights_match_nerfacc_batched():
+    torch.manual_seed(0)
+    density, t = torch.rand(7, 20) * 5, torch.rand(7, 21).cumsum(-1)
+    expected, light, _ = nerfacc.render_weight_from_density(t[:, :-1], t[:, 1:], density)
+    rays = torch.arange(7).repeat_interleave(20)
+    lengths = (t[:, 1:] - t[:, :-1]).flatten()
+    torch.testing.assert_close(weights_from_density(density.flatten(), lengths, rays, 7), expected.flatten())
+    torch.testing.assert_close(transmittance(density.flatten() * lengths, rays, 7), light.flatten())
+
+
+def test_weights_and_transmittance_sum_to_one():
+    weights = weights_from_density(DENSITY, LENGTHS, RAYS, 5)
+    opacity = accumulate(weights, torch.ones(6, 1), RAYS, 5)[:, 0]
+    depth = torch.zeros(5).index_add(0, RAYS, DENSITY * LENGTHS)
+    torch.testing.assert_close(opacity, 1 - (-depth).exp())
+    assert opacity[1] == opacity[4] == 0
+
+
+def test_gradients_match_finite_differences_twice():
+    density = DENSITY.double().requires_grad_()
+    lengths = LENGTHS.double().requires_grad_()
+
+    def weights(density: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return weights_from_density(density, lengths, RAYS, 5)
+
+    assert torch.autograd.gradcheck(weights, (density, lengths))
+    assert torch.autograd.gradgradcheck(weights, (density, lengths))
+
+
+def test_rays_behind_many_opaque_ones_keep_their_precision():
+    n = 20_000
+    rays = torch.arange(n).repeat_interleave(3)
+    density = torch.full((3 * n,), 1000.0)
+    density[-3:] = torch.tensor([0.1, 0.2, 0.3])
+    light = transmittance(density, rays, n)[-3:]
+    torch.testing.assert_close(light, torch.tensor([1.0, math.exp(-0.1), math.exp(-0.3)]), rtol=1e-6, atol=0)
+
+
+def test_accumulate_sums_by_ray():
+    values = torch.arange(12.0).view(6, 2)
+    weights = torch.tensor([1.0, 0.0, 2.0, 1.0, 1.0, 1.0])
+    assert accumulate(weights, values, RAYS, 5).tolist() == [[8, 11], [0, 0], [6, 7], [18, 20], [0, 0]]
+
+
+def test_visibility_drops_transparent_and_hidden_samples():
+    density = torch.tensor([1e-3, 5.0, 1.0, 1.0, 1.0, 1e-3])
+    lengths = torch.ones(6)
+    # α: .001, .993, .632 | .632 | .632, .001; T: 1, .999, .0067 | 1 | 1, .368
+    assert visibility(density, lengths, RAYS, 5, 0.01, 0.01).tolist() == [False, True, False, True, True, False]
+    assert visibility(density, lengths, RAYS, 5, 0.0, 0.0).all()
+
+
+def test_no_samples_are_legal():
+    empty = torch.empty(0, requires_grad=True)
+    rays = torch.empty(0, dtype=torch.long)
+    weights = weights_from_density(empty, torch.empty(0), rays, 3)
+    opacity = accumulate(weights, torch.ones(0, 1), rays, 3)
+    assert opacity.tolist() == [[0], [0], [0]]
+    opacity.sum().backward()

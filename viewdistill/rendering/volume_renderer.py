@@ -1,0 +1,212 @@
+"""Volume rendering of a density field: march, cull, query, composite."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from viewdistill.cameras import rays
+from viewdistill.rendering.compositing import accumulate, visibility, weights_from_density
+from viewdistill.rendering.marching import Samples, march, step_size
+from viewdistill.rendering.occupancy import OccupancyGrid
+
+
+@runtime_checkable
+class RadianceField(Protocol):
+    """What can be rendered; `viewdistill.fields.DensityField` for one."""
+
+    radius: float
+    """Half the side of the cube around the origin that holds the field, world units."""
+
+    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Density of world positions, per world unit."""
+        ...
+
+    def query(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        """Density and colour in [0, 1] of world positions."""
+        ...
+
+
+@dataclass(frozen=True)
+class RenderOutput:
+    """What a bundle of rays sees."""
+
+    rgb: Float[Tensor, "rays 3"]
+    """Colour over the background, in [0, 1]."""
+    opacity: Float[Tensor, " rays"]
+    """Sum of the weights, in [0, 1]."""
+    depth: Float[Tensor, " rays"]
+    """Weighted sum of the samples' distances, not divided by the opacity; world units."""
+    z_variance: Float[Tensor, " rays"]
+    """Variance of the samples' distances under weights / max(opacity, 1e-5); zero where opacity <= 0.5."""
+    weights: Float[Tensor, " samples"]
+    """Compositing weight of each sample."""
+    samples: Samples
+    """The samples that were composited."""
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples that were composited."""
+        return len(self.samples)
+
+
+@dataclass(frozen=True)
+class RenderedViews:
+    """Whole images."""
+
+    rgb: Float[Tensor, "batch 3 height width"]
+    """Colour over the background, in [0, 1]."""
+    opacity: Float[Tensor, "batch 1 height width"]
+    """Opacity in [0, 1]."""
+    depth: Float[Tensor, "batch 1 height width"]
+    """Weighted sum of distances along the rays, world units."""
+    z_variance: Float[Tensor, "batch 1 height width"]
+    """Variance of distances along the rays, world units squared."""
+    samples_per_ray: float
+    """Mean number of composited samples a ray."""
+
+
+class VolumeRenderer(nn.Module):
+    """Renders a field through an occupancy grid.
+
+    In training the lattice of each ray is shifted at random (stratified); in evaluation it is not. Images are rendered
+    in chunks of rays when no gradients are asked for.
+    """
+
+    def __init__(
+        self,
+        field: RadianceField,
+        occupancy_resolution: int = 32,
+        n_samples_per_ray: int = 512,
+        alpha_threshold: float = 0.01,
+        early_stop: float = 1e-4,
+        chunk_size: int = 16384,
+    ) -> None:
+        """Attach an empty occupancy grid to a field.
+
+        Args:
+            field: What is rendered.
+            occupancy_resolution: Cells a side of the occupancy grid.
+            n_samples_per_ray: Samples on a diagonal of the field's cube; fixes the step size.
+            alpha_threshold: Samples less opaque than this are left out (or less than the mean occupancy, if smaller).
+            early_stop: Samples behind a transmittance below this are left out.
+            chunk_size: Rays rendered at once without gradients.
+        """
+        super().__init__()
+        self.field = field
+        self.occupancy = OccupancyGrid(field.radius, occupancy_resolution)
+        self.step_size = step_size(field.radius, n_samples_per_ray)
+        self.alpha_threshold = alpha_threshold
+        self.early_stop = early_stop
+        self.chunk_size = chunk_size
+
+    def update_occupancy(self, step: int, generator: torch.Generator | None = None) -> bool:
+        """Refresh the occupancy grid from the field on its schedule; call it at the start of every training step.
+
+        Args:
+            step: Optimisation step, from 0.
+            generator: Source of randomness.
+
+        Returns:
+            Whether it was refreshed.
+        """
+        return self.occupancy.update_every_n_steps(
+            step, lambda points: self.field.density(points) * self.step_size, generator=generator
+        )
+
+    def render(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        background: Float[Tensor, "*rays 3"],
+        generator: torch.Generator | None = None,
+    ) -> RenderOutput:
+        """Render rays.
+
+        Args:
+            origins: Ray origins, world units.
+            directions: Unit ray directions.
+            background: Colour behind the field, one for all rays or one a ray.
+            generator: Source of the stratified shifts.
+
+        Returns:
+            Colours, opacities and depths, differentiable by the field's parameters even where no ray meets the field.
+        """
+        samples = self.sample(origins, directions, generator)
+        density, rgb = self.field.query(samples.points(origins, directions))
+        return _composite(samples, density, rgb, background)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        generator: torch.Generator | None = None,
+    ) -> Samples:
+        """Samples of rays in occupied space, without those that are transparent or hidden."""
+        samples = march(
+            origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
+        )
+        alpha_threshold = min(self.alpha_threshold, self.occupancy.mean_occupancy())
+        density = self.field.density(samples.points(origins, directions))
+        lengths = samples.t_ends - samples.t_starts
+        return samples.select(
+            visibility(density, lengths, samples.ray_indices, samples.n_rays, alpha_threshold, self.early_stop)
+        )
+
+    def render_views(
+        self,
+        c2w: Float[Tensor, "batch 4 4"],
+        fovy: float,
+        height: int,
+        width: int,
+        background: Float[Tensor, "3"],
+        generator: torch.Generator | None = None,
+    ) -> RenderedViews:
+        """Render whole images.
+
+        Args:
+            c2w: Camera-to-world matrices.
+            fovy: Vertical field of view, degrees.
+            height: Image height, pixels.
+            width: Image width, pixels.
+            background: Colour behind the field.
+            generator: Source of the stratified shifts.
+        """
+        origins, directions = (r.reshape(-1, 3) for r in rays(c2w, fovy, height, width))
+        size = len(origins) if torch.is_grad_enabled() else self.chunk_size
+        outputs = [
+            self.render(o, d, background, generator)
+            for o, d in zip(origins.split(size), directions.split(size), strict=True)
+        ]
+        shape = (len(c2w), height, width, -1)
+        images = {
+            name: torch.cat([getattr(output, name) for output in outputs]).reshape(shape).movedim(-1, 1)
+            for name in ("rgb", "opacity", "depth", "z_variance")
+        }
+        return RenderedViews(**images, samples_per_ray=sum(o.n_samples for o in outputs) / len(origins))
+
+
+def _composite(
+    samples: Samples,
+    density: Float[Tensor, " samples"],
+    rgb: Float[Tensor, "samples 3"],
+    background: Float[Tensor, "*rays 3"],
+) -> RenderOutput:
+    ray_indices, n_rays, t = samples.ray_indices, samples.n_rays, samples.t_mid
+    weights = weights_from_density(density, samples.t_ends - samples.t_starts, ray_indices, n_rays)
+    values = torch.cat([rgb, torch.ones_like(t)[:, None], t[:, None]], -1)
+    color, opacity, depth = accumulate(weights, values, ray_indices, n_rays).split([3, 1, 1], -1)
+    total = opacity.clamp_min(1e-5)
+    deviation = t[:, None] - (depth / total)[ray_indices]
+    variance = accumulate(weights, deviation**2, ray_indices, n_rays) / total
+    return RenderOutput(
+        rgb=color + background * (1 - opacity),
+        opacity=opacity[:, 0],
+        depth=depth[:, 0],
+        z_variance=torch.where(opacity > 0.5, variance, 0)[:, 0],
+        weights=weights,
+        samples=samples,
+    )
