@@ -110,8 +110,12 @@ objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: run
 .PHONY: priors
 priors: $(INSTALLED) ## train the embedded priors again from nothing: hours; resumes
 	@$(VIEWDISTILL) train autoencoder
+	@$(VIEWDISTILL) export-prior autoencoder
 	@$(VIEWDISTILL) train text-to-image
+	@$(VIEWDISTILL) export-prior text-to-image
 	@$(VIEWDISTILL) train view-synthesis
+	@$(VIEWDISTILL) export-prior text-to-image view-synthesis --out priors/nano
+	@$(BIN)/python -m experiments.prior_card
 
 # Habits ----------------------------------------------------------------------------------------------------------------------
 .PHONY: test

@@ -196,8 +196,10 @@ class ViewPairs(CaptionedLatents):
         rows = [(int(item), int(source), int(target)) for item, (source, target) in zip(items, pairs, strict=True)]
         size = images.rgba.shape[2]
         inputs = np.stack([composite(images.rgba[item, source], white(size)) for item, source, _ in rows])
+        targets = np.stack([composite(images.rgba[item, target], white(size)) for item, _, target in rows])
         return {
             "image": torch.from_numpy(inputs).permute(0, 3, 1, 2),
+            "target_image": torch.from_numpy(targets).permute(0, 3, 1, 2),
             "image_latent": torch.from_numpy(np.stack([cache.mode(item, source) for item, source, _ in rows])),
             "latents": torch.from_numpy(np.stack([cache.sample(item, target, rng) for item, _, target in rows])),
             "pose": pair_pose(images, rows),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,7 +14,10 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from lightning_modules.text_to_image import sample_timesteps, stable_diffusion_scheduler
 from lightning_modules.trained_prior import TrainedPrior
 from viewdistill.diffusion.conditioning import CameraProjection, drop_conditions, image_tokens, preprocess_for_clip
+from viewdistill.diffusion.priors import ViewConditionedPrior
+from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
 from viewdistill.diffusion.schedule import NoiseSchedule
+from viewdistill.metrics.images import psnr
 
 
 def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DConditionModel:
@@ -40,6 +43,7 @@ class ViewSynthesis(TrainedPrior):
 
     Args:
         initial_unet: ``unet`` folder of the 2D prior that the network starts from.
+        vae: ``vae`` folder of the autoencoder; validation decodes samples with it.
         image_size: Side of the images, pixels.
         vision_width: Width of the vision tower and of its tokens.
         vision_layers: Layers of the vision tower.
@@ -55,6 +59,7 @@ class ViewSynthesis(TrainedPrior):
     def __init__(
         self,
         initial_unet: str,
+        vae: str,
         image_size: int = 64,
         vision_width: int = 128,
         vision_layers: int = 4,
@@ -86,6 +91,8 @@ class ViewSynthesis(TrainedPrior):
         )
         self.image_encoder.set_attn_implementation("eager")
         self.clip_camera_projection = CameraProjection(vision_width, self.unet.config.cross_attention_dim, "all")
+        # In a tuple, so that it is no part of this module: not trained, not saved, not averaged.
+        self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
 
     def loss(self, batch: dict[str, Tensor], keep_conditions: bool) -> Float[Tensor, " batch"]:
@@ -117,11 +124,23 @@ class ViewSynthesis(TrainedPrior):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Held-out v-prediction error on fixed noise."""
+        """Held-out v-prediction error on fixed noise; PSNR of samples, and of the input view in their place."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(batch_idx)
             loss = self.loss(batch, keep_conditions=True).mean()
+            target = batch["target_image"]
+            scores = {"psnr": psnr(self.sample(batch), target), "psnr_copy_input": psnr(batch["image"], target)}
         self.log("val/loss", loss, prog_bar=True, sync_dist=True)
+        self.log_dict({f"val/{name}": score.mean() for name, score in scores.items()}, prog_bar=True, sync_dist=True)
+
+    def sample(self, batch: dict[str, Tensor], guidance_scale: float = 2.0) -> Float[Tensor, "batch 3 height width"]:
+        """Novel views by 20 steps of DDIM: fewer than the final evaluation takes, enough to follow a training."""
+        prior = ViewConditionedPrior(
+            self.validation_vae[0], self.unet, self.image_encoder, self.clip_camera_projection, self.schedule
+        )
+        predict = view_noise_predictor(prior, prior.condition(batch["image"]), batch["pose"], guidance_scale)
+        latents = sample_ddim(predict, self.schedule, tuple(batch["latents"].shape), steps=20)
+        return prior.decode_latents(latents).float().clamp(0, 1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The camera projection learns faster than the networks, as in Zero-1-to-3."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from viewdistill import __version__
-from viewdistill.cli import evaluate_prior, examples, field, mesh, objects_preview, summary, train
+from viewdistill.cli import evaluate_prior, examples, export_prior, field, mesh, objects_preview, summary, train
 from viewdistill.cli import input as input_stage
 from viewdistill.errors import ViewDistillError
 
@@ -17,6 +17,7 @@ SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
     ("mesh", mesh, "turn the fitted field into a textured mesh, with a turntable and a contact sheet"),
     ("summary", summary, "show what the stages of a run cost and wrote, as a table and as summary.json"),
     ("train", train, "train one of the embedded priors"),
+    ("export-prior", export_prior, "write trained priors as folders that diffusers and transformers load"),
     ("evaluate-prior", evaluate_prior, "novel-view PSNR of a view-conditioned prior on objects it never saw"),
     ("objects-preview", objects_preview, "draw a contact sheet of procedural objects"),
     ("examples", examples, "render the example inputs from test seeds"),

@@ -1,0 +1,174 @@
+"""The model card of the embedded priors: every figure in it is measured here, on objects no prior was trained on.
+
+python -m experiments.prior_card            # writes priors/nano/README.md, figures.json and the pictures
+"""
+
+import argparse
+import csv
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from datamodules.rendered_objects import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from viewdistill.cli.evaluate_prior import Pairs, render_pairs, sample
+from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor, noise_bias, recover_one_step
+from viewdistill.mesh.contact_sheet import grid
+from viewdistill.metrics.images import psnr, ssim
+
+matplotlib.use("Agg")
+
+SCALES = (1.0, 1.5, 2.0, 3.0)
+"""Guidance scales that are compared; the best one counts."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean over views of one set of predictions."""
+
+    psnr: float
+    ssim: float
+
+
+def score(images: Tensor, targets: Tensor) -> Score:
+    """PSNR and SSIM over white, all pixels."""
+    return Score(round(float(psnr(images, targets).mean()), 3), round(float(ssim(images, targets).mean()), 4))
+
+
+def novel_views(prior: ViewConditionedPrior, pairs: Pairs, steps: int) -> tuple[dict[str, Score], Tensor]:
+    """Scores of "copy input" and of each guidance scale, and the samples at the best one."""
+    scores = {"copy input": score(pairs.inputs, pairs.targets)}
+    samples: dict[str, Tensor] = {}
+    for scale in SCALES:
+        name = f"guidance {scale:g}"
+        samples[name] = sample(prior, pairs, scale, steps)
+        scores[name] = score(samples[name], pairs.targets)
+    best = max(samples, key=lambda name: scores[name].psnr)
+    return scores, samples[best]
+
+
+def reconstruction_psnr(prior: ViewConditionedPrior, images: Tensor) -> float:
+    """PSNR of the autoencoder on held-out views, mean over images, dB."""
+    with torch.no_grad():
+        decoded = prior.decode_latents(prior.encode_images(images))
+    return round(float(psnr(decoded, images).mean()), 3)
+
+
+def unconditional_bias(
+    view: ViewConditionedPrior, text: TextConditionedPrior, images: Tensor
+) -> dict[str, list[dict[str, float]]]:
+    """Bias norms by t of both unconditional branches on the same clean images and noise, and what each recovers."""
+    branches = {"zero123": view.predict_noise_unconditional, "stable-diffusion": empty_text_predictor(text)}
+    latents = view.encode_images(images)
+    result: dict[str, list[dict[str, float]]] = {}
+    for name, branch in branches.items():
+        generator = torch.Generator().manual_seed(0)
+        rows: list[dict[str, float]] = []
+        for bias in noise_bias(branch, view.schedule, latents, BIAS_TIMESTEPS, draws=8, generator=generator):
+            noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
+            recovered = recover_one_step(branch, view.schedule, latents, bias.timestep, noise)
+            rows.append(
+                {
+                    "timestep": bias.timestep,
+                    "norm": round(bias.norm, 5),
+                    "noise_floor": round(bias.noise_floor, 5),
+                    "mean_norm": round(bias.mean_norm, 5),
+                    "recovered_psnr": round(float(psnr(view.decode_latents(recovered), images).mean()), 3),
+                }
+            )
+        result[name] = rows
+    return result
+
+
+def learning_curve(cache: Path, batch: int = 64) -> list[dict[str, float]]:
+    """Validation scores of the view-conditioned prior against samples seen, from the training's CSV logs."""
+    rows: dict[int, dict[str, float]] = {}
+    for path in sorted(cache.glob("view_synthesis/version_*/metrics.csv")):
+        for row in csv.DictReader(path.open()):
+            if row.get("val/psnr"):
+                samples = (int(row["step"]) + 1) * batch
+                rows[samples] = {
+                    "samples": samples,
+                    "psnr": float(row["val/psnr"]),
+                    "psnr_copy_input": float(row["val/psnr_copy_input"]),
+                    "loss": float(row["val/loss"]),
+                }
+    return [rows[samples] for samples in sorted(rows)]
+
+
+def draw_learning_curve(rows: list[dict[str, float]], path: Path) -> None:
+    """PSNR against samples, beside the "copy input" line."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 3.2))
+    thousands = [row["samples"] / 1000 for row in rows]
+    axes.plot(thousands, [row["psnr"] for row in rows], marker=".", label="samples (DDIM-20, guidance 2)")
+    axes.plot(thousands, [row["psnr_copy_input"] for row in rows], linestyle="--", label="copy the input view")
+    axes.set(xlabel="training samples, thousands", ylabel="novel-view PSNR, dB", title="nano-Zero123, held-out objects")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def novel_view_sheet(pairs: Pairs, predictions: Tensor, targets: int, columns: int = 12) -> Image.Image:
+    """Rows of inputs, targets and predictions; one column an object."""
+    rows = [images[::targets][:columns] for images in (pairs.inputs, pairs.targets, predictions)]
+    enlarged = [torch.nn.functional.interpolate(row, scale_factor=1.5, mode="bicubic").clamp(0, 1) for row in rows]
+    cells = [[image.permute(1, 2, 0).numpy() for image in row] for row in enlarged]
+    return Image.fromarray(grid(cells, row_labels=("input", "target", "prediction")))
+
+
+def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -> None:
+    """Measure everything and write figures and pictures into ``priors``."""
+    dtype = torch.bfloat16
+    view = ViewConditionedPrior.from_folder(priors / "zero123", dtype=dtype)
+    text = TextConditionedPrior.from_folder(priors / "stable-diffusion", dtype=dtype)
+    figures: dict[str, object] = {"objects": objects, "targets": targets, "ddim_steps": steps}
+    sheets: list[np.ndarray] = []
+    for name, seed in (("new_objects", HELD_OUT_SEEDS), ("new_families", HELD_OUT_FAMILY_SEEDS)):
+        pairs = render_pairs(range(seed, seed + objects), targets, view.image_size)
+        scores, predictions = novel_views(view, pairs, steps)
+        figures[name] = {
+            "autoencoder_psnr": reconstruction_psnr(view, pairs.targets),
+            **{key: asdict(value) for key, value in scores.items()},
+        }
+        sheets.append(np.asarray(novel_view_sheet(pairs, predictions, targets)))
+        if name == "new_objects":
+            figures["bias"] = unconditional_bias(view, text, pairs.targets[:64])
+        print(name, json.dumps(figures[name]), flush=True)
+    width = max(sheet.shape[1] for sheet in sheets)
+    padded = [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in sheets]
+    Image.fromarray(np.concatenate(padded)).save(priors / "novel_views.png")
+    curve = learning_curve(cache)
+    if curve:
+        draw_learning_curve(curve, priors / "learning_curve.png")
+        with (priors / "learning_curve.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(curve[0]))
+            writer.writeheader()
+            writer.writerows(curve)
+    (priors / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def main() -> None:
+    """Command line of this experiment."""
+    parser = argparse.ArgumentParser(description="Measure the embedded priors and write their figures and pictures.")
+    parser.add_argument("--priors", type=Path, default=Path("priors/nano"), help="folder of the priors")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache/priors"), help="folder of the trainings, for the curve"
+    )
+    parser.add_argument("--objects", type=int, default=48, help="held-out objects of each kind")
+    parser.add_argument("--targets", type=int, default=3, help="new views of each object")
+    parser.add_argument("--steps", type=int, default=50, help="DDIM steps")
+    arguments = parser.parse_args()
+    measure(arguments.priors, arguments.cache, arguments.objects, arguments.targets, arguments.steps)
+
+
+if __name__ == "__main__":
+    main()

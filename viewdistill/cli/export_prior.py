@@ -1,0 +1,44 @@
+"""`viewdistill export-prior`: write trained checkpoints as prior folders that stock classes load."""
+
+import argparse
+from pathlib import Path
+
+EPILOG = """\
+Reads .cache/priors/<model>/last.ckpt, whose weights are the moving average, and may run while the training goes on. Parts
+that are not trained yet are left out. `make priors` writes to .cache/priors/nano between its trainings, and to priors/nano at the end."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the subcommand."""
+    parser.add_argument(
+        "models", nargs="+", choices=("autoencoder", "text-to-image", "view-synthesis"), help="what to write, in order"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache/priors"), metavar="DIR", help="where the trainings are"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(".cache/priors/nano"), metavar="DIR", help="folder to write to"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Export the named models.
+
+    Raises:
+        ViewDistillError: A model has no checkpoint yet.
+    """
+    from lightning_modules.prior_export import export_autoencoder, export_text_to_image, export_view_synthesis
+    from viewdistill.errors import ViewDistillError
+
+    cache, out = arguments.cache, arguments.out
+    for model in arguments.models:
+        checkpoint = cache / model.replace("-", "_") / "last.ckpt"
+        if not checkpoint.exists():
+            raise ViewDistillError(f"{checkpoint}: no such checkpoint; run `viewdistill train {model}` first")
+        if model == "autoencoder":
+            export_autoencoder(checkpoint, cache / "objects", out / "vae")
+        elif model == "text-to-image":
+            export_text_to_image(checkpoint, cache / "nano" / "vae", out / "stable-diffusion")
+        else:
+            export_view_synthesis(checkpoint, cache / "nano" / "vae", out / "zero123")
+        print(f"wrote {model} to {out}")
