@@ -36,6 +36,22 @@ def test_the_same_seed_gives_the_same_bytes_in_this_and_in_another_process() -> 
     assert len(set(here)) == len(here)
 
 
+@pytest.mark.parametrize(
+    ("seed", "geometry", "caption"),
+    [
+        (0, "f5642547d76e471f", "a green blob with a white label"),
+        (1, "5335e8310f6cbf94", "a brown submarine with a blue label and red trim"),
+        (10_000_000, "0345b5cea5b6b4bb", "a brown truck with navy dots and teal body"),
+        (20_000_000, "a6a2b6e803417dd9", "a blue teapot with white checks and pink trim"),
+    ],
+)
+def test_objects_are_the_ones_the_priors_were_trained_on(seed: int, geometry: str, caption: str) -> None:
+    """Object N never changes: data sets, examples and committed figures name objects by their seeds."""
+    obj = generate(seed)
+    assert hashlib.sha256(obj.vertices.tobytes() + obj.faces.tobytes()).hexdigest()[:16] == geometry
+    assert obj.caption == caption
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_objects_are_centred_and_fill_the_frame(seed: int) -> None:
     obj = generate(seed)
