@@ -2,11 +2,19 @@
 
 from dataclasses import dataclass, field, fields
 
-from lightning_modules.annealing import Annealed, check_annealed, value_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.guidance.timesteps import Annealed
 from viewdistill.rendering.volume_renderer import VolumeRenderer
+
+Scheduled = float | Annealed
+"""A constant, or a value that changes once; ``begin`` and ``end`` of the change are fractions of the whole fit."""
+
+
+def value_at(scheduled: Scheduled, progress: float) -> float:
+    """The value when a fraction ``progress`` of the fit is done."""
+    return scheduled(progress) if isinstance(scheduled, Annealed) else float(scheduled)
 
 
 @dataclass(frozen=True)
@@ -57,35 +65,35 @@ class FieldSettings:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weight of every term of the loss; each may be a constant or ``[start_step, start_value, end_value, end_step]``.
+    """Weight of every term of the loss; each a constant or annealed.
 
-    Score terms are sums over a latent (guidance: L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, which is why
-    their weights differ by orders of magnitude.
+    Score terms are sums over a latent (L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, which is why their
+    weights differ by orders of magnitude.
     """
 
-    score: Annealed = 1.0
+    score: Scheduled = 1.0
     """Score distillation of the novel views."""
-    reference_score: Annealed = 0.0
+    reference_score: Scheduled = 0.0
     """Reference-view score distillation of the input view."""
-    color: Annealed = 0.0
+    color: Scheduled = 0.0
     """Mean squared colour error of random rays of the input view."""
-    mask: Annealed = 0.0
+    mask: Scheduled = 0.0
     """Mean squared opacity error of the same rays."""
-    sparsity: Annealed = 0.0
+    sparsity: Scheduled = 0.0
     """mean sqrt(o² + 0.01) of the novel views' opacity o."""
-    opaque: Annealed = 0.0
+    opaque: Scheduled = 0.0
     """Binary cross-entropy of the novel views' opacity with itself."""
-    z_variance: Annealed = 0.0
+    z_variance: Scheduled = 0.0
     """Variance of depth along the novel views' rays (HiFA)."""
 
-    def __post_init__(self) -> None:
-        """Refuse schedules that end before they start."""
-        for entry in fields(self):
-            check_annealed(f"model.weights.{entry.name}", getattr(self, entry.name))
+    def at(self, progress: float) -> dict[str, float]:
+        """All weights when a fraction ``progress`` of the fit is done."""
+        return {entry.name: value_at(getattr(self, entry.name), progress) for entry in fields(self)}
 
-    def at(self, step: int) -> dict[str, float]:
-        """All weights at an optimisation step."""
-        return {entry.name: value_at(getattr(self, entry.name), step) for entry in fields(self)}
+    def ever(self, name: str) -> bool:
+        """Whether a term has a weight other than zero at any time."""
+        scheduled: Scheduled = getattr(self, name)
+        return (scheduled.initial, scheduled.final) != (0, 0) if isinstance(scheduled, Annealed) else scheduled != 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ class OptimizerSettings:
     """Learning rate of the hash grid."""
     network_lr: float = 1e-3
     """Learning rate of the two networks."""
-    factor: Annealed = 1.0
+    factor: Scheduled = 1.0
     """Factor on both rates."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay of the two moments."""
@@ -104,7 +112,3 @@ class OptimizerSettings:
     """Added to the root of the second moment: hash-grid gradients are tiny, and a larger one would stall them."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
-
-    def __post_init__(self) -> None:
-        """Refuse a schedule that ends before it starts."""
-        check_annealed("model.optimizer.factor", self.factor)

@@ -12,9 +12,8 @@ from torch.nn import functional as F
 from datamodules.cameras import CameraBatch, InputView
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
-from lightning_modules.annealing import value_at
 from lightning_modules.field_scores import FieldScores, GuidanceSettings
-from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
+from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings, value_at
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
@@ -79,22 +78,26 @@ class RadianceField(pl.LightningModule):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         view: InputView = data.input_view
         rgb, mask = (image.to(self.device) for image in view.resized(self.input_size))
-        origins, directions = rays(view.cameras.c2w.to(self.device), view.cameras.fovy, self.input_size, self.input_size)
+        origins, directions = rays(
+            view.cameras.c2w.to(self.device), view.cameras.fovy, self.input_size, self.input_size
+        )
         self.input_pixels = [x.reshape(-1, x.shape[-1]) for x in (origins, directions, *map(to_last, (rgb, mask)))]
         self.input_cameras = CameraBatch(*(part.to(self.device) for part in view.cameras[:4]), fovy=view.cameras.fovy)
         # A plain list keeps the frozen priors out of the module tree, hence out of checkpoints and optimisers.
-        self.scores = [FieldScores(self.guidance, view, data.meta.caption, self.weights, self.device)]
+        self.scores = [
+            FieldScores(self.guidance, view, data.meta.caption, self.weights.ever("reference_score"), self.device)
+        ]
 
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render, score, compare with the input, regularise."""
-        step, (scores,) = self.global_step, self.scores
+        progress, (scores,) = self.progress, self.scores
         ray_noise, diffusion_noise = self.generator(Purpose.RAYS), self.generator(Purpose.DIFFUSION)
-        self.renderer.update_occupancy(step, self.generator(Purpose.OCCUPANCY))
-        weights = self.weights.at(step)
+        self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
+        weights = self.weights.at(progress)
 
         novel = self.renderer.render_views(batch.c2w, batch.fovy, self.view_size, self.view_size, self.white, ray_noise)
         terms = {
-            "score": scores.novel_views(novel.rgb, batch.relative_pose, step, diffusion_noise),
+            "score": scores.novel_views(novel.rgb, batch.relative_pose, progress, diffusion_noise),
             "sparsity": sparsity(novel.opacity),
             "opaque": opaque(novel.opacity),
             "z_variance": z_variance(novel.z_variance, novel.opacity),
@@ -104,7 +107,7 @@ class RadianceField(pl.LightningModule):
             known = self.renderer.render_views(
                 camera.c2w, camera.fovy, self.view_size, self.view_size, self.white, ray_noise
             )
-            terms["reference_score"] = scores.reference_view(known.rgb, step, diffusion_noise)
+            terms["reference_score"] = scores.reference_view(known.rgb, progress, diffusion_noise)
         if weights["color"] or weights["mask"]:
             rgb, opacity, target_rgb, target_mask = self.render_input_rays(ray_noise)
             terms["color"] = F.mse_loss(rgb, target_rgb)
@@ -116,6 +119,11 @@ class RadianceField(pl.LightningModule):
         self.log_dict({f"score/{name}": value for name, value in scores.statistics.items()})
         self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray})
         return {"loss": loss, "opacity": novel.opacity.detach().mean()}
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the fit that is done."""
+        return self.global_step / max(1, self.trainer.max_steps)
 
     def generator(self, purpose: Purpose) -> torch.Generator:
         """The stream of this step for one purpose."""
@@ -142,7 +150,9 @@ class RadianceField(pl.LightningModule):
         optimizer = torch.optim.AdamW(
             groups, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay, fused=True
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: value_at(settings.factor, step))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: value_at(settings.factor, min(1.0, step / max(1, self.trainer.max_steps)))
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -211,5 +221,7 @@ def load_field(folder: RunFolder, device: torch.device | str = "cpu") -> Radianc
     except FileNotFoundError as error:
         raise ViewDistillError(f"{path}: no such file; run `viewdistill field {folder.root}` first") from error
     except Exception as error:  # whatever a truncated or foreign file makes torch and the classes raise means one thing
-        raise ViewDistillError(f"{path}: damaged checkpoint; delete it and run `viewdistill field {folder.root}`") from error
+        raise ViewDistillError(
+            f"{path}: damaged checkpoint; delete it and run `viewdistill field {folder.root}`"
+        ) from error
     return module.to(device).eval().requires_grad_(False)

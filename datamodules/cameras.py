@@ -1,0 +1,226 @@
+"""Cameras for the field stage: batches of novel views, rings of them for pictures, and the input view itself.
+
+Angles are in degrees, distances in world units; azimuth 0 is the input view's side.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset
+
+from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.seeding import Purpose, generator_at
+from viewdistill.cameras import look_at, relative_pose
+from viewdistill.errors import ViewDistillError
+
+
+class CameraBatch(NamedTuple):
+    """Cameras that look at the origin."""
+
+    c2w: Float[Tensor, "batch 4 4"]
+    """Camera-to-world matrices."""
+    relative_pose: Float[Tensor, "batch 4"]
+    """T of Zero-1-to-3, seen from the input camera."""
+    azimuth: Float[Tensor, " batch"]
+    """Degrees."""
+    elevation: Float[Tensor, " batch"]
+    """Degrees."""
+    fovy: float
+    """Vertical field of view of all of them, degrees."""
+
+
+@dataclass(frozen=True)
+class InputView:
+    """The input image with its camera."""
+
+    rgb: Float[Tensor, "3 height width"]
+    """Straight colour in [0, 1]."""
+    alpha: Float[Tensor, "1 height width"]
+    """Coverage in [0, 1]."""
+    cameras: CameraBatch
+    """Its one camera; the relative pose is that of no motion."""
+
+    def resized(self, size: int) -> tuple[Float[Tensor, "1 3 size size"], Float[Tensor, "1 1 size size"]]:
+        """The image over white and its mask, both antialiased, at ``size`` pixels a side."""
+        over_white = self.rgb * self.alpha + 1 - self.alpha
+        both = torch.cat([over_white, self.alpha])[None]
+        both = F.interpolate(both, (size, size), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+        return both[:, :3], both[:, 3:]
+
+
+class CameraSampler(pl.LightningDataModule):
+    """Random cameras for training, rings of cameras for validation and prediction.
+
+    Training batch ``i`` is a function of (seed, step i) alone, and the stream starts at the trainer's step.
+
+    Args:
+        run_folder: Folder of one object, ``runs/<object>``; its ``input`` stage is read.
+        views_per_step: Novel views in a training batch.
+        elevation_range: Lowest and highest elevation, degrees; uniform in its sine, that is, in area on the sphere.
+        azimuth_range: Width of the range of azimuths around the input view, degrees; 360 is all around.
+        distance_range: Nearest and farthest camera, world units; the input camera's own distance when not given.
+        fovy: Vertical field of view, degrees; the input camera's own when not given.
+        stratified: Spread the azimuths of a batch: one in each of ``views_per_step`` equal sectors, turned at random.
+        ring_views: Cameras of the ring that validation renders.
+        ring_elevation: Elevation of that ring, degrees.
+        predict_views: Cameras that prediction renders for later stages.
+        seed: Seed of the training cameras.
+    """
+
+    def __init__(
+        self,
+        run_folder: str,
+        views_per_step: int = 4,
+        elevation_range: tuple[float, float] = (-10.0, 60.0),
+        azimuth_range: float = 360.0,
+        distance_range: tuple[float, float] | None = None,
+        fovy: float | None = None,
+        stratified: bool = True,
+        ring_views: int = 8,
+        ring_elevation: float = 15.0,
+        predict_views: int = 24,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_ranges(elevation_range, azimuth_range, distance_range)
+        if min(views_per_step, ring_views, predict_views) < 1:
+            raise ViewDistillError("views_per_step, ring_views and predict_views must be at least 1")
+        self.run_folder = RunFolder(Path(run_folder))
+        self.views_per_step = views_per_step
+        self.elevation_range = elevation_range
+        self.azimuth_range = azimuth_range
+        self.distance_range = distance_range
+        self.fovy = fovy
+        self.stratified = stratified
+        self.ring_views = ring_views
+        self.ring_elevation = ring_elevation
+        self.predict_views = predict_views
+        self.seed = seed
+
+    def setup(self, stage: str) -> None:
+        """Read the input image and its camera.
+
+        Raises:
+            ViewDistillError: The input stage has not been run, or a file of it is damaged.
+        """
+        self.meta = InputMeta.load(self.run_folder.input_meta)
+        rgba = read_rgba(self.run_folder.rgba)
+        camera = self.cameras(
+            torch.tensor([self.meta.azimuth_deg]),
+            torch.tensor([self.meta.elevation_deg]),
+            torch.tensor([self.meta.distance]),
+            self.meta.fovy_deg,
+        )
+        self.input_view = InputView(rgba[:3], rgba[3:], camera)
+
+    def cameras(
+        self,
+        azimuth: Float[Tensor, " batch"],
+        elevation: Float[Tensor, " batch"],
+        distance: Float[Tensor, " batch"],
+        fovy: float,
+    ) -> CameraBatch:
+        """Cameras with their poses relative to the input camera."""
+        pose = relative_pose(
+            torch.full_like(azimuth, self.meta.azimuth_deg),
+            torch.full_like(azimuth, self.meta.elevation_deg),
+            torch.full_like(azimuth, self.meta.distance),
+            azimuth,
+            elevation,
+            distance,
+        )
+        return CameraBatch(look_at(azimuth, elevation, distance), pose, azimuth, elevation, fovy)
+
+    def batch(self, step: int) -> CameraBatch:
+        """The novel cameras of one training step."""
+        count = self.views_per_step
+        u = torch.rand(3, count, generator=generator_at(self.seed, step, Purpose.CAMERAS))
+        if self.stratified:
+            turn = torch.rand(1, generator=generator_at(self.seed + 1, step, Purpose.CAMERAS))
+            u[0] = ((torch.arange(count) + u[0]) / count + turn) % 1
+        azimuth = self.meta.azimuth_deg + (u[0] - 0.5) * self.azimuth_range
+        low, high = np.sin(np.deg2rad(self.elevation_range))
+        elevation = torch.rad2deg(torch.asin(low + u[1] * (high - low)))
+        near, far = self.distance_range or (self.meta.distance, self.meta.distance)
+        return self.cameras(azimuth, elevation, near + u[2] * (far - near), self.fovy or self.meta.fovy_deg)
+
+    def ring(self, count: int, elevation: float) -> CameraBatch:
+        """Cameras at equal steps of azimuth, the first on the input view's side."""
+        azimuth = self.meta.azimuth_deg + torch.arange(count) * (360.0 / count)
+        distance = torch.full_like(azimuth, self.meta.distance)
+        return self.cameras(azimuth, torch.full_like(azimuth, elevation), distance, self.fovy or self.meta.fovy_deg)
+
+    def train_dataloader(self) -> DataLoader[CameraBatch]:
+        """The stream of batches from the trainer's step on, without end."""
+        start = self.trainer.global_step if self.trainer else 0
+        return DataLoader(CameraStream(self, start), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[CameraBatch]:
+        """One batch: the ring."""
+        return DataLoader([self.ring(self.ring_views, self.ring_elevation)], batch_size=None)  # type: ignore[arg-type]
+
+    def predict_dataloader(self) -> DataLoader[CameraBatch]:
+        """The ring of prediction, at the input view's elevation, one camera a batch."""
+        ring = self.ring(self.predict_views, self.meta.elevation_deg)
+        views = [
+            CameraBatch(*(part[i : i + 1] for part in ring[:4]), fovy=ring.fovy) for i in range(self.predict_views)
+        ]
+        return DataLoader(views, batch_size=None)  # type: ignore[arg-type]
+
+
+class CameraStream(IterableDataset[CameraBatch]):
+    """Training batches from ``start`` on."""
+
+    def __init__(self, sampler: CameraSampler, start: int) -> None:
+        self.sampler, self.start = sampler, start
+
+    def __iter__(self) -> Iterator[CameraBatch]:
+        """Batches without end."""
+        step = self.start
+        while True:
+            yield self.sampler.batch(step)
+            step += 1
+
+
+def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:
+    """Straight colour and alpha in [0, 1] of an RGBA image.
+
+    Raises:
+        ViewDistillError: The file is missing, damaged, or not RGBA.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ViewDistillError(f"{path}: not readable ({error}); run `viewdistill input` again") from error
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
+        raise ViewDistillError(f"{path}: not an 8-bit RGBA image; run `viewdistill input` again")
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255
+
+
+def check_ranges(
+    elevation_range: tuple[float, float], azimuth_range: float, distance_range: tuple[float, float] | None
+) -> None:
+    """Refuse ranges that no camera can be drawn from.
+
+    Raises:
+        ViewDistillError: A range is reversed or beyond what there is.
+    """
+    low, high = elevation_range
+    if not -90 <= low <= high <= 90:
+        raise ViewDistillError(
+            f"elevation_range is [{low:g}, {high:g}]; give two angles in order, from -90 to 90 degrees"
+        )
+    if not 0 <= azimuth_range <= 360:
+        raise ViewDistillError(f"azimuth_range is {azimuth_range:g}; give a width from 0 to 360 degrees")
+    if distance_range is not None and not 0 < distance_range[0] <= distance_range[1]:
+        raise ViewDistillError(f"distance_range is {list(distance_range)}; give two positive distances in order")

@@ -1,0 +1,184 @@
+"""Score distillation as the field stage uses it: frozen priors, what they know of the input view, the two losses."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from diffusers.models.attention_processor import AttnProcessor
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from datamodules.cameras import InputView
+from viewdistill.diffusion.latents import LatentDiffusionPrior
+from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.guidance.family import METHODS, ScoreDistillation
+from viewdistill.guidance.gradient import ScoreGradient, score_loss
+from viewdistill.guidance.reference import reference_score_gradient
+from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
+
+Method = Literal["usd", "sds", "sds-rectified", "csd", "text-sds", "text-csd", "nfsd", "hifa", "none"]
+"""A named setting of the family (`viewdistill.guidance.family.METHODS`), or no score distillation of novel views."""
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class GuidanceSettings:
+    """Which score distillation, and with which priors."""
+
+    method: Method = "usd"
+    """Named method, or none."""
+    scale: float | None = None
+    """Guidance scale s; the method's own when not given."""
+    image_weight: float | None = None
+    """Weight of HiFA's loss between renders and decoded one-step estimates; the method's own when not given."""
+    timesteps: UniformTimesteps = field(default_factory=UniformTimesteps)
+    """Noise levels of the novel views."""
+    reference_timesteps: UniformTimesteps = field(
+        default_factory=lambda: UniformTimesteps(Annealed(0.02, 0.02), Annealed(0.98, 0.98))
+    )
+    """Noise levels of the reference-view score; the official code never anneals them."""
+    view_prior: str = "priors/nano/zero123"
+    """Folder of the view-conditioned prior, diffusers layout."""
+    text_prior: str = "priors/nano/stable-diffusion"
+    """Folder of the text-conditioned prior, diffusers layout."""
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    """Precision of the priors; g is always computed in fp32."""
+    prompt: str | None = None
+    """Text for methods that are conditioned on text; the input's caption when not given."""
+    negative_prompt: str = "unrealistic, blurry, low quality"
+    """Text that NFSD takes away."""
+
+    def distillation(self) -> ScoreDistillation | None:
+        """The method with its overrides; none for ``none``."""
+        if self.method == "none":
+            return None
+        changes = {"guidance_scale": self.scale, "image_weight": self.image_weight}
+        return replace(METHODS[self.method], **{name: v for name, v in changes.items() if v is not None})
+
+
+class FieldScores:
+    """The priors that a method needs, loaded and frozen, and what they make of the input, computed once.
+
+    Args:
+        settings: Method and priors.
+        view: The input image.
+        caption: Words for the object.
+        reference: Whether the reference-view score will be asked for.
+        device: Where the field is fitted.
+    """
+
+    def __init__(
+        self, settings: GuidanceSettings, view: InputView, caption: str, reference: bool, device: torch.device
+    ) -> None:
+        self.settings = settings
+        self.distillation = method = settings.distillation()
+        dtype = DTYPES[settings.precision]
+        self.view_prior = self.text_prior = self.condition = self.text = self.negative = None
+        if method is not None and method.needs_view_prior:
+            self.view_prior = ViewConditionedPrior.from_folder(Path(settings.view_prior), dtype, device)
+            plain_attention(self.view_prior, device)
+            self.condition = self.view_prior.condition(view.resized(self.view_prior.image_size)[0].to(device))
+        if reference or (method is not None and method.needs_text_prior):
+            self.text_prior = TextConditionedPrior.from_folder(Path(settings.text_prior), dtype, device)
+            plain_attention(self.text_prior, device)
+        if method is not None and method.conditional == "text" and self.text_prior is not None:
+            self.text = self.text_prior.encode_text([settings.prompt if settings.prompt is not None else caption])
+            self.negative = self.text_prior.encode_text([settings.negative_prompt])
+        if reference and self.text_prior is not None:
+            image = view.resized(self.text_prior.image_size)[0].to(device)
+            with torch.no_grad():
+                self.reference_latents = self.text_prior.encode_images(image)
+        self.statistics: dict[str, Tensor] = {}
+        """What the last step's scores were like, for the log."""
+
+    def novel_views(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        relative_pose: Float[Tensor, "batch 4"],
+        progress: float,
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """Score distillation loss of renders; zero for the method ``none``.
+
+        Args:
+            images: Renders in [0, 1], of any size, with gradient.
+            relative_pose: T of their cameras.
+            progress: Fraction of the fit that is done.
+            generator: Source of the noise.
+        """
+        prior = self.view_prior or self.text_prior
+        if self.distillation is None or prior is None:
+            return images.new_zeros(())
+        images = resize(images, prior.image_size)
+        latents = prior.encode_images(images, generator)
+        timesteps, noise = draw(self.settings.timesteps, latents, progress, prior, generator)
+        terms = self.distillation.predict(
+            latents.detach(),
+            timesteps,
+            noise,
+            view_prior=self.view_prior,
+            condition=self.condition,
+            relative_pose=relative_pose,
+            text_prior=self.text_prior,
+            text_embeddings=self.text,
+            negative_embeddings=self.negative,
+        )
+        score = self.distillation.combine(terms)
+        self.record("novel", score, timesteps)
+        loss = score_loss(latents, score.g)
+        if self.distillation.image_weight:
+            loss = loss + score_loss(images, self.distillation.image_gradient(terms, images.detach(), prior).g)
+        return loss
+
+    def reference_view(
+        self, images: Float[Tensor, "1 3 height width"], progress: float, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Reference-view score loss of the render from the input camera.
+
+        Args:
+            images: The render in [0, 1], of any size, with gradient.
+            progress: Fraction of the fit that is done.
+            generator: Source of the noise.
+        """
+        prior = self.text_prior
+        assert prior is not None, "built without the reference-view score"
+        latents = prior.encode_images(resize(images, prior.image_size))
+        timesteps, noise = draw(self.settings.reference_timesteps, latents, progress, prior, generator)
+        score = reference_score_gradient(prior, latents.detach(), self.reference_latents, timesteps, noise)
+        self.record("reference", score, timesteps)
+        return score_loss(latents, score.g)
+
+    def record(self, name: str, score: ScoreGradient, timesteps: Int[Tensor, " batch"]) -> None:
+        """Keep what is worth logging of a gradient."""
+        self.statistics[f"{name}_norm"] = score.norm
+        self.statistics[f"{name}_timestep"] = timesteps.float().mean()
+        self.statistics[f"{name}_nonfinite"] = score.nonfinite.float()
+
+
+def draw(
+    timesteps: UniformTimesteps,
+    latents: Float[Tensor, "batch c h w"],
+    progress: float,
+    prior: LatentDiffusionPrior,
+    generator: torch.Generator,
+) -> tuple[Int[Tensor, " batch"], Float[Tensor, "batch c h w"]]:
+    """One timestep for each latent and noise of its shape."""
+    total = prior.schedule.num_train_timesteps
+    t = timesteps.sample(len(latents), progress, generator, latents.device, total)
+    return t, torch.randn(latents.shape, generator=generator, device=latents.device)
+
+
+def resize(images: Float[Tensor, "batch 3 height width"], size: int) -> Float[Tensor, "batch 3 size size"]:
+    """Images at the prior's size; unchanged where they have it."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def plain_attention(prior: ViewConditionedPrior | TextConditionedPrior, device: torch.device) -> None:
+    """On a CPU, compute attention plainly: the fused form is slower there for few tokens."""
+    if device.type == "cpu":
+        prior.unet.set_attn_processor(AttnProcessor())

@@ -1,0 +1,78 @@
+"""Every shipped configuration of the field stage parses and takes a real step with a tiny prior."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from datamodules.run_folder import RunFolder
+from viewdistill.cli.configuration import REPOSITORY
+from viewdistill.cli.lightning import StageCLI, StageRun
+from viewdistill.errors import ViewDistillError
+
+CONFIGS = REPOSITORY / "configs"
+SMALL = [
+    "--trainer.accelerator=cpu",
+    "--trainer.fast_dev_run=true",
+    "--trainer.logger=false",
+    "--trainer.enable_progress_bar=false",
+    "--model.init_args.view_size=16",
+    "--model.init_args.field.n_samples_per_ray=32",
+    "--model.init_args.field.grid.log2_hashmap_size=10",
+]
+
+
+def build(folder: RunFolder, overlays: list[str], settings: list[str]) -> StageCLI:
+    files = [CONFIGS / "field.yaml", *(CONFIGS / "presets" / name for name in overlays)]
+    stage = StageRun(folder.stage("field"), "disc-field")
+    return StageCLI(stage, [*(f"--config={file}" for file in files), f"--data.run_folder={folder.root}", *settings])
+
+
+def priors(folder: Path, precision: str) -> list[str]:
+    return [
+        f"--model.init_args.guidance.view_prior={folder / 'zero123'}",
+        f"--model.init_args.guidance.text_prior={folder / 'stable-diffusion'}",
+        f"--model.init_args.guidance.precision={precision}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "overlays", [[], ["field_debug.yaml"], ["zero123-xl.yaml"], ["zero123-xl.yaml", "field_debug.yaml"]]
+)
+def test_shipped_configuration_takes_a_step(
+    run_folder: RunFolder, tiny_prior_folder: Path, overlays: list[str]
+) -> None:
+    precision = "fp32" if "zero123-xl.yaml" in overlays else "bf16"  # fp16 convolutions are for GPUs
+    cli = build(run_folder, overlays, [*priors(tiny_prior_folder, precision), *SMALL])
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    assert cli.trainer.global_step == 1
+    assert cli.trainer.callback_metrics["loss/score"] > 0
+
+
+def test_every_field_preset_is_tested() -> None:
+    shipped = {
+        path.name for path in (CONFIGS / "presets").glob("*.yaml") if "field" in path.read_text(encoding="utf-8")
+    }
+    assert shipped == {"field_debug.yaml", "zero123-xl.yaml"}
+
+
+def test_the_paper_preset_has_the_papers_numbers() -> None:
+    preset = yaml.safe_load((CONFIGS / "presets" / "zero123-xl.yaml").read_text(encoding="utf-8"))
+    model = preset["model"]["init_args"]
+    assert preset["trainer"]["max_steps"] == 15_000
+    assert model["guidance"]["scale"] == 7.5
+    assert model["weights"]["sparsity"] == 10
+    opaque = model["weights"]["opaque"]
+    assert round(opaque["begin"] * 15_000) == 10_000
+    assert round(opaque["end"] * 15_000) == 10_001
+    assert opaque["final"] == 1000
+
+
+def test_unknown_setting_is_refused(run_folder: RunFolder) -> None:
+    with pytest.raises(ViewDistillError, match="guidence"):
+        build(run_folder, [], ["--model.init_args.guidence.method=usd"])
+
+
+def test_unknown_method_is_refused(run_folder: RunFolder) -> None:
+    with pytest.raises(ViewDistillError, match="method"):
+        build(run_folder, [], ["--model.init_args.guidance.method=magic"])

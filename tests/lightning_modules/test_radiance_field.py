@@ -1,0 +1,228 @@
+"""The field stage on a tiny scale: real classes, a random prior, a synthetic input view."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+
+from datamodules.cameras import CameraBatch, CameraSampler
+from datamodules.run_folder import RunFolder
+from lightning_modules.field_scores import FieldScores, GuidanceSettings
+from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
+from lightning_modules.radiance_field import RadianceField, load_field
+from viewdistill.cameras import look_at
+from viewdistill.errors import ViewDistillError
+from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
+
+GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
+FIELD = FieldSettings(grid=GRID, radius=0.75, hidden_width=16, occupancy_resolution=16, n_samples_per_ray=48)
+INPUT_TERMS = LossWeights(color=500.0, mask=100.0)
+EVERYTHING = LossWeights(score=1.0, reference_score=1.0, color=500.0, mask=100.0, sparsity=1.0, opaque=1.0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    """Sums are then made in one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def guidance(prior: Path, method: str) -> GuidanceSettings:
+    return GuidanceSettings(
+        method=method,  # type: ignore[arg-type]
+        view_prior=str(prior / "zero123"),
+        text_prior=str(prior / "stable-diffusion"),
+        precision="fp32",
+    )
+
+
+def module(settings: GuidanceSettings, weights: LossWeights) -> RadianceField:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return RadianceField(FIELD, settings, weights, OptimizerSettings(), view_size=16, input_size=32, input_rays=256)
+
+
+def fit(
+    model: RadianceField, folder: RunFolder, steps: int, total: int | None = None, resume: Path | None = None
+) -> Any:
+    """Fit to ``steps`` of ``total``, without files other than a checkpoint."""
+    data = CameraSampler(str(folder.root), views_per_step=2, ring_views=2)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=total or steps,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        default_root_dir=folder.stage("field"),
+        callbacks=[StopAt(steps)],
+    )
+    trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+    return trainer
+
+
+class StopAt(pl.Callback):
+    """Stops before the schedule's end, as a kill would, but lets the test save."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        trainer.should_stop = trainer.global_step >= self.step
+
+
+def input_error(model: RadianceField, folder: RunFolder) -> float:
+    data = CameraSampler(str(folder.root))
+    data.setup("fit")
+    rgb, _ = data.input_view.resized(32)
+    views = model.render_views(data.input_view.cameras.c2w, data.meta.fovy_deg, 32)
+    return float(F.mse_loss(views.rgb, rgb.movedim(1, -1)))
+
+
+def test_input_terms_alone_fit_the_input_view_and_load_no_prior(run_folder: RunFolder) -> None:
+    settings = GuidanceSettings(method="none", view_prior="/nowhere", text_prior="/nowhere")
+    model = module(settings, INPUT_TERMS)
+    fit(model, run_folder, 120)
+    assert model.scores[0].view_prior is None
+    assert model.scores[0].text_prior is None
+    assert input_error(model, run_folder) < 0.02  # a white picture has 0.21, the initial ball 0.2
+
+
+def test_a_resumed_fit_repeats_an_undisturbed_one_bit_by_bit(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    settings = guidance(tiny_prior_folder, "usd")
+    undisturbed = module(settings, EVERYTHING)
+    fit(undisturbed, run_folder, 24)
+
+    first = module(settings, EVERYTHING)
+    trainer = fit(first, run_folder, 17, total=24)
+    checkpoint = run_folder.field_checkpoint
+    trainer.save_checkpoint(checkpoint)
+    torch.rand(5)  # the global random state is not what decides
+    resumed = module(settings, EVERYTHING)
+    with torch.no_grad():
+        resumed.renderer.field.grid.params.zero_()
+    trainer = fit(resumed, run_folder, 24, total=24, resume=checkpoint)
+    assert trainer.global_step == 24
+    for name, value in undisturbed.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_checkpoints_hold_the_field_and_no_prior(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    model = module(guidance(tiny_prior_folder, "sds"), EVERYTHING)
+    trainer = fit(model, run_folder, 2)
+    trainer.save_checkpoint(run_folder.field_checkpoint)
+    stored = torch.load(run_folder.field_checkpoint, weights_only=True)
+    assert {name.split(".")[0] for name in stored["state_dict"]} == {"renderer"}
+
+    loaded = load_field(run_folder)
+    points = torch.rand(50, 3) - 0.5
+    model.eval()
+    assert torch.equal(loaded.density(points), model.density(points))
+    assert torch.equal(loaded.color(points), model.color(points))
+    assert torch.equal(loaded.occupied(points), model.occupied(points))
+    assert bool(loaded.occupied(points).any())
+    assert loaded.radius == 0.75
+    views = loaded.render_views(look_at(torch.zeros(1), torch.zeros(1), torch.full((1,), 1.5)), 49.0, 8)
+    assert views.rgb.shape == (1, 8, 8, 3)
+    assert views.opacity.shape == (1, 8, 8)
+    assert views.opacity.max() > 0.9  # the initial ball
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
+def test_a_damaged_checkpoint_is_named(run_folder: RunFolder, content: bytes) -> None:
+    run_folder.field_checkpoint.parent.mkdir(parents=True)
+    run_folder.field_checkpoint.write_bytes(content)
+    with pytest.raises(ViewDistillError, match=r"last\.ckpt: damaged"):
+        load_field(run_folder)
+
+
+def test_a_missing_checkpoint_says_which_stage_to_run(run_folder: RunFolder) -> None:
+    with pytest.raises(ViewDistillError, match="viewdistill field"):
+        load_field(run_folder)
+
+
+@pytest.mark.parametrize(
+    ("method", "view", "text"),
+    [
+        ("usd", True, True),
+        ("sds", True, False),
+        ("csd", True, False),
+        ("text-csd", False, True),
+        ("none", False, False),
+    ],
+)
+def test_only_the_priors_a_method_needs_are_loaded(
+    run_folder: RunFolder, tiny_prior_folder: Path, method: str, view: bool, text: bool
+) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    settings = guidance(tiny_prior_folder, method)
+    scores = FieldScores(settings, data.input_view, "a red mug", False, torch.device("cpu"))
+    assert (scores.view_prior is not None, scores.text_prior is not None) == (view, text)
+    images = torch.rand(2, 3, 16, 16, requires_grad=True)
+    loss = scores.novel_views(images, torch.rand(2, 4), 0.1, torch.Generator().manual_seed(0))
+    if method == "none":
+        assert float(loss.detach()) == 0
+        return
+    (gradient,) = torch.autograd.grad(loss, images)
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0
+
+
+def test_reference_score_is_zero_at_the_input_and_not_elsewhere(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    scores = FieldScores(guidance(tiny_prior_folder, "none"), data.input_view, "", True, torch.device("cpu"))
+    image, _ = data.input_view.resized(16)
+    generator = torch.Generator().manual_seed(0)
+    assert float(scores.reference_view(image, 0.0, generator)) == pytest.approx(0, abs=1e-9)
+    assert float(scores.reference_view(1 - image, 0.0, generator)) > 1e-4
+
+
+def test_timesteps_are_annealed_with_the_progress_of_the_fit(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    narrow = UniformTimesteps(Annealed(0.5, 0.1), Annealed(0.5, 0.1))
+    settings = GuidanceSettings(
+        method="csd", timesteps=narrow, view_prior=str(tiny_prior_folder / "zero123"), precision="fp32"
+    )
+    scores = FieldScores(settings, data.input_view, "", False, torch.device("cpu"))
+    for progress, expected in ((0.0, 500), (0.5, 300), (1.0, 100)):
+        scores.novel_views(torch.rand(1, 3, 16, 16), torch.rand(1, 4), progress, torch.Generator().manual_seed(0))
+        assert float(scores.statistics["novel_timestep"]) == expected
+
+
+def test_weights_follow_their_schedule() -> None:
+    weights = LossWeights(opaque=Annealed(0.0, 100.0, begin=0.6, end=0.7), sparsity=3.0)
+    assert weights.at(0.6)["opaque"] == 0
+    assert weights.at(0.65)["opaque"] == pytest.approx(50)
+    assert weights.at(1.0)["opaque"] == 100
+    assert weights.at(0.3)["sparsity"] == 3
+    assert weights.ever("opaque")
+    assert not weights.ever("z_variance")
+
+
+def test_learning_rates_of_grid_and_networks(run_folder: RunFolder) -> None:
+    model = module(GuidanceSettings(method="none"), INPUT_TERMS)
+    trainer = fit(model, run_folder, 1)
+    groups = {group["name"]: group for group in trainer.optimizers[0].param_groups}
+    assert groups["encoding"]["lr"] == 1e-2
+    assert groups["networks"]["lr"] == 1e-3
+    trained = sum(p.numel() for group in groups.values() for p in group["params"])
+    assert trained == sum(p.numel() for p in model.parameters())
+
+
+def test_a_batch_moves_between_devices_as_a_batch() -> None:
+    batch = CameraBatch(torch.eye(4)[None], torch.zeros(1, 4), torch.zeros(1), torch.zeros(1), 49.0)
+    model = module(GuidanceSettings(method="none"), INPUT_TERMS)
+    moved = model.transfer_batch_to_device(batch, torch.device("meta"), 0)
+    assert isinstance(moved, CameraBatch)
+    assert moved.c2w.device.type == "meta"
+    assert moved.fovy == 49.0
