@@ -45,3 +45,10 @@ def configuration(arguments: argparse.Namespace, shipped: str, settings: list[st
             raise ViewDistillError(f"{path}: no such configuration; the shipped ones are in {REPOSITORY / 'configs'}")
     seed = [] if arguments.seed is None else [f"--seed_everything={arguments.seed}"]
     return [f"--config={path}" for path in files] + seed + settings
+
+
+def print_configuration(settings: list[str]) -> None:
+    """Print the resolved configuration as YAML, without touching a stage's files; ends the process with status 0."""
+    from viewdistill.cli.lightning import StageCLI, StageRun
+
+    StageCLI(StageRun(Path("runs"), "print"), settings)

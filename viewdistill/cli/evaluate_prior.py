@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from viewdistill.errors import ViewDistillError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -50,14 +52,16 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ViewDistillError: The prior cannot be read, or a number makes no sense.
     """
+    if min(arguments.objects, arguments.targets, arguments.steps) < 1:
+        raise ViewDistillError("--objects, --targets and --steps must be at least 1")
+    if not arguments.prior.is_dir():
+        raise ViewDistillError(f"{arguments.prior}: no such prior; give its folder with --prior")
+
     from datamodules.run_folder import write_json
     from viewdistill.diffusion.priors import ViewConditionedPrior
-    from viewdistill.errors import ViewDistillError
     from viewdistill.metrics.images import psnr, ssim
     from viewdistill.objects.generator import HELD_OUT_SEEDS, TEST_SEEDS
 
-    if min(arguments.objects, arguments.targets, arguments.steps) < 1:
-        raise ViewDistillError("--objects, --targets and --steps must be at least 1")
     prior = ViewConditionedPrior.from_folder(arguments.prior)
     seeds = (HELD_OUT_SEEDS if arguments.held_out_families else TEST_SEEDS)[: arguments.objects]
     pairs = render_pairs(seeds, arguments.targets, prior.image_size)

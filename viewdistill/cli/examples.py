@@ -28,16 +28,16 @@ class Example:
 
 
 EXAMPLES = (
-    Example("robot", 10_000_045, 25, 15),
-    Example("mug", 10_000_305, 20, 20),
-    Example("chair", 10_000_112, 30, 25),
-    Example("mushroom", 10_000_018, 10, 10),
-    Example("car", 10_000_147, 35, 20),
-    Example("elephant", 10_000_118, 40, 10),
-    Example("house", 10_000_085, 30, 30),
-    Example("snowman", 10_000_042, -20, 5),
-    Example("duck", 10_000_113, -40, 0),
-    Example("vase", 10_000_061, 0, 35),
+    Example("robot", 10_000_045, 25.0, 15.0),
+    Example("mug", 10_000_305, 20.0, 20.0),
+    Example("chair", 10_000_112, 30.0, 25.0),
+    Example("mushroom", 10_000_018, 10.0, 10.0),
+    Example("car", 10_000_147, 35.0, 20.0),
+    Example("elephant", 10_000_118, 40.0, 10.0),
+    Example("house", 10_000_085, 30.0, 30.0),
+    Example("snowman", 10_000_042, -20.0, 5.0),
+    Example("duck", 10_000_113, -40.0, 0.0),
+    Example("vase", 10_000_061, 0.0, 35.0),
 )
 """Different families and elevations; the vase is of a free-form family."""
 

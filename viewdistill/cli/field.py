@@ -27,8 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from datamodules.run_folder import InputMeta, RunFolder
     from datamodules.stage_record import record_stage
-    from viewdistill.cli.configuration import configuration
-    from viewdistill.cli.lightning import StageRun, fit
+    from viewdistill.cli.configuration import configuration, print_configuration
     from viewdistill.errors import ViewDistillError
 
     folder = RunFolder(arguments.run_folder)
@@ -37,10 +36,13 @@ def run(arguments: argparse.Namespace) -> None:
             f"{folder.root}: no complete input stage here; run `viewdistill input IMG --out {folder.root}`"
         )
     meta = InputMeta.load(folder.input_meta)
-    stage = StageRun(folder.stage("field"), f"{meta.name}-field", inputs=(folder.rgba, folder.input_meta))
     settings = configuration(arguments, "configs/field.yaml", [f"--data.run_folder={folder.root}", *arguments.settings])
-    if "--print_config" in settings:
-        fit(stage, settings)
+    if any(setting.startswith("--print_config") for setting in settings):
+        print_configuration(settings)
         return
-    with record_stage(stage.folder, "field") as figures:
+    with record_stage(folder.stage("field"), "field") as figures:
+        # Imported here, so that the seconds it takes are counted.
+        from viewdistill.cli.lightning import StageRun, fit
+
+        stage = StageRun(folder.stage("field"), f"{meta.name}-field", inputs=(folder.rgba, folder.input_meta))
         figures.update(fit(stage, settings))

@@ -33,9 +33,11 @@ def run(arguments: argparse.Namespace) -> None:
         ViewDistillError: A setting is wrong.
     """
     from viewdistill.cli.configuration import configuration
+
+    settings = configuration(arguments, MODELS[arguments.model], arguments.settings)
     from viewdistill.cli.lightning import StageRun, fit
 
     folder = arguments.out or Path(".cache/priors") / arguments.model.replace("-", "_")
     # Priors are trained in several sittings, often with other settings; only objects start again when settings change.
     stage = StageRun(folder, f"train-{arguments.model}", restart_when_changed=False)
-    fit(stage, configuration(arguments, MODELS[arguments.model], arguments.settings))
+    fit(stage, settings)
