@@ -1,7 +1,7 @@
 """Cleaning of extracted surfaces: floaters, cavities, holes, non-manifold parts, orientation, face budget.
 
-Names: a ``component`` is a set of faces joined by shared vertices; a ``cavity`` is a closed component whose normals point inwards
-(the inner wall of a hollow that marching cubes finds inside a solid object).
+Names: a ``component`` is a set of faces joined by shared vertices; a ``cavity`` is a closed component whose normals
+point inwards (the inner wall of a hollow that marching cubes finds inside a solid object).
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from scipy.sparse import csgraph
 
 from viewdistill.errors import ViewDistillError
 
-Vertices = Float[np.ndarray, "v 3"]
-Faces = Int[np.ndarray, "f 3"]
+Vertices = Float[np.ndarray, "_ 3"]
+Faces = Int[np.ndarray, "_ 3"]
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def clean_mesh(
 def signed_volume(vertices: Vertices, faces: Faces) -> float:
     """Volume enclosed by a closed surface, negative if it is inside out, cubic world units."""
     # Around the mean, so that the value of a nearly closed surface does not depend on where the origin is.
-    corners = (
-        (vertices.astype(np.float64) - vertices.mean(0, dtype=np.float64))[faces] if len(faces) else np.zeros((0, 3, 3))
-    )
+    if len(faces) == 0:
+        return 0.0
+    corners = (vertices.astype(np.float64) - vertices.mean(0, dtype=np.float64))[faces]
     return float(np.einsum("fi,fi->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
 
 
@@ -102,7 +102,7 @@ def is_watertight(faces: Faces) -> bool:
     return len(forward) == len(edges) and np.array_equal(forward, backward)
 
 
-def component_of_face(n_vertices: int, faces: Faces) -> Int[np.ndarray, " f"]:
+def component_of_face(n_vertices: int, faces: Faces) -> Int[np.ndarray, " _"]:
     """Index, from 0, of the connected component of each face."""
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
     library: Any = sparse
@@ -117,6 +117,7 @@ def _merge(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     library: Any = trimesh
     proper = faces[np.isfinite(vertices[faces]).all((1, 2))] if len(faces) else faces
     mesh = library.Trimesh(np.asarray(vertices, dtype=np.float64), proper, process=False)
+    mesh.remove_unreferenced_vertices()
     mesh.merge_vertices()
     mesh.update_faces(mesh.nondegenerate_faces(height=None) & mesh.unique_faces())
     mesh.remove_unreferenced_vertices()
@@ -124,7 +125,22 @@ def _merge(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
         raise ViewDistillError(
             "mesh: the surface has no triangles; choose a lower iso-value or fit the field for more steps"
         )
-    return np.array(mesh.vertices), np.array(mesh.faces, dtype=np.int64)
+    return np.array(mesh.vertices), _drop_fins(np.array(mesh.faces, dtype=np.int64))
+
+
+def _drop_fins(faces: Faces) -> Faces:
+    """Drops faces that hang on an edge of three or more faces and end in the open.
+
+    pymeshlab mends such edges by removing the smallest faces, which may be the sound ones.
+    """
+    while True:
+        edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        _, edge, count = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
+        sharing = count[edge.reshape(-1, 3)]
+        fins = (sharing >= 3).any(1) & (sharing == 1).any(1)
+        if not fins.any() or fins.all():
+            return faces
+        faces = faces[~fins]
 
 
 def _drop_components(vertices: Vertices, faces: Faces, settings: CleaningSettings) -> tuple[Faces, int, int]:

@@ -33,8 +33,8 @@ def grid(
     """Sets pictures out in rows and columns on white, with labels on the left and on top.
 
     Args:
-        images: Rows of pictures, each uint8 or float in [0, 1], all of one size [H, W, 3]; None leaves a place empty. Rows may
-            differ in length.
+        images: Rows of pictures, each uint8 or float in [0, 1], all of one size [H, W, 3]; None leaves a place empty.
+            Rows may differ in length.
         row_labels: One a row, or none at all.
         column_labels: One a column, or none at all.
 
@@ -85,7 +85,8 @@ def contact_sheet(
         mesh: The mesh.
         input_image: The input over white; resized to ``size``.
         path: PNG to write; replaced only when the new one is whole.
-        elevation: Of the input camera and of the eight views, degrees, so that the first view can be compared with the input.
+        elevation: Of the input camera and of the eight views, degrees; the first view
+            can then be compared with the input.
         size: Side of each picture, pixels.
         fovy: Vertical field of view, degrees.
         distance: Of the cameras from the origin, world units.

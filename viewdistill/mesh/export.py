@@ -120,9 +120,8 @@ def load_geometry(path: Path) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray,
         mesh = library.load(path, force="mesh")
         vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
     except Exception as problem:
-        raise ViewDistillError(
-            f"{path}: cannot be read as a mesh ({problem}); give a GLB, OBJ, PLY or STL file"
-        ) from problem
+        advice = "give a GLB, OBJ, PLY or STL file"
+        raise ViewDistillError(f"{path}: cannot be read as a mesh ({problem}); {advice}") from problem
     if len(faces) == 0:
         raise ViewDistillError(f"{path}: holds no triangles; give a mesh with faces")
     welded = library.Trimesh(vertices, faces, process=False)

@@ -1,7 +1,7 @@
 """Iso-surfaces of a density field by marching cubes (Lorensen and Cline 1987).
 
-Names: ``iso`` the density at the surface, ``box`` the corners [2, 3] of an axis-aligned box, ``radius`` half the side of the
-field's cube [-radius, radius]^3.
+Names: ``iso`` the density at the surface, ``box`` the corners [2, 3] of an axis-aligned box, ``radius`` half the side
+of the field's cube [-radius, radius]^3.
 """
 
 from collections.abc import Callable
@@ -55,8 +55,8 @@ def sample_density(
         density_fn: The field.
         box: Lower and upper corner, world units.
         resolution: Nodes along each axis.
-        occupied_fn: Where given, density counts as zero wherever this is false: the renderer skips such places, so nothing
-            that training ever saw is there.
+        occupied_fn: Where given, density counts as zero wherever this is false: the renderer skips such places, so
+            nothing that training ever saw is there.
         device: Where the field lives.
         chunk: Points a call, bounds memory.
 
@@ -87,7 +87,7 @@ def cube(radius: float) -> Float[np.ndarray, "2 3"]:
 
 
 def refit_box(grid: DensityGrid, iso: float) -> Float[np.ndarray, "2 3"]:
-    """The box around everything denser than ``iso``, enlarged by a node and then by `MARGIN`, within the grid's own box.
+    """The box around all that is denser than ``iso``, enlarged by a node and then by `MARGIN`, within the grid.
 
     Raises:
         ViewDistillError: If nothing is as dense as ``iso``.

@@ -1,7 +1,7 @@
 """Choice of the iso-value: the one whose silhouettes agree best with the opacity the renderer shows.
 
-A fixed threshold makes good renders into bad meshes whenever a field ends up softer or harder than the one the threshold was
-tuned on. Rendered opacity is what training supervised, so it is the yardstick.
+A fixed threshold makes good renders into bad meshes whenever a field ends up softer or harder than the one the
+threshold was tuned on. Rendered opacity is what training supervised, so it is the yardstick.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from viewdistill.mesh.extraction import DensityGrid, marching_cubes
 from viewdistill.mesh.raster import silhouettes
 
 PLATEAU = 0.005
-"""Candidates this close to the best IoU count as equally good; the middle one of them is taken, as the least fragile."""
+"""Candidates this close to the best IoU count as equally good; the middle one is taken, as the least fragile."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def iso_value_sweep(
         candidates.append(IsoCandidate(value, mask_iou(shapes, masks), len(faces)))
     if not candidates:
         raise ViewDistillError(
-            f"mesh: every iso-value tried is above the field's greatest density {float(grid.density.max()):.3g}; try lower ones"
+            f"mesh: every iso-value tried is above the field's greatest density {float(grid.density.max()):.3g}; "
+            "try lower ones"
         )
     return IsoSweep(tuple(candidates), _middle_of_plateau(candidates))
 

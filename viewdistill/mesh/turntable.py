@@ -16,10 +16,13 @@ from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.raster import render_each
 from viewdistill.mesh.textured_mesh import TexturedMesh
 
+# One thread and no stamps: the bytes then depend on nothing but the frames.
+VIDEO_OPTIONS = ["-crf", "20", "-threads", "1", "-fflags", "+bitexact", "-flags", "+bitexact"]
+
 
 def ring(count: int, elevation: float, distance: float = DISTANCE) -> Float[Tensor, "count 4 4"]:
     """Cameras at equal steps of azimuth, the first at azimuth 0 (the input view's side); angles in degrees."""
-    azimuth = torch.arange(count, dtype=torch.float32) * (360.0 / count)
+    azimuth = torch.arange(count, dtype=torch.float32) * (360.0 / max(count, 1))
     return look_at(azimuth, torch.full_like(azimuth, elevation), torch.full_like(azimuth, distance))
 
 
@@ -49,19 +52,7 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], size: 
             quality=None,
             macro_block_size=2,
             ffmpeg_log_level="error",
-            # One thread and no stamps: the bytes then depend on nothing but the frames.
-            output_params=[
-                "-crf",
-                "20",
-                "-threads",
-                "1",
-                "-fflags",
-                "+bitexact",
-                "-flags",
-                "+bitexact",
-                "-movflags",
-                "+faststart",
-            ],
+            output_params=VIDEO_OPTIONS,
         )
         writer.send(None)
         try:

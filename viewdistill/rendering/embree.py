@@ -1,14 +1,15 @@
 """Ray casting against triangle meshes through Embree (the one place that talks to it).
 
-Names: ``origins`` and ``directions`` of rays, ``face`` the index of the triangle hit, ``barycentric`` the weights of its three
-corners at the hit point.
+Names: ``origins`` and ``directions`` of rays, ``face`` the index of the triangle hit, ``barycentric`` the weights of
+its three corners at the hit point.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from embreex import mesh_construction, rtcore_scene
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene as NativeScene
 from jaxtyping import Float, Int, Shaped
 
 RAYS_PER_CAST = 1 << 20
@@ -53,9 +54,9 @@ class EmbreeScene:
     """
 
     def __init__(self, vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> None:
-        self._scene: Any = rtcore_scene.EmbreeScene()
+        self._scene: Any = NativeScene()
         if len(faces) > 0:
-            mesh_construction.TriangleMesh(
+            TriangleMesh(
                 self._scene,
                 np.ascontiguousarray(vertices, dtype=np.float32),
                 np.ascontiguousarray(faces, dtype=np.int32),

@@ -12,7 +12,8 @@ def test_hit_distance_and_barycentrics_by_hand():
         np.array([[0.2, 0.3, 2.0], [0.9, 0.9, 2.0]]), np.array([[0.0, 0.0, -0.5], [0.0, 0.0, -0.5]])
     )
     assert hits.face.tolist() == [0, -1]
-    assert hits.distance[0] == np.float32(4.0) and np.isinf(hits.distance[1])
+    assert hits.distance[0] == np.float32(4.0)
+    assert np.isinf(hits.distance[1])
     np.testing.assert_allclose(hits.barycentric, [[0.5, 0.2, 0.3], [0, 0, 0]], atol=1e-6)
     np.testing.assert_allclose(hits.interpolate(FACES, TRIANGLE), [[0.2, 0.3, 0], [0, 0, 0]], atol=1e-6)
 
@@ -45,4 +46,5 @@ def test_more_rays_than_one_cast_takes():
     origins = np.tile(np.array([[0.2, 0.3, 2.0]], dtype=np.float32), (count, 1))
     origins[-1, :2] = 0.9
     hits = EmbreeScene(TRIANGLE, FACES).cast(origins, np.tile(np.array([[0.0, 0.0, -1.0]]), (count, 1)))
-    assert hits.face[:-1].min() == 0 and hits.face[-1] == -1
+    assert hits.face[:-1].min() == 0
+    assert hits.face[-1] == -1

@@ -1,0 +1,156 @@
+import json
+import os
+import struct
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+from viewdistill.cameras import look_at
+from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.atomic import replacing
+from viewdistill.mesh.baking import texture_mesh
+from viewdistill.mesh.export import WORLD_TO_FILE, InputCamera, load_geometry, save_glb, save_obj
+
+SIDES = np.array([0.6, 0.4, 1.0])
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """A box 1 high, 0.6 deep and 0.4 wide: red in front (+x), green at the top third, blue elsewhere."""
+
+    def color(points):
+        red, green, blue = torch.eye(3)
+        color = torch.where((points[:, :1] > 0.29), red, blue)
+        return torch.where((points[:, 2:] > 0.3), green, color)
+
+    box = trimesh.creation.box(extents=SIDES).subdivide().subdivide()
+    return texture_mesh(np.array(box.vertices), np.array(box.faces), color, 128)
+
+
+def color_at(loaded, direction):
+    """Texture colour where a ray from far away towards the centre first meets a loaded mesh."""
+    origin = np.array([direction], dtype=np.float64) * 5
+    points, _, triangle = loaded.ray.intersects_location(origin, -origin, multiple_hits=False)
+    weights = trimesh.triangles.points_to_barycentric(loaded.triangles[triangle], points)
+    uv = (loaded.visual.uv[loaded.faces[triangle[0]]] * weights[0][:, None]).sum(0)
+    material = loaded.visual.material
+    image = material.baseColorTexture if hasattr(material, "baseColorTexture") else material.image
+    picture = np.asarray(image.convert("RGB"))
+    return picture[int((1 - uv[1]) * picture.shape[0]), int(uv[0] * picture.shape[1])].tolist()
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj"])
+def test_reimported_it_stands_upright_with_its_texture(mesh, tmp_path, suffix):
+    path = tmp_path / f"object.{suffix}"
+    if suffix == "glb":
+        save_glb(mesh, path, InputCamera(elevation=20.0))
+    else:
+        save_obj(mesh, path)
+    loaded = trimesh.load(path, force="mesh")
+    assert isinstance(loaded, trimesh.Trimesh)
+    # Width along x, height along y (up), depth along z.
+    np.testing.assert_allclose(loaded.bounds, [[-0.2, -0.5, -0.3], [0.2, 0.5, 0.3]], atol=1e-5)
+    assert color_at(loaded, [0.001, 0.002, 1]) == [255, 0, 0], "the front looks along +z"
+    assert color_at(loaded, [0.001, 1, 0.002]) == [0, 255, 0], "the top is up"
+    assert color_at(loaded, [0.001, 0.002, -1]) == [0, 0, 255]
+    outwards = (loaded.vertex_normals * loaded.vertices).sum(1)
+    assert (outwards > 0).all()
+    loaded.merge_vertices(merge_tex=True, merge_norm=True)
+    assert loaded.is_watertight
+    assert loaded.volume == pytest.approx(SIDES.prod(), rel=1e-4)
+
+
+def glb_json(path):
+    data = path.read_bytes()
+    length = struct.unpack("<I", data[12:16])[0]
+    return json.loads(data[20 : 20 + length])
+
+
+def test_the_glb_says_with_which_camera_the_input_was_taken(mesh, tmp_path):
+    save_glb(mesh, tmp_path / "object.glb", InputCamera(elevation=30.0, azimuth=0.0, distance=1.5, fovy=49.134))
+    tree = glb_json(tmp_path / "object.glb")
+    camera = tree["scenes"][0]["extras"]["input_camera"]
+    assert (camera["elevation_deg"], camera["azimuth_deg"], camera["distance"], camera["fovy_deg"]) == (
+        30,
+        0,
+        1.5,
+        49.134,
+    )
+    c2w = np.array(camera["c2w"])
+    # In front (+z) and above (+y), looking at the origin.
+    np.testing.assert_allclose(c2w[:3, 3], [0, 0.75, 1.5 * np.cos(np.radians(30))], atol=1e-6)
+    np.testing.assert_allclose(-c2w[:3, 2] * 1.5, -c2w[:3, 3], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.det(c2w[:3, :3]), 1, atol=1e-6)
+    world = look_at(torch.tensor(0.0), torch.tensor(30.0), torch.tensor(1.5)).numpy()
+    np.testing.assert_allclose(WORLD_TO_FILE.T @ c2w[:3], world[:3], atol=1e-6)
+
+
+def test_the_glb_has_normals_and_a_matt_textured_material(mesh, tmp_path):
+    save_glb(mesh, tmp_path / "object.glb", InputCamera(elevation=0.0))
+    tree = glb_json(tmp_path / "object.glb")
+    assert {"POSITION", "NORMAL", "TEXCOORD_0"} <= set(tree["meshes"][0]["primitives"][0]["attributes"])
+    material = tree["materials"][0]["pbrMetallicRoughness"]
+    assert "baseColorTexture" in material
+    assert material["metallicFactor"] == 0.0
+
+
+def test_the_same_mesh_gives_the_same_bytes(mesh, tmp_path):
+    for name in ("a", "b"):
+        save_glb(mesh, tmp_path / name / "object.glb", InputCamera(elevation=5.0))
+        save_obj(mesh, tmp_path / name / "object.obj")
+    for file in ("object.glb", "object.obj", "object.mtl", "object.png"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_the_obj_has_its_picture_beside_it(mesh, tmp_path):
+    save_obj(mesh, tmp_path / "object.obj")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["object.mtl", "object.obj", "object.png"]
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "object.png")), mesh.texture)
+    assert "map_Kd object.png" in (tmp_path / "object.mtl").read_text()
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj"])
+def test_geometry_comes_back_into_the_world(mesh, tmp_path, suffix):
+    path = tmp_path / f"object.{suffix}"
+    if suffix == "glb":
+        save_glb(mesh, path, InputCamera(elevation=0.0))
+    else:
+        save_obj(mesh, path)
+    vertices, faces = load_geometry(path)
+    np.testing.assert_allclose([vertices.min(0), vertices.max(0)], [-SIDES / 2, SIDES / 2], atol=1e-5)
+    assert len(faces) == len(mesh.faces)
+    assert len(vertices) < len(mesh.vertices)
+
+
+def test_files_that_are_no_meshes_are_named(tmp_path):
+    (tmp_path / "text.glb").write_text("hello")
+    for name in ("text.glb", "missing.obj"):
+        with pytest.raises(ViewDistillError, match=name):
+            load_geometry(tmp_path / name)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with replacing(path) as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("old")
+
+    def fail():
+        with replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_mask()
+
+
+def _mask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""Metrics: agreement of pictures and of surfaces, defined once for every table."""

@@ -1,0 +1,154 @@
+"""Agreement of surfaces: Chamfer distance, F-score, normal consistency, Volume IoU (the protocol called `surface`).
+
+No alignment: both meshes are taken as they stand in the world.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.spatial import KDTree
+
+from viewdistill.errors import ViewDistillError
+from viewdistill.metrics.winding import inside_grid
+
+Vertices = Float[np.ndarray, "_ 3"]
+Faces = Int[np.ndarray, "_ 3"]
+
+SAMPLES = 100_000
+IOU_RESOLUTION = 128
+
+
+@dataclass(frozen=True)
+class GeometryScores:
+    """How well a mesh agrees with the truth. An empty prediction has infinite Chamfer distance and 0 for the rest."""
+
+    chamfer: float
+    """Half the sum of both mean distances to the nearest sample of the other surface, world units (not squared)."""
+    f_score_001: float
+    """Harmonic mean of the shares of samples closer than 0.01 to the other surface."""
+    f_score_002: float
+    """The same within 0.02."""
+    normal_consistency: float
+    """Mean absolute cosine between normals of nearest samples, both ways; 1 is best."""
+    volume_iou: float
+    """Intersection over union of the insides."""
+
+
+@dataclass(frozen=True)
+class SurfaceSamples:
+    """Points drawn uniformly by area."""
+
+    points: Float[np.ndarray, "n 3"]
+    normals: Float[np.ndarray, "n 3"]
+    """Unit normals of the faces they lie on."""
+
+
+def sample_surface(vertices: Vertices, faces: Faces, count: int = SAMPLES, seed: int = 0) -> SurfaceSamples:
+    """Draws points uniformly by area from a mesh.
+
+    Args:
+        vertices: Positions, world units.
+        faces: Triangles.
+        count: How many points.
+        seed: Of the random numbers.
+
+    Raises:
+        ViewDistillError: If the mesh has no area.
+    """
+    corners = np.asarray(vertices, dtype=np.float64)[faces] if len(faces) else np.zeros((0, 3, 3))
+    corners = corners[np.isfinite(corners).all((1, 2))]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(cross, axis=1)
+    if not area.sum() > 0:
+        raise ViewDistillError("metrics: the mesh has no surface to sample; give one that has triangles with an area")
+    random = np.random.default_rng(seed)
+    face = np.minimum(np.searchsorted(np.cumsum(area), random.random(count) * area.sum()), len(area) - 1)
+    u, v = random.random((2, count, 1))
+    folded = u + v > 1
+    u, v = np.where(folded, 1 - u, u), np.where(folded, 1 - v, v)
+    a, b, c = corners[face, 0], corners[face, 1], corners[face, 2]
+    return SurfaceSamples(a + u * (b - a) + v * (c - a), cross[face] / np.maximum(area[face, None], 1e-300))
+
+
+def volume_iou(
+    vertices: Vertices,
+    faces: Faces,
+    true_vertices: Vertices,
+    true_faces: Faces,
+    resolution: int = IOU_RESOLUTION,
+    box: Float[np.ndarray, "2 3"] | None = None,
+) -> float:
+    """Intersection over union of the insides of two meshes, counted on a grid.
+
+    Args:
+        vertices: Of the prediction, world units.
+        faces: Of the prediction.
+        true_vertices: Of the truth.
+        true_faces: Of the truth.
+        resolution: Cells along each axis.
+        box: Corners of the grid; the box around both meshes when not given.
+    """
+    if len(faces) == 0 or len(true_faces) == 0:
+        return 0.0
+    if box is None:
+        used = np.concatenate([vertices[faces].reshape(-1, 3), true_vertices[true_faces].reshape(-1, 3)])
+        used = used[np.isfinite(used).all(1)]
+        box = np.stack([used.min(0), used.max(0)]).astype(np.float64)
+        # A flat box would make cells without a volume.
+        box[1] = np.maximum(box[1], box[0] + 1e-6)
+    first = inside_grid(vertices, faces, box, resolution)
+    second = inside_grid(true_vertices, true_faces, box, resolution)
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 0.0
+
+
+def geometry_scores(
+    vertices: Vertices,
+    faces: Faces,
+    true_vertices: Vertices,
+    true_faces: Faces,
+    samples: int = SAMPLES,
+    resolution: int = IOU_RESOLUTION,
+    seed: int = 0,
+) -> GeometryScores:
+    """All geometry figures of a mesh against the truth.
+
+    Args:
+        vertices: Of the prediction, world units.
+        faces: Of the prediction; none is legal.
+        true_vertices: Of the truth.
+        true_faces: Of the truth.
+        samples: Points drawn from each surface.
+        resolution: Cells along each axis of the grid for the Volume IoU.
+        seed: Of the random numbers.
+
+    Raises:
+        ViewDistillError: If the truth has no surface.
+    """
+    truth = sample_surface(true_vertices, true_faces, samples, seed + 1)
+    if len(faces) == 0:
+        return GeometryScores(float("inf"), 0.0, 0.0, 0.0, 0.0)
+    prediction = sample_surface(vertices, faces, samples, seed)
+    to_truth, cosine = _nearest(prediction, truth)
+    to_prediction, back_cosine = _nearest(truth, prediction)
+    return GeometryScores(
+        chamfer=0.5 * float(to_truth.mean() + to_prediction.mean()),
+        f_score_001=_f_score(to_truth, to_prediction, 0.01),
+        f_score_002=_f_score(to_truth, to_prediction, 0.02),
+        normal_consistency=0.5 * float(cosine.mean() + back_cosine.mean()),
+        volume_iou=volume_iou(vertices, faces, true_vertices, true_faces, resolution),
+    )
+
+
+def _nearest(source: SurfaceSamples, target: SurfaceSamples) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Distance of each sample to the nearest of the other surface, and the absolute cosine of their normals."""
+    tree: Any = KDTree(target.points)
+    distance, index = tree.query(source.points)
+    return distance, np.abs((source.normals * target.normals[index]).sum(1))
+
+
+def _f_score(to_truth: Float[np.ndarray, " n"], to_prediction: Float[np.ndarray, " m"], threshold: float) -> float:
+    precision, recall = float((to_truth < threshold).mean()), float((to_prediction < threshold).mean())
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
