@@ -50,7 +50,7 @@ empty :=
 space := $(empty) $(empty)
 hash := \#
 plain = $(subst $(space),_,$(subst :,_,$(subst %,_,$(subst $(hash),_,$1))))
-escaped = $(subst $(hash),\$(hash),$(subst %,\%,$(subst :,\:,$(subst $(space),\ ,$1))))
+escaped = $(subst :,\:,$(subst $(space),\ ,$1))
 quoted = '$(subst ','\'',$1)'
 
 RUN := $(RUNS)/$(basename $(notdir $(call plain,$(IMG))))
@@ -73,13 +73,14 @@ MESH_STALE := $(call stale,$(MESH_SETTINGS),$(RUN)/mesh/.settings)
 IMAGE := $(if $(wildcard $(call escaped,$(IMG))),$(call escaped,$(IMG)),FORCE) $(wildcard $(call escaped,$(SIDE)))
 endif
 
-.PHONY: object
-object: $(RUN)/mesh/stage.json | $(INSTALLED) ## IMG=… to a mesh in runs/<name>/; also ELEVATION=15 SEED=1 PRESET=name SET="--option value"
-	@$(VIEWDISTILL) summary $(call quoted,$(RUN))
-
 INPUT_FILES := $(addprefix $(RUN)/input/,rgba.png meta.json stage.json)
 FIELD_FILES := $(addprefix $(RUN)/field/,last.ckpt stage.json)
 MESH_FILES := $(addprefix $(RUN)/mesh/,object.glb object.obj turntable.mp4 contact_sheet.png stage.json)
+
+.PHONY: object
+object: $(MESH_FILES) | $(INSTALLED) ## IMG=… to a mesh in runs/<name>/; also ELEVATION=15 SEED=1 PRESET=name SET="--option value"
+	@$(VIEWDISTILL) summary $(call quoted,$(RUN))
+
 # Everything is written under a temporary name first, so nothing half-made stands under these names: keep them when interrupted.
 .PRECIOUS: $(INPUT_FILES) $(FIELD_FILES) $(MESH_FILES)
 
@@ -87,11 +88,11 @@ $(INPUT_FILES) &: $(IMAGE) $(INPUT_STALE) | $(INSTALLED)
 	@$(VIEWDISTILL) input $(call quoted,$(IMG)) --out $(call quoted,$(RUN)) $(if $(ELEVATION),--elevation=$(ELEVATION))
 	@echo $(INPUT_SETTINGS) > $(call quoted,$(RUN)/input/.settings)
 
-$(FIELD_FILES) &: $(RUN)/input/stage.json $(PRIORS) $(FIELD_STALE) | $(INSTALLED)
+$(FIELD_FILES) &: $(INPUT_FILES) $(PRIORS) $(FIELD_STALE) | $(INSTALLED)
 	@$(VIEWDISTILL) field $(call quoted,$(RUN)) $(addprefix --config=,$(OVERLAY)) $(if $(SEED),--seed=$(SEED)) $(SET)
 	@echo $(FIELD_SETTINGS) > $(call quoted,$(RUN)/field/.settings)
 
-$(MESH_FILES) &: $(RUN)/field/stage.json $(MESH_STALE) | $(INSTALLED)
+$(MESH_FILES) &: $(FIELD_FILES) $(MESH_STALE) | $(INSTALLED)
 	@$(VIEWDISTILL) mesh $(call quoted,$(RUN)) $(MESH)
 	@echo $(MESH_SETTINGS) > $(call quoted,$(RUN)/mesh/.settings)
 

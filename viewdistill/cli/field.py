@@ -36,7 +36,10 @@ def run(arguments: argparse.Namespace) -> None:
             f"{folder.root}: no complete input stage here; run `viewdistill input IMG --out {folder.root}`"
         )
     meta = InputMeta.load(folder.input_meta)
-    settings = configuration(arguments, "configs/field.yaml", [f"--data.run_folder={folder.root}", *arguments.settings])
+    # The streams of noise and of cameras have seeds of their own, which one option sets together.
+    seeds = [] if arguments.seed is None else [f"--model.seed={arguments.seed}", f"--data.seed={arguments.seed}"]
+    own = [f"--data.run_folder={folder.root}", *seeds, *arguments.settings]
+    settings = configuration(arguments, "configs/field.yaml", own)
     if any(setting.startswith("--print_config") for setting in settings):
         print_configuration(settings)
         return

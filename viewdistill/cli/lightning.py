@@ -169,10 +169,14 @@ def train(trainer: Trainer, model: LightningModule, data: LightningDataModule | 
 
 def quieten() -> None:
     """Silence what Lightning says about itself; errors and the stages' own words remain."""
+    # LightningCLI calls jsonargparse by names that the latter is about to drop; the pinned versions fit together.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # Camera samplers draw a batch in microseconds: workers would only cost memory.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Data modules draw by the step they are at, so a resumed stream goes on where it was.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     # A folder with a checkpoint in it is the normal case of a resumed run.
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
 

@@ -1,0 +1,188 @@
+"""Reading and framing of input images: what is accepted, what it becomes, and one clear line for everything else."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from viewdistill.errors import ViewDistillError
+from viewdistill.input_image import bounding_box, fit_framing, keep_framing, load_rgba
+
+
+def cut_out(height: int = 60, width: int = 80, box: tuple[int, int, int, int] = (10, 50, 20, 40)) -> np.ndarray:
+    """A red rectangle (top, bottom, left, right) on transparent green."""
+    rgba = np.zeros((height, width, 4), np.uint8)
+    rgba[..., 1] = 255
+    top, bottom, left, right = box
+    rgba[top:bottom, left:right] = (255, 0, 0, 255)
+    return rgba
+
+
+def saved(path: Path, rgba: np.ndarray, **options: object) -> Path:
+    Image.fromarray(rgba).save(path, **options)
+    return path
+
+
+def test_rgba_png_is_read_as_it_is(tmp_path: Path):
+    rgba = cut_out()
+    np.testing.assert_array_equal(load_rgba(saved(tmp_path / "a.png", rgba)), rgba)
+
+
+def test_exif_rotation_is_applied(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: the picture must be turned clockwise by 90 degrees
+    rgba = load_rgba(saved(tmp_path / "a.png", cut_out(), exif=exif))
+    assert rgba.shape == (80, 60, 4)
+    assert bounding_box(rgba) == (20, 40, 10, 50)
+
+
+def test_palette_and_grey_images_with_transparency(tmp_path: Path):
+    rgba = cut_out()
+    palette = Image.fromarray(np.where(rgba[..., 3] > 0, 1, 0).astype(np.uint8), mode="P")
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    palette.save(tmp_path / "p.png", transparency=0)
+    assert bounding_box(load_rgba(tmp_path / "p.png")) == (10, 50, 20, 40)
+    Image.fromarray(rgba).convert("LA").save(tmp_path / "la.png")
+    grey = load_rgba(tmp_path / "la.png")
+    assert grey.shape == (60, 80, 4)
+    assert (grey[20, 30, :3] == grey[20, 30, 0]).all()
+
+
+def test_the_first_frame_of_an_animation(tmp_path: Path):
+    first, second = (Image.fromarray(cut_out(box=box)) for box in ((10, 50, 20, 40), (0, 60, 0, 79)))
+    first.save(tmp_path / "a.webp", save_all=True, append_images=[second], lossless=True)
+    assert bounding_box(load_rgba(tmp_path / "a.webp")) == (10, 50, 20, 40)
+
+
+def test_sixteen_bit_rgba(tmp_path: Path):
+    rgba = cut_out()
+    rows = b"".join(b"\0" + (row.astype(">u2") * 257).tobytes() for row in rgba)
+    (tmp_path / "a.png").write_bytes(png(80, 60, 16, 6, rows))
+    np.testing.assert_array_equal(load_rgba(tmp_path / "a.png"), rgba)
+
+
+def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
+    """A PNG by hand, for what Pillow does not write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_fitting_crops_scales_centres_and_keeps_the_proportions():
+    framed = fit_framing(cut_out(), size=256)
+    assert framed.shape == (256, 256, 4)
+    # 40 x 20 pixels become 200 x 100, centred; Lanczos may add a faint rim of a pixel.
+    assert bounding_box(framed) == pytest.approx((28, 228, 78, 178), abs=1)
+    inside = framed[40:216, 90:166]
+    assert (inside == (255, 0, 0, 255)).all()
+
+
+def test_hidden_colours_do_not_bleed_into_the_rim():
+    rgba = cut_out()
+    rgba[30:32, 20:40, 3] = 0  # a transparent slit, green underneath, inside the box
+    framed = fit_framing(rgba, size=256)
+    visible = framed[framed[..., 3] > 40]
+    assert visible[:, 1].max() <= 8
+
+
+def test_faint_specks_do_not_move_the_frame():
+    rgba = cut_out()
+    rgba[0, 0, 3] = 5
+    assert bounding_box(rgba) == (10, 50, 20, 40)
+
+
+def test_kept_framing_only_scales():
+    rgba = cut_out(64, 64, (0, 32, 16, 48))
+    assert keep_framing(rgba, 64) is rgba
+    assert bounding_box(keep_framing(rgba, 128)) == pytest.approx((0, 64, 32, 96), abs=1)
+    with pytest.raises(ViewDistillError, match="square"):
+        keep_framing(cut_out(), 64)
+
+
+def no_file(path: Path) -> None:
+    assert not path.exists()
+
+
+def text(path: Path) -> None:
+    path.write_text("not a picture")
+
+
+def truncated(path: Path) -> None:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (60, 60, 4), np.uint8)
+    Image.fromarray(noise).save(buffer, format="PNG")
+    path.write_bytes(buffer.getvalue()[:2000])
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def opaque(path: Path) -> None:
+    saved(path, np.full((40, 40, 4), 255, np.uint8))
+
+
+def transparent(path: Path) -> None:
+    saved(path, np.zeros((40, 40, 4), np.uint8))
+
+
+def pixel(path: Path) -> None:
+    saved(path, np.full((1, 1, 4), 255, np.uint8))
+
+
+def speck(path: Path) -> None:
+    saved(path, cut_out(box=(10, 13, 20, 22)))
+
+
+def rgb(path: Path) -> None:
+    Image.new("RGB", (40, 40), "red").save(path)
+
+
+def cmyk(path: Path) -> None:
+    Image.new("CMYK", (40, 40)).save(path, format="TIFF")
+
+
+def huge(path: Path) -> None:
+    # 20,000 x 20,000 transparent black pixels in 400 kB.
+    path.write_bytes(png(20_000, 20_000, 1, 0, b"\0" * (2501 * 20_000)))
+
+
+def postscript(path: Path) -> None:
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) show\n")
+
+
+BAD: list[tuple[Callable[[Path], object], str]] = [
+    (no_file, "no such file"),
+    (Path.mkdir, "directory"),
+    (Path.touch, "empty file"),
+    (loop, "cannot be read"),
+    (text, "not an image"),
+    (postscript, "not an image"),
+    (truncated, "damaged"),
+    (rgb, "no alpha channel"),
+    (cmyk, "no alpha channel"),
+    (opaque, "no transparent background"),
+    (transparent, "fully transparent"),
+    (pixel, "1 x 1 pixels"),
+    (speck, "only 2 x 3 pixels"),
+    (huge, "million pixels"),
+]
+
+
+@pytest.mark.parametrize(("make", "problem"), BAD, ids=[make.__name__ for make, _ in BAD])
+def test_bad_files_are_named_with_the_problem_in_one_line(make: Callable[[Path], object], problem: str, tmp_path: Path):
+    path = tmp_path / "bad.png"
+    make(path)
+    with pytest.raises(ViewDistillError, match=problem) as caught:
+        load_rgba(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
