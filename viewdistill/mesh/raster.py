@@ -4,15 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from viewdistill.cameras import rays
+from viewdistill.cameras import project, rays
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.rendering.embree import EmbreeScene, Hits
 
 AMBIENT = 0.35
 """Share of light that reaches every surface when shading; the rest falls from the camera (a head light)."""
+
+NEAREST = 1e-3
+"""Depth below which a vertex has no place in the picture, world units."""
 
 CLAY = 0.8
 """Grey of the untextured look."""
@@ -103,7 +107,8 @@ def _render_view(
 ) -> MeshViews:
     fine = size * supersample
     camera = c2w.detach().cpu().float()
-    origins, directions = (part.reshape(-1, 3).numpy() for part in rays(camera, fovy, fine, fine))
+    window = _window(mesh.vertices, camera[0], fovy, fine)
+    origins, directions = (part[0][window].reshape(-1, 3).numpy() for part in rays(camera, fovy, fine, fine))
     hits = scene.cast(origins, directions)
     hit = hits.hit
     towards = directions[hit]
@@ -113,10 +118,13 @@ def _render_view(
         facing = np.clip(-(normals * towards).sum(1, keepdims=True), 0, 1)
         color = color * (AMBIENT + (1 - AMBIENT) * facing)
     along_axis = hits.distance[hit] * -(towards @ camera[0, :3, 2].numpy())
-    samples = np.zeros((fine * fine, 8), dtype=np.float32)
     ones = np.ones((len(color), 1), dtype=np.float32)
-    samples[hit] = np.concatenate([color, ones, along_axis[:, None], normals], 1)
-    sums = _pixel_means(samples.reshape(fine, fine, 8), supersample)
+    samples = np.zeros((fine, fine, 8), dtype=np.float32)
+    shape = samples[window].shape
+    inside = np.zeros((len(hit), 8), dtype=np.float32)
+    inside[hit] = np.concatenate([color, ones, along_axis[:, None], normals], 1)
+    samples[window] = inside.reshape(shape)
+    sums = _pixel_means(samples, supersample)
     alpha = sums[..., 3]
     length = np.linalg.norm(sums[..., 5:], axis=-1, keepdims=True)
     return MeshViews(
@@ -125,6 +133,20 @@ def _render_view(
         (sums[..., 4] / np.maximum(alpha, 1e-8))[None],
         (sums[..., 5:] / np.maximum(length, 1e-8))[None],
     )
+
+
+def _window(
+    vertices: Float[np.ndarray, "v 3"], c2w: Float[Tensor, "4 4"], fovy: float, size: int
+) -> tuple[slice, slice]:
+    """Rows and columns of a picture outside which no ray can meet the mesh; usually a third of all."""
+    if len(vertices) == 0:
+        return slice(0, 0), slice(0, 0)
+    pixels, depth = project(torch.from_numpy(vertices).float(), c2w, fovy, size, size)
+    if float(depth.min()) < NEAREST:
+        return slice(0, size), slice(0, size)
+    first = (pixels.amin(0) - 1).floor().clamp(0, size).int().tolist()
+    last = (pixels.amax(0) + 1).ceil().clamp(0, size).int().tolist()
+    return slice(first[1], last[1]), slice(first[0], last[0])
 
 
 def _pixel_means(samples: Float[np.ndarray, "fine fine c"], supersample: int) -> Float[np.ndarray, "size size c"]:

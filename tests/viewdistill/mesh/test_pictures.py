@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 
 import imageio_ffmpeg
 import numpy as np
@@ -11,7 +12,7 @@ from viewdistill.cameras import FOVY_ZERO123, project
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.baking import texture_mesh
 from viewdistill.mesh.contact_sheet import GAP, LABEL_HEIGHT, contact_sheet, grid
-from viewdistill.mesh.raster import AMBIENT, CLAY, render_each, render_mesh
+from viewdistill.mesh.raster import AMBIENT, CLAY, render_each, render_mesh, silhouettes
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.mesh.turntable import ring, write_turntable, write_video
 
@@ -151,3 +152,11 @@ def test_contact_sheet_shows_the_input_and_eight_views(mesh, tmp_path):
     assert middles[0] == [0, 255, 0]
     assert int(np.argmax(middles[1])) == 0
     assert int(np.argmax(middles[5])) == 2
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0, 0.0), (0.1, 0.5, -0.4), (0.0, 3.0, 0.0), (1.4, 0.1, 0.0)])
+def test_leaving_out_rays_that_must_miss_changes_nothing(mesh, centre):
+    moved = replace(mesh, vertices=mesh.vertices * np.float32(0.5) + np.array(centre, dtype=np.float32))
+    cameras = ring(3, 10.0)
+    alpha = render_mesh(moved, cameras, FOVY_ZERO123, 40, supersample=1).alpha
+    np.testing.assert_array_equal(alpha == 1, silhouettes(moved.vertices, moved.faces, cameras, FOVY_ZERO123, 40))
