@@ -23,8 +23,8 @@ def cut_out(height: int = 60, width: int = 80, box: tuple[int, int, int, int] = 
     return rgba
 
 
-def saved(path: Path, rgba: np.ndarray, **options: object) -> Path:
-    Image.fromarray(rgba).save(path, **options)
+def saved(path: Path, rgba: np.ndarray, exif: Image.Exif | None = None) -> Path:
+    Image.fromarray(rgba).save(path, exif=exif or b"")
     return path
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Each object is shown from random cameras; the first view is the input, the others are sampled by DDIM and compared with
-the truth over white. "copy input" scores the input view itself in place of the samples: a prior must beat it clearly."""
+the truth over white. "copy input" scores the input view itself in place of the samples: a prior must beat it.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

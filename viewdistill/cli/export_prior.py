@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 EPILOG = """\
-Reads .cache/priors/<model>/last.ckpt, whose weights are the moving average, and may run while the training goes on. Parts
-that are not trained yet are left out. `make priors` writes to .cache/priors/nano between its trainings, and to priors/nano at the end."""
+Reads .cache/priors/<model>/last.ckpt, whose weights are the moving average, and may run while the training goes on.
+Parts that are not trained yet are left out. `make priors` writes to .cache/priors/nano between its trainings, and to
+priors/nano at the end."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -173,6 +173,8 @@ def quieten() -> None:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    # Of pytorch-lightning, about its own use of torch's tree functions.
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
     # Camera samplers draw a batch in microseconds: workers would only cost memory.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # Data modules draw by the step they are at, so a resumed stream goes on where it was.
