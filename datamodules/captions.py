@@ -15,8 +15,8 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-'"
 def build_tokenizer(captions: list[str], vocabulary_size: int = 1024) -> CLIPTokenizer:
     """A CLIP tokenizer whose merges are learned from ``captions``, so that its common words are single tokens.
 
-    Every letter and digit is in the vocabulary on its own, inside and at the end of a word, so that any lower-case word can
-    be spelt (DreamBooth's rare identifiers, for one).
+    Every letter and digit is in the vocabulary on its own, inside and at the end of a word, so that any lower-case word
+    can be spelt (DreamBooth's rare identifiers, for one).
     """
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.normalizer = normalizers.Lowercase()

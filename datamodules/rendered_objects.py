@@ -1,7 +1,7 @@
 """Data of the embedded priors: renders of procedural objects, as images, captioned latents and pairs of views.
 
-Whole batches are drawn by index: batch ``i`` of a run is a function of (seed, i) alone, so a resumed run goes on with the
-batches it has not seen, and two processes take alternate ones.
+Whole batches are drawn by index: batch ``i`` of a run is a function of (seed, i) alone, so a resumed run goes on with
+the batches it has not seen, and two processes take alternate ones.
 """
 
 import json
@@ -50,9 +50,9 @@ class SeededBatches(Dataset[Any]):
 class ObjectImages(pl.LightningDataModule):
     """Images in [0, 1] for the autoencoder, half from the view set and half from the broad one.
 
-    It also builds the rendered sets that the two diffusion priors use: ``views`` (white background, one light an object),
-    ``broad`` (another light for every view, coloured or textured background behind half of them), ``held_out`` (new
-    objects of the training families) and ``held_out_families`` (objects of the families never trained on).
+    It also builds the rendered sets that the two diffusion priors use: ``views`` (white background, one light an
+    object), ``broad`` (another light for every view, coloured or textured background behind half of them), ``held_out``
+    (new objects of the training families) and ``held_out_families`` (objects of the families never trained on).
 
     Args:
         folder: Where the sets are kept.

@@ -67,7 +67,7 @@ class Autoencoder(TrainedPrior):
         l1 = F.l1_loss(reconstruction, target)
         l2 = F.mse_loss(reconstruction, target)
         kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
-        self.log_dict({"train/l1": l1, "train/l2": l2, "train/kl": kl}, prog_bar=True)
+        self.log_dict({"train/l1": l1, "train/l2": l2, "train/kl": kl}, prog_bar=True, batch_size=len(images))
         return l1 + 2 * l2 + self.kl_weight * kl
 
     def validation_step(self, images: Float[Tensor, "batch 3 height width"], batch_idx: int) -> None:
@@ -75,8 +75,8 @@ class Autoencoder(TrainedPrior):
         latents = self.vae.encode(images * 2 - 1).latent_dist.mode()
         reconstruction = (self.vae.decode(latents).sample.float() / 2 + 0.5).clamp(0, 1)
         psnr = -10 * (reconstruction - images).pow(2).mean((1, 2, 3)).log10()
-        self.log("val/psnr", psnr.mean(), prog_bar=True, sync_dist=True)
-        self.log("val/latent_std", latents.float().std(), sync_dist=True)
+        self.log("val/psnr", psnr.mean(), prog_bar=True, sync_dist=True, batch_size=len(images))
+        self.log("val/latent_std", latents.float().std(), sync_dist=True, batch_size=len(images))
 
     def save_pretrained(self, folder: Path, latent_std: float) -> None:
         """Write ``folder`` (fp16 safetensors) with the scaling factor that gives the latents unit deviation."""

@@ -1,7 +1,7 @@
 """From training checkpoints to prior folders that stock diffusers and transformers classes load.
 
-A checkpoint's ``state_dict`` holds the moving average of the weights (`EMAWeightAveraging` puts it there), so that a folder
-can be written at any time, also while the training goes on.
+A checkpoint's ``state_dict`` holds the moving average of the weights (`EMAWeightAveraging` puts it there), so that a
+folder can be written at any time, also while the training goes on.
 """
 
 import shutil

@@ -7,7 +7,8 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from jaxtyping import Float, Int
-from torch import Tensor
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -17,7 +18,7 @@ from viewdistill.diffusion.schedule import NoiseSchedule
 
 
 def stable_diffusion_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule with v-prediction, as the scheduler configuration that is saved with a prior."""
+    """Stable Diffusion's noise schedule with v-prediction: the scheduler configuration that a prior is saved with."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -61,6 +62,17 @@ def sample_timesteps(
     return ((lowest + uniform * (1 - lowest)) * total).long().clamp_max(total - 1)
 
 
+def copy_weights(folder: Path, components: dict[str, nn.Module]) -> None:
+    """Load the saved weights of a prior's components into modules of the same shape.
+
+    Raises:
+        RuntimeError: Names or shapes differ.
+    """
+    for name, module in components.items():
+        files = sorted((folder / name).glob("*.safetensors"))
+        module.load_state_dict({k: v.float() for file in files for k, v in load_file(file).items()})
+
+
 class TextToImage(TrainedPrior):
     """Trains a UNet and a small CLIP text tower together on captioned latents, with v-prediction.
 
@@ -76,6 +88,8 @@ class TextToImage(TrainedPrior):
         learning_rate: Peak rate of AdamW.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
+        initial_folder: Go on from this Stable-Diffusion folder (``unet`` and ``text_encoder``) in place of fresh
+            weights, for example from ``priors/nano/stable-diffusion`` where the checkpoint is lost.
     """
 
     def __init__(
@@ -91,6 +105,7 @@ class TextToImage(TrainedPrior):
         learning_rate: float = 5e-4,
         warmup_steps: int = 200,
         total_steps: int = 20_000,
+        initial_folder: str | None = None,
     ) -> None:
         super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2)
         self.save_hyperparameters()
@@ -112,6 +127,8 @@ class TextToImage(TrainedPrior):
             )
         )
         self.unet = nano_unet(4, block_out_channels, latent_size, text_width)
+        if initial_folder:
+            copy_weights(Path(initial_folder), {"unet": self.unet, "text_encoder": self.text_encoder})
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
 
     def encode_captions(self, captions: list[str]) -> Float[Tensor, "batch length width"]:
@@ -133,7 +150,7 @@ class TextToImage(TrainedPrior):
         dropped = torch.rand(len(batch["captions"])) < self.empty_caption
         captions = ["" if drop else text for drop, text in zip(dropped, batch["captions"], strict=True)]
         loss = self.loss(batch["latents"], captions).mean()
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["latents"]))
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -142,7 +159,7 @@ class TextToImage(TrainedPrior):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(batch_idx)
                 loss = self.loss(batch["latents"], captions).mean()
-            self.log(f"val/loss_{name}", loss, prog_bar=True, sync_dist=True)
+            self.log(f"val/loss_{name}", loss, prog_bar=True, sync_dist=True, batch_size=len(batch["latents"]))
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``unet``, ``text_encoder``, ``tokenizer`` and ``scheduler`` into ``folder`` (fp16 safetensors)."""

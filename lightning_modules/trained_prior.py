@@ -50,10 +50,9 @@ class TrainedPrior(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW, its rate set every step."""
         optimizer = torch.optim.AdamW(self.parameter_groups(), lr=self.learning_rate, betas=(0.9, 0.99), fused=True)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": LambdaLR(optimizer, self.rate_factor), "interval": "step"},
-        }
+        # A plain function and not the bound method, whose attributes the schedule would put into checkpoints.
+        schedule = LambdaLR(optimizer, lambda step: self.rate_factor(step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient here: Lightning's own clipping refuses fused optimisers under mixed precision."""

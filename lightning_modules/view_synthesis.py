@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from lightning_modules.text_to_image import sample_timesteps, stable_diffusion_scheduler
+from lightning_modules.text_to_image import copy_weights, sample_timesteps, stable_diffusion_scheduler
 from lightning_modules.trained_prior import TrainedPrior
 from viewdistill.diffusion.conditioning import CameraProjection, drop_conditions, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.priors import ViewConditionedPrior
@@ -27,8 +27,7 @@ def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DCondition
     with torch.no_grad():
         new.weight.zero_()
         new.weight[:, : old.in_channels] = old.weight
-        assert new.bias is not None and old.bias is not None
-        new.bias.copy_(old.bias)
+    new.bias = old.bias
     unet.conv_in = new
     unet.register_to_config(in_channels=in_channels)
     return unet
@@ -37,9 +36,10 @@ def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DCondition
 class ViewSynthesis(TrainedPrior):
     """Trains a UNet, a vision tower and the camera projection on pairs of views, by Zero-1-to-3's rules.
 
-    The UNet starts from the 2D prior. The input view enters twice: its latent beside the noisy one, and its image tokens,
-    each joined with the relative pose, as cross-attention context. Classifier-free dropout zeroes tokens and latent but
-    never the pose (Liu et al. 2023): this is what makes the unconditional branch biased, and it is kept on purpose.
+    The UNet starts from the 2D prior. The input view enters twice: its latent beside the noisy one, and its image
+    tokens, each joined with the relative pose, as cross-attention context. Classifier-free dropout zeroes tokens and
+    latent but never the pose (Liu et al. 2023): this is what makes the unconditional branch biased, and it is kept on
+    purpose.
 
     Args:
         initial_unet: ``unet`` folder of the 2D prior that the network starts from.
@@ -54,6 +54,8 @@ class ViewSynthesis(TrainedPrior):
         projection_rate: Factor on the rate of the camera projection (10 in Zero-1-to-3).
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
+        initial_folder: Go on from this Zero-1-to-3 folder (``unet``, ``image_encoder``, ``clip_camera_projection``),
+            for example from ``priors/nano/zero123`` where the checkpoint is lost.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class ViewSynthesis(TrainedPrior):
         projection_rate: float = 10.0,
         warmup_steps: int = 200,
         total_steps: int = 20_000,
+        initial_folder: str | None = None,
     ) -> None:
         super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2)
         self.save_hyperparameters()
@@ -77,7 +80,7 @@ class ViewSynthesis(TrainedPrior):
         self.projection_rate = projection_rate
         unet = UNet2DConditionModel.from_pretrained(initial_unet, torch_dtype=torch.float32)
         unet.set_attn_processor(AttnProcessor())
-        self.unet = widen_input(unet, 8)
+        self.unet = widen_input(unet, 8).train()
         self.image_encoder = CLIPVisionModelWithProjection(
             CLIPVisionConfig(
                 hidden_size=vision_width,
@@ -91,6 +94,9 @@ class ViewSynthesis(TrainedPrior):
         )
         self.image_encoder.set_attn_implementation("eager")
         self.clip_camera_projection = CameraProjection(vision_width, self.unet.config.cross_attention_dim, "all")
+        if initial_folder:
+            components = ("unet", "image_encoder", "clip_camera_projection")
+            copy_weights(Path(initial_folder), {name: getattr(self, name) for name in components})
         # In a tuple, so that it is no part of this module: not trained, not saved, not averaged.
         self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
@@ -120,7 +126,7 @@ class ViewSynthesis(TrainedPrior):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """One step on pairs of views."""
         loss = self.loss(batch, keep_conditions=False).mean()
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["latents"]))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -130,8 +136,13 @@ class ViewSynthesis(TrainedPrior):
             loss = self.loss(batch, keep_conditions=True).mean()
             target = batch["target_image"]
             scores = {"psnr": psnr(self.sample(batch), target), "psnr_copy_input": psnr(batch["image"], target)}
-        self.log("val/loss", loss, prog_bar=True, sync_dist=True)
-        self.log_dict({f"val/{name}": score.mean() for name, score in scores.items()}, prog_bar=True, sync_dist=True)
+        self.log("val/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch["latents"]))
+        self.log_dict(
+            {f"val/{name}": score.mean() for name, score in scores.items()},
+            prog_bar=True,
+            sync_dist=True,
+            batch_size=len(batch["latents"]),
+        )
 
     def sample(self, batch: dict[str, Tensor], guidance_scale: float = 2.0) -> Float[Tensor, "batch 3 height width"]:
         """Novel views by 20 steps of DDIM: fewer than the final evaluation takes, enough to follow a training."""

@@ -1,0 +1,188 @@
+"""The training of the embedded priors: small real runs, exported and loaded by the stock classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+from transformers import CLIPTextModel, CLIPVisionModelWithProjection
+
+from datamodules.latent_cache import LatentCache
+from datamodules.rendered_objects import CaptionedLatents, ObjectImages, SeededBatches, ViewPairs
+from lightning_modules.autoencoder import Autoencoder
+from lightning_modules.prior_export import export_autoencoder, export_text_to_image, export_view_synthesis
+from lightning_modules.text_to_image import TextToImage, nano_unet, sample_timesteps
+from lightning_modules.view_synthesis import ViewSynthesis, widen_input
+from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.objects.dataset import RenderSettings, build, load
+
+SIZE = 16
+WIDTHS = [16, 32]
+
+
+def data_settings(folder: Path) -> dict[str, object]:
+    """Settings of a data module over a handful of tiny renders."""
+    return {
+        "folder": str(folder),
+        "objects": 4,
+        "broad_objects": 4,
+        "held_out_objects": 4,
+        "views_per_object": 4,
+        "image_size": SIZE,
+        "batch_size": 4,
+        "validation_batches": 1,
+    }
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The four rendered sets and the tokenizer."""
+    folder = tmp_path_factory.mktemp("objects")
+    data = ObjectImages(**data_settings(folder))
+    for name, (seeds, settings) in data.sets.items():
+        build(folder / name, seeds, settings, processes=0)
+    data.prepare_data()
+    return folder
+
+
+def fit(module: pl.LightningModule, data: pl.LightningDataModule, folder: Path, steps: int = 2) -> Path:
+    """Train for a few steps with averaged weights, and return the checkpoint."""
+    checkpoint = ModelCheckpoint(dirpath=folder, filename="last", every_n_train_steps=steps)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=steps,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        val_check_interval=steps,
+        callbacks=[checkpoint, EMAWeightAveraging(decay=0.5)],
+    )
+    trainer.fit(module, data)
+    return folder / "last.ckpt"
+
+
+@pytest.fixture(scope="module")
+def trained(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All three models trained for two steps and exported."""
+    cache = tmp_path_factory.mktemp("trained")
+    autoencoder = Autoencoder([8, 8, 8], image_size=SIZE, warmup_steps=1, total_steps=2)
+    checkpoint = fit(autoencoder, ObjectImages(**data_settings(objects)), cache / "autoencoder")
+    export_autoencoder(checkpoint, objects, cache / "vae")
+    settings = {"vae": str(cache / "vae"), **data_settings(objects)}
+    text = TextToImage(str(objects / "tokenizer"), WIDTHS, latent_size=4, text_width=16, text_layers=1)
+    checkpoint = fit(text, CaptionedLatents(**settings), cache / "text")
+    export_text_to_image(checkpoint, cache / "vae", cache / "nano" / "stable-diffusion")
+    unet = str(cache / "nano" / "stable-diffusion" / "unet")
+    view = ViewSynthesis(unet, str(cache / "vae"), image_size=SIZE, vision_width=16, vision_layers=1, patch_size=8)
+    checkpoint = fit(view, ViewPairs(**settings), cache / "view")
+    export_view_synthesis(checkpoint, cache / "vae", cache / "nano" / "zero123")
+    return cache / "nano"
+
+
+def test_stock_classes_load_what_was_trained(trained: Path) -> None:
+    """Every component opens with `from_pretrained` alone, is stored in fp16 and predicts finite numbers."""
+    for prior in ("stable-diffusion", "zero123"):
+        assert AutoencoderKL.from_pretrained(trained / prior / "vae").config["scaling_factor"] > 0
+        unet = UNet2DConditionModel.from_pretrained(trained / prior / "unet")
+        assert next(unet.parameters()).dtype == torch.float16
+        assert unet.config["in_channels"] == (4 if prior == "stable-diffusion" else 8)
+    CLIPTextModel.from_pretrained(trained / "stable-diffusion" / "text_encoder")
+    CLIPVisionModelWithProjection.from_pretrained(trained / "zero123" / "image_encoder")
+    text = TextConditionedPrior.from_folder(trained / "stable-diffusion")
+    view = ViewConditionedPrior.from_folder(trained / "zero123")
+    noisy, t = torch.randn(2, 4, 4, 4), torch.tensor([10, 900])
+    assert torch.isfinite(text.predict_noise(noisy, t, text.encode_text(["a red mug"]))).all()
+    condition = view.condition(torch.rand(1, 3, SIZE, SIZE))
+    assert condition.tokens.shape == (1, 1 + (SIZE // 8) ** 2, 16)
+    assert torch.isfinite(view.predict_noise(noisy, t, condition, torch.zeros(2, 4))).all()
+
+
+def test_scaling_factor_gives_latents_unit_deviation(trained: Path, objects: Path) -> None:
+    """Scaled latents of training views have a standard deviation of about 1."""
+    prior = TextConditionedPrior.from_folder(trained / "stable-diffusion")
+    rgba = torch.from_numpy(np.array(load(objects / "views").rgba)).flatten(0, 1).permute(0, 3, 1, 2) / 255
+    images = rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:]
+    latents = prior.encode_images(images, torch.Generator().manual_seed(0))
+    assert float(latents.std()) == pytest.approx(1, abs=0.2)
+
+
+def test_widened_network_is_the_same_function_at_first() -> None:
+    """New input channels have no effect until they are trained."""
+    torch.manual_seed(0)
+    unet = nano_unet(4, WIDTHS, 4, 16).eval()
+    noisy, extra, context = torch.randn(1, 4, 4, 4), torch.randn(1, 4, 4, 4), torch.randn(1, 3, 16)
+    with torch.no_grad():
+        before = unet(noisy, 7, context).sample
+        after = widen_input(unet, 8)(torch.cat([noisy, extra], 1), 7, context).sample
+    torch.testing.assert_close(before, after)
+    assert unet.config["in_channels"] == 8
+
+
+def test_timesteps_cover_the_range_and_favour_noise() -> None:
+    """The share from 400 on is emphasis + (1 - emphasis) * 0.6, and every tenth of the range is drawn from."""
+    torch.manual_seed(0)
+    t = sample_timesteps(20_000, 0.5, 400, torch.device("cpu"))
+    assert t.min() >= 0
+    assert t.max() == 999
+    assert float((t >= 400).float().mean()) == pytest.approx(0.8, abs=0.01)
+    assert (torch.histc(t.float(), 10, 0, 1000) > 500).all()
+
+
+def test_batches_are_a_function_of_seed_and_index() -> None:
+    """A stream begun at batch 3 gives what the whole stream gives from there on."""
+    draws = [float(x) for x in SeededBatches(lambda rng: rng.random(), 5, 0, 6)]
+    rest = [float(x) for x in SeededBatches(lambda rng: rng.random(), 5, 3, 3)]
+    assert draws[3:] == rest
+    assert len(set(draws)) == 6
+
+
+def test_pairs_are_two_views_of_one_object(trained: Path, objects: Path) -> None:
+    """The pose of a pair is the one that leads from its input picture to its target picture."""
+    settings = {"vae": str(trained / "zero123" / "vae"), **data_settings(objects)}
+    data = ViewPairs(**settings)
+    data.prepare_data()
+    data.setup("fit")
+    batch = data.draw(np.random.default_rng(3), held_out=False)
+    rgba, cameras = load(objects / "views").rgba, load(objects / "views").cameras
+    views = rgba.astype(np.float32).transpose(0, 1, 4, 2, 3) / 255
+    views = views[:, :, :3] * views[:, :, 3:] + 1 - views[:, :, 3:]
+
+    def find(image: torch.Tensor) -> tuple[int, int]:
+        errors = np.abs(views - image.numpy()).max((2, 3, 4))
+        assert errors.min() < 1e-5
+        item, view = np.unravel_index(errors.argmin(), errors.shape)
+        return int(item), int(view)
+
+    for image, target, pose in zip(batch["image"], batch["target_image"], batch["pose"], strict=True):
+        (item, source), (other, goal) = find(image), find(target)
+        assert item == other
+        assert source != goal
+        turn = np.deg2rad(cameras[item, goal, 0] - cameras[item, source, 0])
+        climb = np.deg2rad(cameras[item, source, 1] - cameras[item, goal, 1])
+        np.testing.assert_allclose(pose.numpy(), [climb, np.sin(turn), np.cos(turn), 0], atol=1e-5)
+
+
+def test_latents_are_those_of_the_autoencoder(trained: Path, objects: Path) -> None:
+    """The cached mode of a view is what the autoencoder gives for it, to the precision of bf16."""
+    vae_folder = trained / "zero123" / "vae"
+    LatentCache.build(objects / "views", vae_folder, textured=False)
+    cache = LatentCache(objects / "views", vae_folder)
+    rgba = torch.from_numpy(np.array(load(objects / "views").rgba[1, 2])).permute(2, 0, 1)[None] / 255
+    image = rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:]
+    vae = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32)
+    with torch.no_grad():
+        expected = vae.encode(image * 2 - 1).latent_dist.mode()[0]
+    np.testing.assert_allclose(cache.mode(1, 2), expected.numpy(), atol=0.03)
+
+
+def test_render_settings_of_the_sets() -> None:
+    """Light varies by view in the broad set only, and no training seed is held out."""
+    sets = ObjectImages().sets
+    assert [settings.light_per_view for _, settings in sets.values()] == [False, True, False, False]
+    assert isinstance(sets["views"][1], RenderSettings)
+    seeds = {name: set(range_) for name, (range_, _) in sets.items()}
+    assert not (seeds["views"] | seeds["broad"]) & (seeds["held_out"] | seeds["held_out_families"])
