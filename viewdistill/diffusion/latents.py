@@ -1,7 +1,7 @@
 """The part that both kinds of prior share: an autoencoder, a UNet on its latents, and their noise schedule."""
 
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -49,13 +49,12 @@ class LatentDiffusionPrior(nn.Module):
         self.schedule = schedule
         self._frozen = False
 
-    def freeze(self) -> Self:
+    def freeze(self) -> None:
         """Switch gradients of all weights off and evaluation mode on, for good."""
         self.requires_grad_(False).eval()
         self._frozen = True
-        return self
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True):  # returns Self, which run-time checks of methods cannot express
         """Switch training mode; a frozen prior stays in evaluation mode although the module that owns it trains."""
         return super().train(mode and not self._frozen)
 

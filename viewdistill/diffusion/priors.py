@@ -8,7 +8,7 @@ Both predict ε for noisy latents z_t at timesteps t, whatever their networks ou
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast
+from typing import cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -50,7 +50,9 @@ class TextConditionedPrior(LatentDiffusionPrior):
         self._embeddings: dict[str, Tensor] = {}
 
     @classmethod
-    def from_folder(cls, folder: Path, dtype: torch.dtype = torch.float32, device: torch.device = CPU) -> Self:
+    def from_folder(
+        cls, folder: Path, dtype: torch.dtype = torch.float32, device: torch.device = CPU
+    ) -> "TextConditionedPrior":
         """Load a frozen prior from ``vae``, ``unet``, ``text_encoder``, ``tokenizer`` and ``scheduler`` in ``folder``.
 
         Raises:
@@ -63,7 +65,8 @@ class TextConditionedPrior(LatentDiffusionPrior):
             tokenizer=load_tokenizer(folder),
             schedule=NoiseSchedule.from_folder(component_folder(folder, "scheduler")),
         )
-        return prior.freeze().to(device)
+        prior.freeze()
+        return prior.to(device)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "batch length dim"]:
@@ -125,7 +128,9 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         self.clip_camera_projection = clip_camera_projection
 
     @classmethod
-    def from_folder(cls, folder: Path, dtype: torch.dtype = torch.float32, device: torch.device = CPU) -> Self:
+    def from_folder(
+        cls, folder: Path, dtype: torch.dtype = torch.float32, device: torch.device = CPU
+    ) -> "ViewConditionedPrior":
         """Load a frozen prior: ``vae``, ``unet``, ``image_encoder``, ``clip_camera_projection``, ``scheduler``.
 
         Raises:
@@ -139,7 +144,8 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             clip_camera_projection=projection.to(dtype=dtype),
             schedule=NoiseSchedule.from_folder(component_folder(folder, "scheduler")),
         )
-        return prior.freeze().to(device)
+        prior.freeze()
+        return prior.to(device)
 
     @torch.no_grad()
     def condition(self, images: Float[Tensor, "images 3 height width"]) -> ViewCondition:

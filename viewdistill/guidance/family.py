@@ -3,9 +3,9 @@
     g = w(t) · [ λ (ε_u − ε) + s (ε_c − ε_u) ]                                                          (1)
 
 z are the latents of a render, ε ~ N(0, I), z_t = √ᾱ_t z + √(1−ᾱ_t) ε. ε_c and ε_u are a conditional and an
-unconditional noise prediction for z_t. Each comes from one of two priors: ε_Z(y, T) and ε_Z(∅) from the view-
-conditioned one (Zero-1-to-3, for input image y and relative pose T), ε_S(c) and ε_S(∅) from the text-conditioned one
-(Stable Diffusion).
+unconditional noise prediction for z_t. Each comes from one of two priors: ε_Z(y, T) and ε_Z(∅) from the
+view-conditioned one (Zero-1-to-3, for input image y and relative pose T), ε_S(c) and ε_S(∅) from the text-conditioned
+one (Stable Diffusion).
 
 SDS (DreamFusion) is λ = 1. Zero-1-to-3's own ε_Z(∅) is biased: training drops the image but never the pose, inference
 drops both, and fine-tuning on renders forgets the broad 2D prior. Unbiased Score Distillation (Zhang et al., arXiv
@@ -195,17 +195,17 @@ class ScoreDistillation:
 
 METHODS: Mapping[str, ScoreDistillation] = {
     # The paper's core ablation: {λ = 1, 0} × {own ∅, Stable Diffusion's ∅}.
-    "sds": ScoreDistillation("view", "view", noise_weight=1, guidance_scale=3),
-    "usd": ScoreDistillation("view", "text", noise_weight=0, guidance_scale=7.5),
-    "sds-rectified": ScoreDistillation("view", "text", noise_weight=1, guidance_scale=3),
-    "csd": ScoreDistillation("view", "view", noise_weight=0, guidance_scale=7.5),
+    "sds": ScoreDistillation("view", "view", noise_weight=1.0, guidance_scale=3.0),
+    "usd": ScoreDistillation("view", "text", noise_weight=0.0, guidance_scale=7.5),
+    "sds-rectified": ScoreDistillation("view", "text", noise_weight=1.0, guidance_scale=3.0),
+    "csd": ScoreDistillation("view", "view", noise_weight=0.0, guidance_scale=7.5),
     # Text to 3D, from the 2D prior alone.
-    "text-sds": ScoreDistillation("text", "text", noise_weight=1, guidance_scale=100),
-    "text-csd": ScoreDistillation("text", "text", noise_weight=0, guidance_scale=7.5),
+    "text-sds": ScoreDistillation("text", "text", noise_weight=1.0, guidance_scale=100.0),
+    "text-csd": ScoreDistillation("text", "text", noise_weight=0.0, guidance_scale=7.5),
     # Katzir et al. 2023: the λ term becomes ε_u for t < 200, and ε_u − ε_S(c⁻) above.
-    "nfsd": ScoreDistillation("text", "text", noise_weight=1, guidance_scale=7.5, subtracted="negative-text"),
+    "nfsd": ScoreDistillation("text", "text", noise_weight=1.0, guidance_scale=7.5, subtracted="negative-text"),
     # Zhu et al. 2023: SDS with a gradient on decoded images beside it, at the timesteps of `SquareRootTimesteps`.
-    "hifa": ScoreDistillation("text", "text", noise_weight=1, guidance_scale=100, image_weight=0.01),
+    "hifa": ScoreDistillation("text", "text", noise_weight=1.0, guidance_scale=100.0, image_weight=0.01),
 }
 """Every named method, with its default scale."""
 

@@ -63,7 +63,8 @@ class UniformTimesteps:
         high = round(self.maximum(progress) * num_train_timesteps)
         if not 0 <= low <= high < num_train_timesteps:
             raise ValueError(
-                f"timesteps {low} to {high} at progress {progress:.3f}: not 0 ≤ minimum ≤ maximum < {num_train_timesteps}"
+                f"timesteps {low} to {high} at progress {progress:.3f}, "
+                f"expected 0 ≤ minimum ≤ maximum < {num_train_timesteps}"
             )
         return low, high
 
