@@ -32,7 +32,7 @@ class FiniteGuard(Callback):
             ViewDistillError: It is not finite.
         """
         if not torch.isfinite(loss):
-            stop(trainer, f"the loss is {float(loss)}")
+            stop(trainer, f"the loss is {float(loss.detach())}")
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer

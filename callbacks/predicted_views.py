@@ -1,19 +1,17 @@
 """Writes the renders of a fitted field for later stages."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import BasePredictionWriter
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.run_folder import atomic_path, write_json
 
 
-class PredictedViews(BasePredictionWriter):
+class PredictedViews(Callback):
     """Writes predicted views as ``NNN.png`` (RGBA, straight alpha) and all their cameras as ``poses.json``, last.
 
     Args:
@@ -21,25 +19,23 @@ class PredictedViews(BasePredictionWriter):
     """
 
     def __init__(self, folder: str = "renders") -> None:
-        super().__init__(write_interval="batch_and_epoch")
         self.folder = folder
         self.poses: list[dict[str, Any]] = []
 
-    def write_on_batch_end(
+    def on_predict_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        prediction: Any,
-        batch_indices: Sequence[int] | None,
+        outputs: Any,
         batch: Any,
         batch_idx: int,
-        dataloader_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Write the views of one batch."""
         folder = Path(trainer.default_root_dir) / self.folder
-        opacity = prediction.opacity[..., None]
+        opacity = outputs.opacity[..., None]
         # The renders are over white; what is behind a half-covered pixel is taken away again.
-        rgb = ((prediction.rgb - (1 - opacity)) / opacity.clamp_min(1e-3)).clamp(0, 1) * (opacity > 0)
+        rgb = ((outputs.rgb - (1 - opacity)) / opacity.clamp_min(1e-3)).clamp(0, 1) * (opacity > 0)
         images = (torch.cat([rgb, opacity], -1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
         for i, image in enumerate(images):
             name = f"{len(self.poses):03d}.png"
@@ -55,13 +51,7 @@ class PredictedViews(BasePredictionWriter):
                 }
             )
 
-    def write_on_epoch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        predictions: Sequence[Any],
-        batch_indices: Sequence[Any] | None,
-    ) -> None:
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the cameras."""
         write_json(Path(trainer.default_root_dir) / self.folder / "poses.json", self.poses)
         self.poses = []

@@ -77,11 +77,11 @@ class FieldScores:
         self.distillation = method = settings.distillation()
         dtype = DTYPES[settings.precision]
         self.view_prior = self.text_prior = self.condition = self.text = self.negative = None
-        if method is not None and method.needs_view_prior:
+        if method is not None and method.wanted_from("view"):
             self.view_prior = ViewConditionedPrior.from_folder(Path(settings.view_prior), dtype, device)
             plain_attention(self.view_prior, device)
             self.condition = self.view_prior.condition(view.resized(self.view_prior.image_size)[0].to(device))
-        if reference or (method is not None and method.needs_text_prior):
+        if reference or (method is not None and method.wanted_from("text")):
             self.text_prior = TextConditionedPrior.from_folder(Path(settings.text_prior), dtype, device)
             plain_attention(self.text_prior, device)
         if method is not None and method.conditional == "text" and self.text_prior is not None:

@@ -84,7 +84,7 @@ def test_guard_names_the_last_checkpoint(run_folder: RunFolder) -> None:
 
 
 def test_guard_stops_an_empty_field(run_folder: RunFolder) -> None:
-    empty = module(blob_scale=-100.0)
+    empty = module(blob_scale=-20.0, blob_radius=10.0)
     with pytest.raises(ViewDistillError, match="empty for 3 steps"):
         trainer(run_folder, [FiniteGuard(empty_steps=3)], steps=10, limit_val_batches=0).fit(
             empty, datamodule=data(run_folder)

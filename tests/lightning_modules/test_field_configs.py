@@ -10,6 +10,9 @@ from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.cli.lightning import StageCLI, StageRun
 from viewdistill.errors import ViewDistillError
 
+# Of pytorch-lightning, about its own use of jsonargparse.
+pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
+
 CONFIGS = REPOSITORY / "configs"
 SMALL = [
     "--trainer.accelerator=cpu",
