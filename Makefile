@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(if $(PYTHON),,echo "Python 3.11 or newer with its venv module is needed; install it or set PYTHON=/path/to/python" >&2; exit 2)
 	@echo "Creating the environment in $(VENV): once, some minutes"
 	@"$(PYTHON)" -m venv "$(VENV)"
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # One image to a mesh ---------------------------------------------------------------------------------------------------------

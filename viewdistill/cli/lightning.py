@@ -58,12 +58,16 @@ class StageCLI(LightningCLI):
 
     def __init__(self, stage: StageRun, settings: list[str]) -> None:
         self.stage = stage
+        tracker = {"name": stage.name, "save_dir": str(stage.folder)}
         super().__init__(
             args=settings,
             run=False,
             save_config_callback=None,
             seed_everything_default=0,
-            trainer_defaults={"logger": tracker(stage), "default_root_dir": str(stage.folder)},
+            trainer_defaults={
+                "logger": {"class_path": "viewdistill.cli.tracker.Tracker", "init_args": tracker},
+                "default_root_dir": str(stage.folder),
+            },
             parser_kwargs={"exit_on_error": False, "prog": "viewdistill"},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
@@ -104,26 +108,6 @@ class StageCLI(LightningCLI):
     def dump(self) -> str:
         """The resolved configuration as YAML, fit to be given back as ``--config``."""
         return self.parser.dump(self.config, skip_none=False)
-
-
-def tracker(stage: StageRun) -> dict[str, Any]:
-    """The default logger: W&B, offline unless ``WANDB_MODE=online`` is set, and silent."""
-    for name, value in {
-        "WANDB_SILENT": "true",
-        "WANDB_CONSOLE": "off",
-        "WANDB_ERROR_REPORTING": "false",
-        "WANDB_DISABLE_GIT": "true",
-    }.items():
-        os.environ.setdefault(name, value)
-    return {
-        "class_path": "pytorch_lightning.loggers.WandbLogger",
-        "init_args": {
-            "name": stage.name,
-            "project": "viewdistill",
-            "save_dir": str(stage.folder),
-            "offline": os.environ.get("WANDB_MODE") != "online",
-        },
-    }
 
 
 def fit(stage: StageRun, settings: list[str]) -> dict[str, Any]:
