@@ -1,7 +1,7 @@
 """The field stage: a radiance field distilled from the priors' scores and from the input view."""
 
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
@@ -16,6 +16,7 @@ from lightning_modules.field_scores import FieldScores, GuidanceSettings
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings, value_at
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
+from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.fields.regularizers import opaque, sparsity, z_variance
 
@@ -141,7 +142,7 @@ class RadianceField(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW, the hash grid faster than the networks."""
-        settings, density_field = self.optimizer_settings, self.renderer.field
+        settings, density_field = self.optimizer_settings, self.density_field
         networks = [*density_field.density_network.parameters(), *density_field.color_network.parameters()]
         groups = [
             {"params": list(density_field.grid.parameters()), "lr": settings.encoding_lr, "name": "encoding"},
@@ -184,17 +185,22 @@ class RadianceField(pl.LightningModule):
         return FieldViews(to_last(views.rgb), views.opacity[:, 0], views.depth[:, 0])
 
     @property
+    def density_field(self) -> DensityField:
+        """The field within its renderer."""
+        return cast(DensityField, self.renderer.field)
+
+    @property
     def radius(self) -> float:
         """Half the side of the cube that the field fills, world units."""
         return self.field_settings.radius
 
     def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Density of world points, per world unit."""
-        return self.renderer.field.density(points)
+        return self.density_field.density(points)
 
     def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Colour of world points in [0, 1]."""
-        return self.renderer.field.color(points)
+        return self.density_field.color(points)
 
     def occupied(self, points: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
         """Whether the renderer looks at world points at all."""
@@ -215,8 +221,9 @@ def load_field(folder: RunFolder, device: torch.device | str = "cpu") -> Radianc
     path = folder.field_checkpoint
     try:
         checkpoint = torch.load(path, map_location=device, weights_only=True)
-        settings = dict(checkpoint["hyper_parameters"]["field"])
-        module = RadianceField(FieldSettings(**settings | {"grid": HashGridConfig(**settings["grid"])}))
+        settings: dict[str, Any] = dict(checkpoint["hyper_parameters"]["field"])
+        settings["grid"] = HashGridConfig(**settings["grid"])
+        module = RadianceField(FieldSettings(**settings))
         module.load_state_dict(checkpoint["state_dict"])
     except FileNotFoundError as error:
         raise ViewDistillError(f"{path}: no such file; run `viewdistill field {folder.root}` first") from error

@@ -1,6 +1,7 @@
 """Fixtures that tests of several folders share: a tiny prior and a finished input stage."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +14,19 @@ from datamodules.run_folder import InputMeta, RunFolder, write_json
 def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both priors with random weights, for 16-pixel images, in the folders of `priors/nano`."""
     # Here and not above: tests without a prior should not wait for these imports.
+    import diffusers
     import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+    import transformers
 
     from datamodules.captions import build_tokenizer
     from viewdistill.diffusion.conditioning import CameraProjection
 
-    def tiny_unet(in_channels: int) -> UNet2DConditionModel:
-        return UNet2DConditionModel(
+    # Their own annotations are narrower than what they take.
+    models: Any = diffusers
+    towers: Any = transformers
+
+    def tiny_unet(in_channels: int) -> Any:
+        return models.UNet2DConditionModel(
             sample_size=4,
             in_channels=in_channels,
             out_channels=4,
@@ -37,7 +42,7 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("priors")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        vae = AutoencoderKL(
+        vae = models.AutoencoderKL(
             block_out_channels=(8, 8, 8),
             down_block_types=("DownEncoderBlock2D",) * 3,
             up_block_types=("UpDecoderBlock2D",) * 3,
@@ -47,8 +52,8 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             mid_block_add_attention=False,
         )
         tokenizer = build_tokenizer(["a red mug with white stripes", "a teal table"], vocabulary_size=128)
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
+        text_encoder = towers.CLIPTextModel(
+            towers.CLIPTextConfig(
                 vocab_size=len(tokenizer),
                 hidden_size=8,
                 intermediate_size=16,
@@ -61,8 +66,8 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
-        image_encoder = CLIPVisionModelWithProjection(
-            CLIPVisionConfig(
+        image_encoder = towers.CLIPVisionModelWithProjection(
+            towers.CLIPVisionConfig(
                 hidden_size=8,
                 intermediate_size=16,
                 projection_dim=8,
@@ -72,7 +77,7 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 patch_size=8,
             )
         )
-        scheduler = DDIMScheduler(
+        scheduler = models.DDIMScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction"
         )
         for name in ("stable-diffusion", "zero123"):

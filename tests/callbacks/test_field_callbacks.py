@@ -8,6 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from callbacks.finite_guard import FiniteGuard
 from callbacks.predicted_views import PredictedViews
@@ -77,7 +78,7 @@ def test_guard_stops_at_the_step_where_it_happens(run_folder: RunFolder, gradien
 
 def test_guard_names_the_last_checkpoint(run_folder: RunFolder) -> None:
     fit = trainer(run_folder, [Poison(3, False), FiniteGuard()], steps=10, limit_val_batches=0)
-    saver = pl.callbacks.ModelCheckpoint(run_folder.stage("field"), filename="last", every_n_train_steps=2)
+    saver = ModelCheckpoint(run_folder.stage("field"), filename="last", every_n_train_steps=2)
     fit.callbacks.append(saver)  # type: ignore[attr-defined]
     with pytest.raises(ViewDistillError, match=r"last\.ckpt"):
         fit.fit(module(), datamodule=data(run_folder))

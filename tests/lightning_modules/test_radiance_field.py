@@ -107,7 +107,7 @@ def test_a_resumed_fit_repeats_an_undisturbed_one_bit_by_bit(run_folder: RunFold
     torch.rand(5)  # the global random state is not what decides
     resumed = module(settings, EVERYTHING)
     with torch.no_grad():
-        resumed.renderer.field.grid.params.zero_()
+        resumed.density_field.grid.params.zero_()
     trainer = fit(resumed, run_folder, 24, total=24, resume=checkpoint)
     assert trainer.global_step == 24
     for name, value in undisturbed.state_dict().items():
