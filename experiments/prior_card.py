@@ -8,6 +8,7 @@ import csv
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.rendered_objects import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from lightning_modules.prior_export import TRAINING_FILE
 from viewdistill.cli.evaluate_prior import Pairs, render_pairs, sample
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor, noise_bias, recover_one_step
@@ -86,13 +88,13 @@ def unconditional_bias(
     return result
 
 
-def learning_curve(cache: Path, batch: int = 64) -> list[dict[str, float]]:
+def learning_curve(cache: Path) -> list[dict[str, float]]:
     """Validation scores of the view-conditioned prior against samples seen, from the training's CSV logs."""
     rows: dict[int, dict[str, float]] = {}
     for path in sorted(cache.glob("view_synthesis/version_*/metrics.csv")):
         for row in csv.DictReader(path.open()):
             if row.get("val/psnr"):
-                samples = (int(row["step"]) + 1) * batch
+                samples = int(float(row["val/samples"]))
                 rows[samples] = {
                     "samples": samples,
                     "psnr": float(row["val/psnr"]),
@@ -125,12 +127,53 @@ def novel_view_sheet(pairs: Pairs, predictions: Tensor, targets: int, columns: i
     return Image.fromarray(grid(cells, row_labels=("input", "target", "prediction")))
 
 
+CARD = Path(__file__).with_suffix(".md")
+"""Text of the model card, with places for figures."""
+
+GATE = 2.0
+"""dB above "copy the input view" that a usable prior must reach."""
+
+
+def card(figures: dict[str, Any], trainings: dict[str, dict[str, int]], megabytes: float) -> str:
+    """The model card, from what was measured."""
+    new, families = figures["new_objects"], figures["new_families"]
+    rows = [
+        f"| {name} | {new[name]['psnr']:.2f} | {new[name]['ssim']:.3f} "
+        f"| {families[name]['psnr']:.2f} | {families[name]['ssim']:.3f} |"
+        for name in new
+        if name != "autoencoder_psnr"
+    ]
+    margin = max(new[name]["psnr"] for name in new if name.startswith("guidance")) - new["copy input"]["psnr"]
+    pairs = list(zip(figures["bias"]["zero123"], figures["bias"]["stable-diffusion"], strict=True))
+    keys = ("norm", "noise_floor", "mean_norm", "recovered_psnr")
+    bias = [
+        f"| {a['timestep']} | " + " | ".join(f"{row[key]:.3f}" for row in (a, b) for key in keys) + " |"
+        for a, b in pairs
+    ]
+    better = [b["timestep"] for a, b in pairs if b["norm"] < a["norm"]]
+    return CARD.read_text().format(
+        megabytes=megabytes,
+        trainings="\n".join(
+            f"| {name} | {t['steps']:,} | {t['samples']:,} | {t['seconds'] / 60:.0f} |" for name, t in trainings.items()
+        ),
+        objects=figures["objects"],
+        targets=figures["targets"],
+        ddim_steps=figures["ddim_steps"],
+        verdict=f"{'met' if margin >= GATE else 'not met'}, {margin:+.2f} dB",
+        scores="\n".join(rows),
+        vae_new=new["autoencoder_psnr"],
+        vae_families=families["autoencoder_psnr"],
+        bias="\n".join(bias),
+        better=", ".join(map(str, better)) or "none of these",
+    )
+
+
 def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -> None:
     """Measure everything and write figures and pictures into ``priors``."""
     dtype = torch.bfloat16
     view = ViewConditionedPrior.from_folder(priors / "zero123", dtype=dtype)
     text = TextConditionedPrior.from_folder(priors / "stable-diffusion", dtype=dtype)
-    figures: dict[str, object] = {"objects": objects, "targets": targets, "ddim_steps": steps}
+    figures: dict[str, Any] = {"objects": objects, "targets": targets, "ddim_steps": steps}
     sheets: list[np.ndarray] = []
     for name, seed in (("new_objects", HELD_OUT_SEEDS), ("new_families", HELD_OUT_FAMILY_SEEDS)):
         pairs = render_pairs(range(seed, seed + objects), targets, view.image_size)
@@ -154,6 +197,10 @@ def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -
             writer.writeheader()
             writer.writerows(curve)
     (priors / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    folders = {"autoencoder": "stable-diffusion/vae", "nano-SD": "stable-diffusion", "nano-Zero123": "zero123"}
+    trainings = {name: json.loads((priors / path / TRAINING_FILE).read_text()) for name, path in folders.items()}
+    megabytes = sum(path.stat().st_size for path in priors.rglob("*.safetensors")) / 1e6
+    (priors / "README.md").write_text(card(figures, trainings, megabytes))
 
 
 def main() -> None:

@@ -61,6 +61,7 @@ class Autoencoder(TrainedPrior):
 
     def training_step(self, images: Float[Tensor, "batch 3 height width"], batch_idx: int) -> Tensor:
         """One reconstruction step on images in [0, 1]."""
+        self.count(len(images))
         target = images * 2 - 1
         posterior = self.vae.encode(target).latent_dist
         reconstruction = self.vae.decode(posterior.sample()).sample.float()

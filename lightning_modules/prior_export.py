@@ -4,6 +4,7 @@ A checkpoint's ``state_dict`` holds the moving average of the weights (`EMAWeigh
 folder can be written at any time, also while the training goes on.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from lightning_modules.text_to_image import TextToImage
 from lightning_modules.view_synthesis import ViewSynthesis
 from viewdistill.objects.backgrounds import composite
 from viewdistill.objects.dataset import load
+
+TRAINING_FILE = "training.json"
+"""Beside a prior's components: samples, steps and minutes of its training."""
 
 SCALING_IMAGES = 512
 """Images over which the latents' deviation, and so the scaling factor, is measured."""
@@ -36,15 +40,25 @@ def export_autoencoder(checkpoint: Path, objects: Path, folder: Path) -> None:
     with torch.inference_mode():
         latents = module.vae.encode(images * 2 - 1).latent_dist.sample()
     module.save_pretrained(folder, float(latents.std()))
+    describe_training(checkpoint, folder)
 
 
 def export_text_to_image(checkpoint: Path, vae: Path, folder: Path) -> None:
     """Write a Stable-Diffusion folder: the checkpoint's components and a copy of the autoencoder."""
     TextToImage.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
     shutil.copytree(vae, folder / "vae", dirs_exist_ok=True)
+    describe_training(checkpoint, folder)
 
 
 def export_view_synthesis(checkpoint: Path, vae: Path, folder: Path) -> None:
     """Write a Zero-1-to-3 folder: the checkpoint's components and a copy of the autoencoder."""
     ViewSynthesis.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
     shutil.copytree(vae, folder / "vae", dirs_exist_ok=True)
+    describe_training(checkpoint, folder)
+
+
+def describe_training(checkpoint: Path, folder: Path) -> None:
+    """Write what the checkpoint counted of its training beside the weights, for the model card."""
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    counts = {"steps": content["global_step"], **content["training"]}
+    (folder / TRAINING_FILE).write_text(json.dumps(counts, indent=1) + "\n")

@@ -147,6 +147,7 @@ class TextToImage(TrainedPrior):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step on scaled latents and captions; captions are dropped to the empty string at random."""
+        self.count(len(batch["latents"]))
         dropped = torch.rand(len(batch["captions"])) < self.empty_caption
         captions = ["" if drop else text for drop, text in zip(dropped, batch["captions"], strict=True)]
         loss = self.loss(batch["latents"], captions).mean()

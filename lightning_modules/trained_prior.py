@@ -1,6 +1,7 @@
 """What the three trained priors share: AdamW with warm-up, cosine and clipped gradients."""
 
 import math
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,10 @@ class TrainedPrior(pl.LightningModule):
         super().__init__()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
+        self.samples_seen = 0
+        """Training samples of all processes and sittings so far; kept in checkpoints."""
+        self.training_seconds = 0.0
+        """Wall-clock seconds of training so far; kept in checkpoints."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the optimiser."""
@@ -53,6 +58,26 @@ class TrainedPrior(pl.LightningModule):
         # A plain function and not the bound method, whose attributes the schedule would put into checkpoints.
         schedule = LambdaLR(optimizer, lambda step: self.rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self.clock = time.monotonic()
+
+    def count(self, batch_size: int) -> None:
+        """Add a batch to what was seen; every training step calls it."""
+        self.samples_seen += batch_size * self.trainer.world_size
+        now = time.monotonic()
+        self.training_seconds, self.clock = self.training_seconds + now - self.clock, now
+        self.log("train/samples", float(self.samples_seen), batch_size=batch_size)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the counts."""
+        checkpoint["training"] = {"samples": self.samples_seen, "seconds": round(self.training_seconds)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.samples_seen = checkpoint["training"]["samples"]
+        self.training_seconds = float(checkpoint["training"]["seconds"])
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient here: Lightning's own clipping refuses fused optimisers under mixed precision."""

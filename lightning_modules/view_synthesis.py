@@ -125,6 +125,7 @@ class ViewSynthesis(TrainedPrior):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """One step on pairs of views."""
+        self.count(len(batch["latents"]))
         loss = self.loss(batch, keep_conditions=False).mean()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["latents"]))
         return loss
@@ -143,6 +144,7 @@ class ViewSynthesis(TrainedPrior):
             sync_dist=True,
             batch_size=len(batch["latents"]),
         )
+        self.log("val/samples", float(self.samples_seen), batch_size=len(batch["latents"]))
 
     def sample(self, batch: dict[str, Tensor], guidance_scale: float = 2.0) -> Float[Tensor, "batch 3 height width"]:
         """Novel views by 20 steps of DDIM: fewer than the final evaluation takes, enough to follow a training."""

@@ -1,5 +1,6 @@
 """The training of the embedded priors: small real runs, exported and loaded by the stock classes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,18 @@ import pytorch_lightning as pl
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from datamodules.latent_cache import LatentCache
 from datamodules.rendered_objects import CaptionedLatents, ObjectImages, SeededBatches, ViewPairs
 from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.prior_export import export_autoencoder, export_text_to_image, export_view_synthesis
+from lightning_modules.prior_export import (
+    TRAINING_FILE,
+    export_autoencoder,
+    export_text_to_image,
+    export_view_synthesis,
+)
 from lightning_modules.text_to_image import TextToImage, nano_unet, sample_timesteps
 from lightning_modules.view_synthesis import ViewSynthesis, widen_input
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
@@ -88,7 +95,8 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
     for prior in ("stable-diffusion", "zero123"):
         assert AutoencoderKL.from_pretrained(trained / prior / "vae").config["scaling_factor"] > 0
         unet = UNet2DConditionModel.from_pretrained(trained / prior / "unet")
-        assert next(unet.parameters()).dtype == torch.float16
+        stored = load_file(trained / prior / "unet" / "diffusion_pytorch_model.safetensors")
+        assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
         assert unet.config["in_channels"] == (4 if prior == "stable-diffusion" else 8)
     CLIPTextModel.from_pretrained(trained / "stable-diffusion" / "text_encoder")
     CLIPVisionModelWithProjection.from_pretrained(trained / "zero123" / "image_encoder")
@@ -99,6 +107,13 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
     condition = view.condition(torch.rand(1, 3, SIZE, SIZE))
     assert condition.tokens.shape == (1, 1 + (SIZE // 8) ** 2, 16)
     assert torch.isfinite(view.predict_noise(noisy, t, condition, torch.zeros(2, 4))).all()
+
+
+def test_samples_are_counted(trained: Path) -> None:
+    """Two steps of four samples, beside every exported model."""
+    for folder in ("stable-diffusion", "stable-diffusion/vae", "zero123"):
+        counts = json.loads((trained / folder / TRAINING_FILE).read_text())
+        assert (counts["steps"], counts["samples"]) == (2, 8)
 
 
 def test_scaling_factor_gives_latents_unit_deviation(trained: Path, objects: Path) -> None:
