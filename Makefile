@@ -17,6 +17,8 @@ SEED ?=
 PRESET ?=
 SET ?=
 MESH ?=
+TESTS ?=
+WORKERS ?= 2
 RUNS ?= runs
 VENV ?= .venv
 # The first Python that is new enough and can make environments; looked for only when one has to be made.
@@ -120,8 +122,8 @@ priors: $(INSTALLED) ## train the embedded priors again from nothing: hours; res
 
 # Habits ----------------------------------------------------------------------------------------------------------------------
 .PHONY: test
-test: $(INSTALLED) ## run the tests
-	@$(BIN)/python -m pytest $(TESTS)
+test: $(INSTALLED) ## run the tests, two at a time; WORKERS=n for more, TESTS=path for some
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) $(TESTS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## check style, formatting, types and the direction of imports

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -229,7 +230,7 @@ def test_no_image_and_a_missing_image(project: Path):
 
 def test_the_environment_is_made_when_missing_or_older_than_the_pins(project: Path):
     def planned(*arguments: str) -> str:
-        command = ["make", "-n", *arguments]
+        command = ["make", "-n", f"PYTHON={sys.executable}", *arguments]
         return subprocess.run(
             command, cwd=project, capture_output=True, text=True, check=True, env=clean_environment()
         ).stdout
