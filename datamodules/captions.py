@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -30,7 +31,7 @@ def build_tokenizer(captions: list[str], vocabulary_size: int = 1024) -> CLIPTok
     )
     bpe.train_from_iterator([*sorted(set(captions)), " ".join(ALPHABET)], trainer)
     model = json.loads(bpe.to_str())["model"]
-    merges = [tuple(pair) for pair in model["merges"]]
+    merges: Any = [tuple(pair) for pair in model["merges"]]  # typed too narrowly by transformers
     return CLIPTokenizer(vocab=model["vocab"], merges=merges, model_max_length=CAPTION_LENGTH)
 
 

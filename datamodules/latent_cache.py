@@ -2,10 +2,11 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float, UInt8
 from numpy.lib.format import open_memmap
 
@@ -31,7 +32,8 @@ class LatentCache:
 
     def __init__(self, folder: Path, vae_folder: Path) -> None:
         self.moments = np.load(self.path(folder, vae_folder), mmap_mode="r")
-        self.scaling_factor = float(AutoencoderKL.load_config(vae_folder)["scaling_factor"])
+        config: Any = AutoencoderKL.load_config(vae_folder)
+        self.scaling_factor = float(config["scaling_factor"])
 
     @staticmethod
     def path(folder: Path, vae_folder: Path) -> Path:
@@ -51,7 +53,7 @@ class LatentCache:
         path = cls.path(folder, vae_folder)
         if path.exists():
             return
-        vae = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32).eval()
+        vae: Any = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32).eval()
         rgba = load(folder).rgba
         objects, views, size = rgba.shape[:3]
         channels, side = 2 * vae.config.latent_channels, size // 2 ** (len(vae.config.block_out_channels) - 1)

@@ -108,7 +108,9 @@ def evaluate(case: Case, folder: RunFolder) -> dict[str, float]:
     azimuths, elevations = [360 / (VIEWS + 1) * (k + 1) for k in range(VIEWS)], [VIEW_ELEVATION] * VIEWS
     truth = case.views(azimuths, elevations, VIEW_SIZE)
     source = case.views([0.0], [case.elevation], VIEW_SIZE)
-    views = load_field(folder).render_views(poses(azimuths, elevations), FOVY_ZERO123, VIEW_SIZE)
+    views = load_field(folder).render_views(
+        torch.from_numpy(poses(azimuths, elevations)).float(), FOVY_ZERO123, VIEW_SIZE
+    )
     prediction = views.rgb.permute(0, 3, 1, 2)
     shape, true_shape = load_geometry(folder.glb), case.shape()
     geometry = geometry_scores(*shape, *true_shape) if folder.record("mesh").exists() else None

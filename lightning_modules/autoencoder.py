@@ -1,9 +1,10 @@
 """The autoencoder of the embedded prior: images of one object to a small latent grid and back."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,13 +44,13 @@ class Autoencoder(TrainedPrior):
         self.save_hyperparameters()
         self.kl_weight = kl_weight
         blocks = len(block_out_channels)
-        self.vae = (
+        self.vae: Any = (  # diffusers does not type what its modules return
             AutoencoderKL.from_pretrained(initial_folder, torch_dtype=torch.float32)
             if initial_folder
             else AutoencoderKL(
-                block_out_channels=tuple(block_out_channels),
-                down_block_types=("DownEncoderBlock2D",) * blocks,
-                up_block_types=("UpDecoderBlock2D",) * blocks,
+                block_out_channels=cast(Any, tuple(block_out_channels)),
+                down_block_types=cast(Any, ("DownEncoderBlock2D",) * blocks),
+                up_block_types=cast(Any, ("UpDecoderBlock2D",) * blocks),
                 layers_per_block=1,
                 latent_channels=latent_channels,
                 norm_num_groups=8,

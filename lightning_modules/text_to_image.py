@@ -1,11 +1,12 @@
 """The text-conditioned 2D prior in miniature ("nano-SD"): the part Stable Diffusion plays in the paper."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from jaxtyping import Float, Int
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -121,9 +122,9 @@ class TextToImage(TrainedPrior):
                 num_hidden_layers=text_layers,
                 num_attention_heads=4,
                 max_position_embeddings=self.tokenizer.model_max_length,
-                bos_token_id=self.tokenizer.bos_token_id,
-                eos_token_id=self.tokenizer.eos_token_id,
-                pad_token_id=self.tokenizer.pad_token_id,
+                bos_token_id=cast(int, self.tokenizer.bos_token_id),
+                eos_token_id=cast(int, self.tokenizer.eos_token_id),
+                pad_token_id=cast(int, self.tokenizer.pad_token_id),
             )
         )
         self.unet = nano_unet(4, block_out_channels, latent_size, text_width)

@@ -1,11 +1,12 @@
 """The view-conditioned prior in miniature ("nano-Zero123"): the part Zero-1-to-3 plays in the paper."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +24,7 @@ from viewdistill.metrics.images import psnr
 def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DConditionModel:
     """The same network with more input channels, whose weights start at zero, so that its function is unchanged."""
     old = unet.conv_in
-    new = nn.Conv2d(in_channels, old.out_channels, old.kernel_size, padding=old.padding)
+    new = nn.Conv2d(in_channels, old.out_channels, kernel_size=3, padding=1)
     with torch.no_grad():
         new.weight.zero_()
         new.weight[:, : old.in_channels] = old.weight
@@ -93,7 +94,9 @@ class ViewSynthesis(TrainedPrior):
             )
         )
         self.image_encoder.set_attn_implementation("eager")
-        self.clip_camera_projection = CameraProjection(vision_width, self.unet.config.cross_attention_dim, "all")
+        self.clip_camera_projection = CameraProjection(
+            vision_width, cast(Any, self.unet.config).cross_attention_dim, "all"
+        )
         if initial_folder:
             components = ("unet", "image_encoder", "clip_camera_projection")
             copy_weights(Path(initial_folder), {name: getattr(self, name) for name in components})
@@ -152,7 +155,7 @@ class ViewSynthesis(TrainedPrior):
             self.validation_vae[0], self.unet, self.image_encoder, self.clip_camera_projection, self.schedule
         )
         predict = view_noise_predictor(prior, prior.condition(batch["image"]), batch["pose"], guidance_scale)
-        latents = sample_ddim(predict, self.schedule, tuple(batch["latents"].shape), steps=20)
+        latents = sample_ddim(predict, self.schedule, (len(batch["pose"]), *prior.latent_shape), steps=20)
         return prior.decode_latents(latents).float().clamp(0, 1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
