@@ -1,8 +1,9 @@
 """Cameras: one convention for the whole project.
 
-World: right-handed, z up, the object around the origin. Camera: OpenGL axes (x right, y up, looking along -z), given as a
-camera-to-world matrix ``c2w`` [4, 4]. Azimuth is atan2(y, x) of the camera centre and elevation its angle above the xy-plane;
-both are in degrees in every public signature and file. Distances are world units; the object's longest side is about 1.
+World: right-handed, z up, the object around the origin. Camera: OpenGL axes (x right, y up, looking along -z), given as
+a camera-to-world matrix ``c2w`` [4, 4]. Azimuth is atan2(y, x) of the camera centre and elevation its angle above the
+xy-plane; both are in degrees in every public signature and file. Distances are world units; the object's longest side
+is about 1.
 
 Names: ``fovy`` vertical field of view in degrees, ``T`` the relative pose of Zero-1-to-3 (Liu et al. 2023).
 """
