@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
@@ -30,7 +32,7 @@ SIZE = 16
 WIDTHS = [16, 32]
 
 
-def data_settings(folder: Path) -> dict[str, object]:
+def data_settings(folder: Path) -> dict[str, Any]:
     """Settings of a data module over a handful of tiny renders."""
     return {
         "folder": str(folder),
@@ -188,7 +190,7 @@ def test_latents_are_those_of_the_autoencoder(trained: Path, objects: Path) -> N
     cache = LatentCache(objects / "views", vae_folder)
     rgba = torch.from_numpy(np.array(load(objects / "views").rgba[1, 2])).permute(2, 0, 1)[None] / 255
     image = rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:]
-    vae = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32)
+    vae: Any = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32)
     with torch.no_grad():
         expected = vae.encode(image * 2 - 1).latent_dist.mode()[0]
     np.testing.assert_allclose(cache.mode(1, 2), expected.numpy(), atol=0.03)
