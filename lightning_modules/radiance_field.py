@@ -19,6 +19,8 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.fields.regularizers import opaque, sparsity, z_variance
+from viewdistill.rendering.patches import render_with_patch
+from viewdistill.rendering.volume_renderer import RenderedViews
 
 
 class FieldViews(NamedTuple):
@@ -43,6 +45,9 @@ class RadianceField(pl.LightningModule):
         weights: Weight of every loss term.
         optimizer: Settings of AdamW.
         view_size: Side of the rendered views, pixels; resized to the prior's own size where that differs.
+        patch_size: Side of a random patch of each training view that alone is rendered in full resolution, pixels; the
+            whole view when not given.
+        coarseness: With ``patch_size``: how much coarser the rest is, along each side.
         input_size: Side of the input image that the colour and mask terms compare with, pixels.
         input_rays: Random rays of the input view a step, for these terms.
         seed: Seed of the noise, timesteps and ray shifts.
@@ -55,6 +60,8 @@ class RadianceField(pl.LightningModule):
         weights: LossWeights | None = None,
         optimizer: OptimizerSettings | None = None,
         view_size: int = 64,
+        patch_size: int | None = None,
+        coarseness: int = 4,
         input_size: int = 128,
         input_rays: int = 4096,
         seed: int = 0,
@@ -64,14 +71,20 @@ class RadianceField(pl.LightningModule):
         self.guidance = guidance or GuidanceSettings()
         self.weights = weights or LossWeights()
         self.optimizer_settings = optimizer or OptimizerSettings()
-        self.view_size, self.input_size, self.input_rays, self.seed = view_size, input_size, input_rays, seed
+        if patch_size is not None and not 0 < patch_size <= view_size:
+            raise ViewDistillError(
+                f"model.patch_size is {patch_size}; give 1 to model.view_size ({view_size}), or null"
+            )
+        self.view_size, self.patch_size, self.coarseness = view_size, patch_size, coarseness
+        self.input_size, self.input_rays, self.seed = input_size, input_rays, seed
         self.renderer = self.field_settings.build()
         self.white: Tensor
         self.register_buffer("white", torch.ones(3), persistent=False)
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"field": self.field_settings, "guidance": self.guidance}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
-        sizes = {"view_size": view_size, "input_size": input_size, "input_rays": input_rays, "seed": seed}
+        sizes = {"view_size": view_size, "patch_size": patch_size, "coarseness": coarseness}
+        sizes |= {"input_size": input_size, "input_rays": input_rays, "seed": seed}
         self.save_hyperparameters({name: asdict(part) for name, part in parts.items()} | sizes)
 
     def on_fit_start(self) -> None:
@@ -96,7 +109,7 @@ class RadianceField(pl.LightningModule):
         self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
         weights = self.weights.at(progress)
 
-        novel = self.renderer.render_views(batch.c2w, batch.fovy, self.view_size, self.view_size, self.white, ray_noise)
+        novel = self.render_training_views(batch, ray_noise)
         terms = {
             "score": scores.novel_views(novel.rgb, batch.relative_pose, progress, diffusion_noise),
             "sparsity": sparsity(novel.opacity),
@@ -104,10 +117,7 @@ class RadianceField(pl.LightningModule):
             "z_variance": z_variance(novel.z_variance, novel.opacity),
         }
         if weights["reference_score"]:
-            camera = self.input_cameras
-            known = self.renderer.render_views(
-                camera.c2w, camera.fovy, self.view_size, self.view_size, self.white, ray_noise
-            )
+            known = self.render_training_views(self.input_cameras, ray_noise)
             terms["reference_score"] = scores.reference_view(known.rgb, progress, diffusion_noise)
         if weights["color"] or weights["mask"]:
             rgb, opacity, target_rgb, target_mask = self.render_input_rays(ray_noise)
@@ -129,6 +139,15 @@ class RadianceField(pl.LightningModule):
     def generator(self, purpose: Purpose) -> torch.Generator:
         """The stream of this step for one purpose."""
         return generator_at(self.seed, self.global_step, purpose, self.device)
+
+    def render_training_views(self, cameras: CameraBatch, generator: torch.Generator) -> RenderedViews:
+        """Whole views with gradient; with ``patch_size``, in full resolution within one random patch only."""
+        size, c2w, fovy = self.view_size, cameras.c2w, cameras.fovy
+        if self.patch_size is None:
+            return self.renderer.render_views(c2w, fovy, size, size, self.white, generator)
+        return render_with_patch(
+            self.renderer, c2w, fovy, size, self.patch_size, self.coarseness, self.white, generator
+        )
 
     def render_input_rays(
         self, generator: torch.Generator

@@ -20,6 +20,7 @@ SMALL = [
     "--trainer.logger=false",
     "--trainer.enable_progress_bar=false",
     "--model.init_args.view_size=16",
+    "--model.init_args.coarseness=2",
     "--model.init_args.field.n_samples_per_ray=32",
     "--model.init_args.field.grid.log2_hashmap_size=10",
 ]
@@ -46,7 +47,8 @@ def test_shipped_configuration_takes_a_step(
     run_folder: RunFolder, tiny_prior_folder: Path, overlays: list[str]
 ) -> None:
     precision = "fp32" if "zero123-xl.yaml" in overlays else "bf16"  # fp16 convolutions are for GPUs
-    cli = build(run_folder, overlays, [*priors(tiny_prior_folder, precision), *SMALL])
+    patch = ["--model.init_args.patch_size=8"] if overlays == ["zero123-xl.yaml"] else []
+    cli = build(run_folder, overlays, [*priors(tiny_prior_folder, precision), *SMALL, *patch])
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     assert cli.trainer.global_step == 1
     assert cli.trainer.callback_metrics["loss/score"] > 0
