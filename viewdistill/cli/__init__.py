@@ -72,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if settings and arguments.command not in OPEN_ENDED:
         parser.error(f"unrecognised arguments: {' '.join(settings)}")
     arguments.settings = settings
+    # Of transformers, at every start: a bar for the milliseconds in which the weights of a prior are read.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         arguments.run(arguments)
     except ViewDistillError as error:

@@ -54,7 +54,8 @@ def load_component(kind: type[Module], prior: Path, name: str, dtype: torch.dtyp
         raise ViewDistillError(
             f"{folder}: {len(missing)} weights are missing, the first {missing[0]}; fetch or train it again"
         )
-    return cast(Module, module.to(dtype=dtype))
+    # The plain method: the one of diffusers warns of casts even where no module has to stay in fp32.
+    return cast(Module, nn.Module.to(module, dtype=dtype))
 
 
 def load_tokenizer(prior: Path) -> PreTrainedTokenizerBase:
