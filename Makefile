@@ -106,6 +106,11 @@ FORCE:
 examples: $(INSTALLED) ## render the example inputs from test seeds into examples/
 	@$(VIEWDISTILL) examples
 
+.PHONY: pictures
+pictures: ## make the pictures of the README again
+	@$(MAKE) object IMG=examples/robot.png
+	@cp $(RUNS)/robot/mesh/contact_sheet.png docs/robot.png
+
 .PHONY: objects-preview
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png
 	@$(VIEWDISTILL) objects-preview --out $(RUNS)/objects-preview.png
