@@ -25,9 +25,11 @@ from lightning_modules.prior_export import (
 )
 from lightning_modules.text_to_image import TextToImage, nano_unet, sample_timesteps
 from lightning_modules.view_synthesis import ViewSynthesis, widen_input
+from viewdistill.cli import main
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.objects.dataset import RenderSettings, build, load
 
+NANO = Path(__file__).parents[2] / "priors" / "nano"
 SIZE = 16
 WIDTHS = [16, 32]
 
@@ -109,6 +111,23 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
     condition = view.condition(torch.rand(1, 3, SIZE, SIZE))
     assert condition.tokens.shape == (1, 1 + (SIZE // 8) ** 2, 16)
     assert torch.isfinite(view.predict_noise(noisy, t, condition, torch.zeros(2, 4))).all()
+
+
+@pytest.mark.parametrize("model", ["autoencoder", "text-to-image", "view-synthesis"])
+def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, tmp_path: Path) -> None:
+    """`viewdistill train` takes a step with the shipped YAML, over a few tiny objects, and leaves a checkpoint."""
+    settings = {"trainer.devices": 1, "trainer.strategy": "auto", "trainer.max_steps": 1, "trainer.logger": "false"}
+    settings |= {f"data.{name}": value for name, value in data_settings(objects).items()}
+    if model != "autoencoder":
+        settings["data.vae"] = trained / "zero123" / "vae"
+    if model == "text-to-image":
+        settings["model.tokenizer_folder"] = objects / "tokenizer"
+    if model == "view-synthesis":
+        settings |= {"model.vae": trained / "zero123" / "vae", "model.image_size": SIZE}
+        settings["model.initial_unet"] = NANO / "stable-diffusion" / "unet"
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    assert main(["train", model, "--out", str(tmp_path), *options]) == 0
+    assert (tmp_path / "last.ckpt").is_file()
 
 
 def test_samples_are_counted(trained: Path) -> None:
