@@ -144,7 +144,7 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure the kernels against their plain versions
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
 
 .PHONY: clean
 clean: ## remove the environment and what tools cached; keeps runs/ and the code

@@ -40,12 +40,8 @@ def interpolate(t, smooth):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def row(x, y, z, resolution, entries, hashed):
-    """Row of a lattice point in its level's table."""
-    if hashed:
-        # entries is a power of two here; 64-bit products agree with tiny-cuda-nn's 32-bit ones in all bits kept
-        return (x ^ (y * np.int64(2654435761)) ^ (z * np.int64(805459861))) & (entries - 1)
-    index = x + resolution * (y + resolution * z)
+def wrapped(index, entries):
+    """A dense index as tiny-cuda-nn takes it: as an unsigned 32-bit number, modulo the level's entries."""
     if index >= entries or index < 0:
         index = (index & np.int64(0xFFFFFFFF)) % entries
     return index
@@ -61,15 +57,30 @@ def locate(points, i, level):
     pz = points[i, 2] * scale + HALF
     fx, fy, fz = np.floor(px), np.floor(py), np.floor(pz)
     x, y, z = np.int64(fx), np.int64(fy), np.int64(fz)
+    if hashed:
+        # entries is a power of two here; 64-bit products agree with tiny-cuda-nn's 32-bit ones in all bits kept
+        mask = entries - 1
+        y0, z0 = y * np.int64(2654435761), z * np.int64(805459861)
+        y1, z1 = y0 + np.int64(2654435761), z0 + np.int64(805459861)
+        a, b, c, d = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1
+        k0, k1, k2, k3 = (x ^ a) & mask, ((x + 1) ^ a) & mask, (x ^ b) & mask, ((x + 1) ^ b) & mask
+        k4, k5, k6, k7 = (x ^ c) & mask, ((x + 1) ^ c) & mask, (x ^ d) & mask, ((x + 1) ^ d) & mask
+    else:
+        plane = resolution * resolution
+        base = x + resolution * y + plane * z
+        k0, k1 = wrapped(base, entries), wrapped(base + 1, entries)
+        k2, k3 = wrapped(base + resolution, entries), wrapped(base + resolution + 1, entries)
+        k4, k5 = wrapped(base + plane, entries), wrapped(base + plane + 1, entries)
+        k6, k7 = wrapped(base + plane + resolution, entries), wrapped(base + plane + resolution + 1, entries)
     rows = (
-        np.uint64(offset + row(x, y, z, resolution, entries, hashed)),
-        np.uint64(offset + row(x + 1, y, z, resolution, entries, hashed)),
-        np.uint64(offset + row(x, y + 1, z, resolution, entries, hashed)),
-        np.uint64(offset + row(x + 1, y + 1, z, resolution, entries, hashed)),
-        np.uint64(offset + row(x, y, z + 1, resolution, entries, hashed)),
-        np.uint64(offset + row(x + 1, y, z + 1, resolution, entries, hashed)),
-        np.uint64(offset + row(x, y + 1, z + 1, resolution, entries, hashed)),
-        np.uint64(offset + row(x + 1, y + 1, z + 1, resolution, entries, hashed)),
+        np.uint64(offset + k0),
+        np.uint64(offset + k1),
+        np.uint64(offset + k2),
+        np.uint64(offset + k3),
+        np.uint64(offset + k4),
+        np.uint64(offset + k5),
+        np.uint64(offset + k6),
+        np.uint64(offset + k7),
     )
     return rows, (px - fx, py - fy, pz - fz)
 
