@@ -14,8 +14,19 @@ from typing import Any, Literal
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
 
-STAGES = ("input", "field", "mesh")
-"""The stages of `make object`, in the order in which they run."""
+STAGES = (
+    "input",
+    "field",
+    "novel_views",
+    "class_images",
+    "specialize_1",
+    "specialize_2",
+    "views",
+    "surface",
+    "mesh",
+    "report",
+)
+"""The stages of a run, in an order in which they can run; each has the folder of its name."""
 
 Framing = Literal["fitted", "kept"]
 """How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
@@ -159,6 +170,30 @@ class RunFolder:
     def field_config(self) -> Path:
         """The resolved configuration that the field was fitted with."""
         return self.root / "field" / "config.yaml"
+
+    @property
+    def field_renders(self) -> Path:
+        """Renders of the fitted field: a folder of posed views."""
+        return self.root / "field" / "renders"
+
+    @property
+    def novel_views(self) -> Path:
+        """Samples of the view-conditioned prior around the object: a folder of posed views."""
+        return self.root / "novel_views"
+
+    def lora(self, stage: Literal["specialize_1", "specialize_2"]) -> Path:
+        """LoRA of the text-conditioned prior's UNet in the layout that diffusers loads."""
+        return self.root / stage / "pytorch_lora_weights.safetensors"
+
+    @property
+    def refined_views(self) -> Path:
+        """The field's renders after the specialised prior denoised them: a folder of posed views."""
+        return self.root / "views"
+
+    @property
+    def surface_checkpoint(self) -> Path:
+        """The latest checkpoint of the signed distance field."""
+        return self.root / "surface" / "last.ckpt"
 
     @property
     def glb(self) -> Path:

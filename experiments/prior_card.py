@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.rendered_objects import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
-from lightning_modules.prior_export import TRAINING_FILE
+from lightning_modules.trained_prior import TRAINING_FILE
 from viewdistill.cli.evaluate_prior import Pairs, render_pairs, sample
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor, noise_bias, recover_one_step
@@ -26,7 +26,7 @@ from viewdistill.metrics.images import psnr, ssim
 
 matplotlib.use("Agg")
 
-SCALES = (1.0, 1.5, 2.0, 3.0)
+SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0)
 """Guidance scales that are compared; the best one counts."""
 
 

@@ -59,6 +59,8 @@ class Autoencoder(TrainedPrior):
                 mid_block_add_attention=False,
             )
         )
+        if initial_folder:
+            self.continue_counts(Path(initial_folder))
 
     def training_step(self, images: Float[Tensor, "batch 3 height width"], batch_idx: int) -> Tensor:
         """One reconstruction step on images in [0, 1]."""

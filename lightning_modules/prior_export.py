@@ -13,12 +13,10 @@ import torch
 
 from lightning_modules.autoencoder import Autoencoder
 from lightning_modules.text_to_image import TextToImage
+from lightning_modules.trained_prior import TRAINING_FILE
 from lightning_modules.view_synthesis import ViewSynthesis
 from viewdistill.objects.backgrounds import composite
 from viewdistill.objects.dataset import load
-
-TRAINING_FILE = "training.json"
-"""Beside a prior's components: samples, steps and minutes of its training."""
 
 SCALING_IMAGES = 512
 """Images over which the latents' deviation, and so the scaling factor, is measured."""
@@ -59,6 +57,5 @@ def export_view_synthesis(checkpoint: Path, vae: Path, folder: Path) -> None:
 
 def describe_training(checkpoint: Path, folder: Path) -> None:
     """Write what the checkpoint counted of its training beside the weights, for the model card."""
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    counts = {"steps": content["global_step"], **content["training"]}
+    counts = torch.load(checkpoint, map_location="cpu", weights_only=True)["training"]
     (folder / TRAINING_FILE).write_text(json.dumps(counts, indent=1) + "\n")

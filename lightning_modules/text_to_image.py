@@ -130,6 +130,7 @@ class TextToImage(TrainedPrior):
         self.unet = nano_unet(4, block_out_channels, latent_size, text_width)
         if initial_folder:
             copy_weights(Path(initial_folder), {"unet": self.unet, "text_encoder": self.text_encoder})
+            self.continue_counts(Path(initial_folder))
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
 
     def encode_captions(self, captions: list[str]) -> Float[Tensor, "batch length width"]:

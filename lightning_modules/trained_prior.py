@@ -1,8 +1,10 @@
 """What the three trained priors share: AdamW with warm-up, cosine and clipped gradients."""
 
+import json
 import math
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +14,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 CLIPPED_NORM = 1.0
 """Norm that the gradient of a step is clipped to."""
+
+TRAINING_FILE = "training.json"
+"""Beside a prior's components: steps, samples and seconds of its training."""
 
 
 class TrainedPrior(pl.LightningModule):
@@ -28,10 +33,20 @@ class TrainedPrior(pl.LightningModule):
         super().__init__()
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
+        self.earlier_steps = 0
+        """Steps of the trainings whose weights this one started from; kept in checkpoints."""
         self.samples_seen = 0
         """Training samples of all processes and sittings so far; kept in checkpoints."""
         self.training_seconds = 0.0
         """Wall-clock seconds of training so far; kept in checkpoints."""
+
+    def continue_counts(self, folder: Path) -> None:
+        """Count on from the training that made the weights in ``folder``, where its record is there."""
+        record = folder / TRAINING_FILE
+        if record.is_file():
+            counts = json.loads(record.read_text())
+            self.earlier_steps, self.samples_seen = counts["steps"], counts["samples"]
+            self.training_seconds = float(counts["seconds"])
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the optimiser."""
@@ -72,10 +87,15 @@ class TrainedPrior(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the counts."""
-        checkpoint["training"] = {"samples": self.samples_seen, "seconds": round(self.training_seconds)}
+        checkpoint["training"] = {
+            "steps": self.earlier_steps + self.trainer.global_step,
+            "samples": self.samples_seen,
+            "seconds": round(self.training_seconds),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on counting."""
+        self.earlier_steps = checkpoint["training"]["steps"] - checkpoint["global_step"]
         self.samples_seen = checkpoint["training"]["samples"]
         self.training_seconds = float(checkpoint["training"]["seconds"])
 

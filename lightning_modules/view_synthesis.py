@@ -100,6 +100,7 @@ class ViewSynthesis(TrainedPrior):
         if initial_folder:
             components = ("unet", "image_encoder", "clip_camera_projection")
             copy_weights(Path(initial_folder), {name: getattr(self, name) for name in components})
+            self.continue_counts(Path(initial_folder))
         # In a tuple, so that it is no part of this module: not trained, not saved, not averaged.
         self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))

@@ -1,6 +1,5 @@
 """The callbacks of the field stage, on real fits of a tiny field."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from callbacks.predicted_views import PredictedViews
 from callbacks.step_cost import StepCost
 from callbacks.view_ring import ViewRing
 from datamodules.cameras import CameraSampler
+from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder
 from lightning_modules.field_scores import GuidanceSettings
 from lightning_modules.field_settings import FieldSettings, LossWeights
@@ -119,12 +119,10 @@ def test_predicted_views_are_written_with_their_poses(run_folder: RunFolder) -> 
     fit.fit(model, datamodule=data(run_folder))
     fit.predict(model, datamodule=data(run_folder), return_predictions=False)
     folder = run_folder.stage("field") / "renders"
-    poses = json.loads((folder / "poses.json").read_text())
-    assert [pose["azimuth_deg"] for pose in poses] == [0, 180]
-    assert poses[1]["elevation_deg"] == pytest.approx(20)
-    assert np.asarray(poses[1]["c2w"]).shape == (4, 4)
-    assert poses[1]["c2w"][0][3] == pytest.approx(-1.5 * np.cos(np.deg2rad(20)), abs=1e-5)
-    image = np.asarray(Image.open(folder / poses[0]["file"]))
-    assert image.shape == (16, 16, 4)
-    assert image[8, 8, 3] > 200  # the ball
-    assert image[0, 0, 3] < 30
+    views = load_views(folder)
+    assert [camera.azimuth_deg for camera in views.cameras] == [0, 180]
+    assert views.cameras[1].elevation_deg == pytest.approx(20)
+    assert views.cameras[1].distance == pytest.approx(1.5)
+    assert views.rgba.shape == (2, 4, 16, 16)
+    assert views.rgba[0, 3, 8, 8] > 0.8  # the ball
+    assert views.rgba[0, 3, 0, 0] < 0.12
