@@ -6,6 +6,7 @@ the batches it has not seen, and two processes take alternate ones.
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,56 +48,74 @@ class SeededBatches(Dataset[Any]):
         return self.draw(np.random.default_rng([self.seed, self.start + index]))
 
 
+@dataclass(frozen=True)
+class ObjectSets:
+    """The rendered sets, all kept in one folder.
+
+    ``views`` (white background, one light an object), ``broad`` (another light for every view), ``held_out`` (new
+    objects of the training families) and ``held_out_families`` (objects of the families that are never trained on).
+    """
+
+    folder: str = ".cache/priors/objects"
+    """Where the sets are kept."""
+    objects: int = 12_000
+    """Objects of the view set."""
+    broad_objects: int = 6_000
+    """Objects of the broad set."""
+    held_out_objects: int = 256
+    """Objects of each held-out set."""
+    views_per_object: int = 8
+    """Views of an object; half as many in the broad set."""
+    image_size: int = 64
+    """Side of the images, pixels."""
+
+    def described(self) -> dict[str, tuple[range, RenderSettings]]:
+        """Seeds and rendering of every set."""
+        views = self.views_per_object
+        plain = RenderSettings(views_per_object=views, size=self.image_size)
+        broad = RenderSettings(views_per_object=max(2, views // 2), size=self.image_size, light_per_view=True)
+        count = self.held_out_objects
+        return {
+            "views": (range(self.objects), plain),
+            "broad": (range(BROAD_SEEDS, BROAD_SEEDS + self.broad_objects), broad),
+            "held_out": (range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + count), plain),
+            "held_out_families": (range(HELD_OUT_FAMILY_SEEDS, HELD_OUT_FAMILY_SEEDS + count), plain),
+        }
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The stream of batches."""
+
+    size: int = 32
+    """Samples a batch and process."""
+    validation: int = 8
+    """Held-out batches."""
+    per_epoch: int = 1_000_000
+    """Length of what Lightning calls an epoch."""
+    seed: int = 0
+    """Seed of the stream."""
+
+
 class ObjectImages(pl.LightningDataModule):
     """Images in [0, 1] for the autoencoder, half from the view set and half from the broad one.
 
-    It also builds the rendered sets that the two diffusion priors use: ``views`` (white background, one light an
-    object), ``broad`` (another light for every view, coloured or textured background behind half of them), ``held_out``
-    (new objects of the training families) and ``held_out_families`` (objects of the families never trained on).
+    Half of the broad set's views have a coloured or textured background. This module also builds the sets that the two
+    diffusion priors use.
 
     Args:
-        folder: Where the sets are kept.
-        objects: Objects of the view set.
-        broad_objects: Objects of the broad set.
-        held_out_objects: Objects of each held-out set.
-        views_per_object: Views of an object; half as many in the broad set.
-        image_size: Side of the images, pixels.
-        batch_size: Samples a batch and process.
-        validation_batches: Held-out batches.
-        batches_per_epoch: Length of what Lightning calls an epoch.
-        seed: Seed of the stream of batches.
+        sets: The rendered sets.
+        batches: The stream of batches.
     """
 
-    def __init__(
-        self,
-        folder: str = ".cache/priors/objects",
-        objects: int = 8_000,
-        broad_objects: int = 4_000,
-        held_out_objects: int = 256,
-        views_per_object: int = 8,
-        image_size: int = 64,
-        batch_size: int = 32,
-        validation_batches: int = 8,
-        batches_per_epoch: int = 1_000_000,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, sets: ObjectSets | None = None, batches: Batches | None = None) -> None:
         super().__init__()
-        root, views = Path(folder), views_per_object
-        plain = RenderSettings(views_per_object=views, size=image_size)
-        broad = RenderSettings(views_per_object=max(2, views // 2), size=image_size, light_per_view=True)
-        self.folder = root
-        self.sets = {
-            "views": (range(objects), plain),
-            "broad": (range(BROAD_SEEDS, BROAD_SEEDS + broad_objects), broad),
-            "held_out": (range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + held_out_objects), plain),
-            "held_out_families": (range(HELD_OUT_FAMILY_SEEDS, HELD_OUT_FAMILY_SEEDS + held_out_objects), plain),
-        }
-        self.batch_size, self.validation_batches = batch_size, validation_batches
-        self.batches_per_epoch, self.seed = batches_per_epoch, seed
+        self.sets, self.batches = sets or ObjectSets(), batches or Batches()
+        self.folder = Path(self.sets.folder)
 
     def prepare_data(self) -> None:
         """Render what is missing of the sets, and learn the tokenizer of their captions."""
-        for name, (seeds, settings) in self.sets.items():
+        for name, (seeds, settings) in self.sets.described().items():
             build(self.folder / name, seeds, settings, verbose=True)
         captions = json.loads((self.folder / "views" / "captions.json").read_text())
         if not (self.folder / "tokenizer").exists():
@@ -110,7 +129,7 @@ class ObjectImages(pl.LightningDataModule):
     def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
         """Images [batch, 3, size, size] of random views."""
         images: list[np.ndarray] = []
-        for _ in range(self.batch_size):
+        for _ in range(self.batches.size):
             broad = not held_out and rng.random() < 0.5
             rgba = random_view(self.held_out if held_out else self.broad if broad else self.views, rng)
             textured = broad and rng.random() < 0.5
@@ -121,13 +140,13 @@ class ObjectImages(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the step the trainer is at."""
         start = self.trainer.global_step * self.trainer.world_size if self.trainer else 0
-        batches = SeededBatches(lambda rng: self.draw(rng, False), self.seed, start, self.batches_per_epoch)
-        return DataLoader(batches, batch_size=None)
+        stream = SeededBatches(lambda rng: self.draw(rng, False), self.batches.seed, start, self.batches.per_epoch)
+        return DataLoader(stream, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The same held-out batches every time."""
-        batches = SeededBatches(lambda rng: self.draw(rng, True), self.seed + 1, 0, self.validation_batches)
-        return DataLoader(batches, batch_size=None)
+        held_out = SeededBatches(lambda rng: self.draw(rng, True), self.batches.seed + 1, 0, self.batches.validation)
+        return DataLoader(held_out, batch_size=None)
 
 
 class CaptionedLatents(ObjectImages):
@@ -135,33 +154,18 @@ class CaptionedLatents(ObjectImages):
 
     Args:
         vae: ``vae`` folder that makes the latents; they are encoded once and kept beside the renders.
-        folder: See `ObjectImages`, as all that follow.
+        sets: The rendered sets.
+        batches: The stream of batches.
     """
 
-    def __init__(
-        self,
-        vae: str,
-        folder: str = ".cache/priors/objects",
-        objects: int = 8_000,
-        broad_objects: int = 4_000,
-        held_out_objects: int = 256,
-        views_per_object: int = 8,
-        image_size: int = 64,
-        batch_size: int = 32,
-        validation_batches: int = 8,
-        batches_per_epoch: int = 1_000_000,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            folder, objects, broad_objects, held_out_objects, views_per_object, image_size,
-            batch_size, validation_batches, batches_per_epoch, seed,
-        )  # fmt: skip
+    def __init__(self, vae: str, sets: ObjectSets | None = None, batches: Batches | None = None) -> None:
+        super().__init__(sets, batches)
         self.vae = Path(vae)
 
     def prepare_data(self) -> None:
         """Render and encode what is missing."""
         super().prepare_data()
-        for name in self.sets:
+        for name in self.sets.described():
             LatentCache.build(self.folder / name, self.vae, textured=name == "broad")
 
     def setup(self, stage: str) -> None:
@@ -175,7 +179,7 @@ class CaptionedLatents(ObjectImages):
         """``latents`` [B, 4, h, w] and ``captions``."""
         latents: list[np.ndarray] = []
         captions: list[str] = []
-        for _ in range(self.batch_size):
+        for _ in range(self.batches.size):
             broad = not held_out and rng.random() < 0.5
             images = self.held_out if held_out else self.broad if broad else self.views
             cache = self.held_out_latents if held_out else self.broad_latents if broad else self.view_latents
@@ -191,7 +195,7 @@ class ViewPairs(CaptionedLatents):
     def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
         """Batch of `lightning_modules.view_synthesis.ViewSynthesis.loss`."""
         images, cache = (self.held_out, self.held_out_latents) if held_out else (self.views, self.view_latents)
-        items = rng.integers(len(images.rgba), size=self.batch_size)
+        items = rng.integers(len(images.rgba), size=self.batches.size)
         pairs = [rng.choice(images.rgba.shape[1], size=2, replace=False) for _ in items]
         rows = [(int(item), int(source), int(target)) for item, (source, target) in zip(items, pairs, strict=True)]
         size = images.rgba.shape[2]

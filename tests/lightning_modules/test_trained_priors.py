@@ -1,6 +1,7 @@
 """The training of the embedded priors: small real runs, exported and loaded by the stock classes."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,11 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from datamodules.latent_cache import LatentCache
-from datamodules.rendered_objects import CaptionedLatents, ObjectImages, SeededBatches, ViewPairs
+from datamodules.rendered_objects import Batches, CaptionedLatents, ObjectImages, ObjectSets, SeededBatches, ViewPairs
 from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.prior_export import (
-    TRAINING_FILE,
-    export_autoencoder,
-    export_text_to_image,
-    export_view_synthesis,
-)
+from lightning_modules.prior_export import export_autoencoder, export_text_to_image, export_view_synthesis
 from lightning_modules.text_to_image import TextToImage, nano_unet, sample_timesteps
+from lightning_modules.trained_prior import TRAINING_FILE
 from lightning_modules.view_synthesis import ViewSynthesis, widen_input
 from viewdistill.cli import main
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
@@ -34,26 +31,20 @@ SIZE = 16
 WIDTHS = [16, 32]
 
 
-def data_settings(folder: Path) -> dict[str, Any]:
-    """Settings of a data module over a handful of tiny renders."""
-    return {
-        "folder": str(folder),
-        "objects": 4,
-        "broad_objects": 4,
-        "held_out_objects": 4,
-        "views_per_object": 4,
-        "image_size": SIZE,
-        "batch_size": 4,
-        "validation_batches": 1,
-    }
+BATCHES = Batches(size=4, validation=1)
+
+
+def tiny_sets(folder: Path) -> ObjectSets:
+    """A handful of tiny renders."""
+    return ObjectSets(str(folder), objects=4, broad_objects=4, held_out_objects=4, views_per_object=4, image_size=SIZE)
 
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The four rendered sets and the tokenizer."""
     folder = tmp_path_factory.mktemp("objects")
-    data = ObjectImages(**data_settings(folder))
-    for name, (seeds, settings) in data.sets.items():
+    data = ObjectImages(tiny_sets(folder), BATCHES)
+    for name, (seeds, settings) in data.sets.described().items():
         build(folder / name, seeds, settings, processes=0)
     data.prepare_data()
     return folder
@@ -81,15 +72,15 @@ def trained(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All three models trained for two steps and exported."""
     cache = tmp_path_factory.mktemp("trained")
     autoencoder = Autoencoder([8, 8, 8], image_size=SIZE, warmup_steps=1, total_steps=2)
-    checkpoint = fit(autoencoder, ObjectImages(**data_settings(objects)), cache / "autoencoder")
+    checkpoint = fit(autoencoder, ObjectImages(tiny_sets(objects), BATCHES), cache / "autoencoder")
     export_autoencoder(checkpoint, objects, cache / "vae")
-    settings = {"vae": str(cache / "vae"), **data_settings(objects)}
+    data = (str(cache / "vae"), tiny_sets(objects), BATCHES)
     text = TextToImage(str(objects / "tokenizer"), WIDTHS, latent_size=4, text_width=16, text_layers=1)
-    checkpoint = fit(text, CaptionedLatents(**settings), cache / "text")
+    checkpoint = fit(text, CaptionedLatents(*data), cache / "text")
     export_text_to_image(checkpoint, cache / "vae", cache / "nano" / "stable-diffusion")
     unet = str(cache / "nano" / "stable-diffusion" / "unet")
     view = ViewSynthesis(unet, str(cache / "vae"), image_size=SIZE, vision_width=16, vision_layers=1, patch_size=8)
-    checkpoint = fit(view, ViewPairs(**settings), cache / "view")
+    checkpoint = fit(view, ViewPairs(*data), cache / "view")
     export_view_synthesis(checkpoint, cache / "vae", cache / "nano" / "zero123")
     return cache / "nano"
 
@@ -117,7 +108,8 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
 def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, tmp_path: Path) -> None:
     """`viewdistill train` takes a step with the shipped YAML, over a few tiny objects, and leaves a checkpoint."""
     settings = {"trainer.devices": 1, "trainer.strategy": "auto", "trainer.max_steps": 1, "trainer.logger": "false"}
-    settings |= {f"data.{name}": value for name, value in data_settings(objects).items()}
+    settings |= {f"data.sets.{name}": value for name, value in asdict(tiny_sets(objects)).items()}
+    settings |= {f"data.batches.{name}": value for name, value in asdict(BATCHES).items()}
     if model != "autoencoder":
         settings["data.vae"] = trained / "zero123" / "vae"
     if model == "text-to-image":
@@ -178,8 +170,7 @@ def test_batches_are_a_function_of_seed_and_index() -> None:
 
 def test_pairs_are_two_views_of_one_object(trained: Path, objects: Path) -> None:
     """The pose of a pair is the one that leads from its input picture to its target picture."""
-    settings = {"vae": str(trained / "zero123" / "vae"), **data_settings(objects)}
-    data = ViewPairs(**settings)
+    data = ViewPairs(str(trained / "zero123" / "vae"), tiny_sets(objects), BATCHES)
     data.prepare_data()
     data.setup("fit")
     batch = data.draw(np.random.default_rng(3), held_out=False)
@@ -217,8 +208,19 @@ def test_latents_are_those_of_the_autoencoder(trained: Path, objects: Path) -> N
 
 def test_render_settings_of_the_sets() -> None:
     """Light varies by view in the broad set only, and no training seed is held out."""
-    sets = ObjectImages().sets
+    sets = ObjectSets().described()
     assert [settings.light_per_view for _, settings in sets.values()] == [False, True, False, False]
     assert isinstance(sets["views"][1], RenderSettings)
     seeds = {name: set(range_) for name, (range_, _) in sets.items()}
     assert not (seeds["views"] | seeds["broad"]) & (seeds["held_out"] | seeds["held_out_families"])
+
+
+def test_training_goes_on_counting_from_shipped_weights(trained: Path, objects: Path, tmp_path: Path) -> None:
+    """Two more steps of four samples after those beside the weights it starts from."""
+    start = trained / "stable-diffusion"
+    text = TextToImage(
+        str(objects / "tokenizer"), WIDTHS, latent_size=4, text_width=16, text_layers=1, initial_folder=str(start)
+    )
+    checkpoint = fit(text, CaptionedLatents(str(start / "vae"), tiny_sets(objects), BATCHES), tmp_path)
+    counts = torch.load(checkpoint, weights_only=True)["training"]
+    assert (counts["steps"], counts["samples"]) == (4, 16)
