@@ -12,11 +12,15 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What the user may set -------------------------------------------------------------------------------------------------------
 IMG ?=
+MASK ?=
+CLASS ?=
 ELEVATION ?=
 SEED ?=
 PRESET ?=
-SET ?=
-MESH ?=
+# What the mesh is made from: `surface` is the whole method, `field` the radiance field alone.
+SOURCE ?= surface
+# More options of one stage: INPUT, FIELD, NOVEL_VIEWS, CLASS_IMAGES, SPECIALIZE_1, SPECIALIZE_2, VIEWS, SURFACE, MESH.
+FIELD ?=
 TESTS ?=
 WORKERS ?= 2
 RUNS ?= runs
@@ -56,47 +60,73 @@ escaped = $(subst :,\:,$(subst $(space),\ ,$1))
 quoted = '$(subst ','\'',$1)'
 
 RUN := $(RUNS)/$(basename $(notdir $(call plain,$(IMG))))
+Q_RUN := $(call quoted,$(RUN))
 SIDE := $(if $(suffix $(IMG)),$(patsubst %$(suffix $(IMG)),%.json,$(IMG)))
-OVERLAY := $(if $(PRESET),configs/presets/$(PRESET).yaml)
 PRIORS := $(wildcard priors/nano/*/*.safetensors priors/nano/*/*/*.safetensors)
+# A missing image is no prerequisite, so that the command and not make says what is wrong.
+present = $(if $(wildcard $(call escaped,$1)),$(call escaped,$1))
+IMAGE := $(or $(call present,$(IMG)),FORCE) $(call present,$(SIDE)) $(call present,$(MASK))
+OBJECT_STAGES := input field novel_views class_images specialize_1 specialize_2 views surface mesh
 
-# Checksum of words and files; `FORCE` when it is not the one that stands beside the stage's record.
+# Of each stage: the stages it reads, other files it reads, the files it writes, and its subcommand.
+needs_field := input
+needs_novel_views := input
+needs_class_images := input
+needs_specialize_1 := novel_views class_images
+needs_specialize_2 := specialize_1
+needs_views := field specialize_2
+needs_surface := views
+needs_mesh := $(SOURCE)
+
+reads_input := $(IMAGE)
+$(foreach stage,input field novel_views class_images specialize_1 specialize_2 views surface,$(eval reads_$(stage) += $(PRIORS)))
+
+writes_input := rgba.png meta.json
+writes_field := last.ckpt
+writes_novel_views := cameras.json
+writes_class_images :=
+writes_specialize_1 := pytorch_lora_weights.safetensors
+writes_specialize_2 := pytorch_lora_weights.safetensors
+writes_views := cameras.json
+writes_surface := last.ckpt
+writes_mesh := object.glb object.obj object.stl turntable.mp4 contact_sheet.png
+
+overlay = $(if $(PRESET),$(addprefix --config=,$(wildcard configs/presets/$(PRESET)/$1.yaml)))
+configured = $2 $(Q_RUN) $(call overlay,$1) $(if $(SEED),--seed=$(SEED))
+command_input = input $(call quoted,$(IMG)) --out $(Q_RUN) $(if $(ELEVATION),--elevation=$(ELEVATION)) \
+	$(if $(MASK),--mask=$(call quoted,$(MASK))) $(if $(CLASS),--class-word=$(call quoted,$(CLASS))) $(INPUT)
+command_field = $(call configured,field,field) $(FIELD)
+command_novel_views = $(call configured,novel_views,novel-views) $(NOVEL_VIEWS)
+command_class_images = $(call configured,class_images,class-images) $(CLASS_IMAGES)
+command_specialize_1 = $(call configured,specialize_1,specialize) --stage=1 $(SPECIALIZE_1)
+command_specialize_2 = $(call configured,specialize_2,specialize) --stage=2 $(SPECIALIZE_2)
+command_views = $(call configured,views,views) $(VIEWS)
+command_surface = $(call configured,surface,surface) $(SURFACE)
+command_mesh = mesh $(Q_RUN) --source=$(SOURCE) $(MESH)
+
+# Checksum of words and files.
 checksum = $(shell { printf '%s\n' $(call quoted,$1); cat $2 /dev/null 2>/dev/null; } | cksum | tr ' ' '-')
+# `FORCE` where a file is missing, or where the settings are not those beside the stage's record.
+missing = $(if $(filter-out $(wildcard $1),$1),FORCE)
 stale = $(if $(filter $1,$(file <$2)),,FORCE)
 
-ifneq ($(filter object,$(MAKECMDGOALS)),)
-INPUT_SETTINGS := $(call checksum,input $(IMG) $(ELEVATION),)
-FIELD_SETTINGS := $(call checksum,field $(SEED) $(PRESET) $(SET),configs/field.yaml $(OVERLAY))
-MESH_SETTINGS := $(call checksum,mesh $(MESH),)
-INPUT_STALE := $(call stale,$(INPUT_SETTINGS),$(RUN)/input/.settings)
-FIELD_STALE := $(call stale,$(FIELD_SETTINGS),$(RUN)/field/.settings)
-MESH_STALE := $(call stale,$(MESH_SETTINGS),$(RUN)/mesh/.settings)
-# A missing image is no prerequisite, so that the command and not make says what is wrong.
-IMAGE := $(if $(wildcard $(call escaped,$(IMG))),$(call escaped,$(IMG)),FORCE) $(wildcard $(call escaped,$(SIDE)))
-endif
-
-INPUT_FILES := $(addprefix $(RUN)/input/,rgba.png meta.json stage.json)
-FIELD_FILES := $(addprefix $(RUN)/field/,last.ckpt stage.json)
-MESH_FILES := $(addprefix $(RUN)/mesh/,object.glb object.obj turntable.mp4 contact_sheet.png stage.json)
+# A stage's record is written last and stands for all of its files.
+define rule
+record_$1 := $$(RUN)/$1/stage.json
+settings_$1 := $$(call checksum,$$(strip $$(command_$1)),$$(wildcard configs/$1.yaml configs/presets/$$(PRESET)/$1.yaml))
+.PRECIOUS: $$(record_$1)
+$$(record_$1): $$(foreach stage,$$(needs_$1),$$(record_$$(stage))) $$(reads_$1) \
+		$$(call missing,$$(addprefix $$(RUN)/$1/,$$(writes_$1))) $$(call stale,$$(settings_$1),$$(RUN)/$1/.settings) | $$(INSTALLED)
+	@$$(VIEWDISTILL) $$(strip $$(command_$1))
+	@echo $$(settings_$1) > $$(Q_RUN)/$1/.settings
+endef
 
 .PHONY: object
-object: $(MESH_FILES) | $(INSTALLED) ## IMG=… to a mesh in runs/<name>/; also ELEVATION=15 SEED=1 PRESET=name SET="--option value"
-	@$(VIEWDISTILL) summary $(call quoted,$(RUN))
-
-# Everything is written under a temporary name first, so nothing half-made stands under these names: keep them when interrupted.
-.PRECIOUS: $(INPUT_FILES) $(FIELD_FILES) $(MESH_FILES)
-
-$(INPUT_FILES) &: $(IMAGE) $(INPUT_STALE) | $(INSTALLED)
-	@$(VIEWDISTILL) input $(call quoted,$(IMG)) --out $(call quoted,$(RUN)) $(if $(ELEVATION),--elevation=$(ELEVATION))
-	@echo $(INPUT_SETTINGS) > $(call quoted,$(RUN)/input/.settings)
-
-$(FIELD_FILES) &: $(INPUT_FILES) $(PRIORS) $(FIELD_STALE) | $(INSTALLED)
-	@$(VIEWDISTILL) field $(call quoted,$(RUN)) $(addprefix --config=,$(OVERLAY)) $(if $(SEED),--seed=$(SEED)) $(SET)
-	@echo $(FIELD_SETTINGS) > $(call quoted,$(RUN)/field/.settings)
-
-$(MESH_FILES) &: $(FIELD_FILES) $(MESH_STALE) | $(INSTALLED)
-	@$(VIEWDISTILL) mesh $(call quoted,$(RUN)) $(MESH)
-	@echo $(MESH_SETTINGS) > $(call quoted,$(RUN)/mesh/.settings)
+ifneq ($(filter object,$(MAKECMDGOALS)),)
+$(foreach stage,$(OBJECT_STAGES),$(eval $(call rule,$(stage))))
+endif
+object: $(record_mesh) | $(INSTALLED) ## IMG=… to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field FIELD="--option value"
+	@$(VIEWDISTILL) summary $(Q_RUN)
 
 .PHONY: FORCE
 FORCE:

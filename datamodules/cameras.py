@@ -3,10 +3,11 @@
 Angles are in degrees, distances in world units; azimuth 0 is the input view's side.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,6 +22,8 @@ from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import look_at, relative_pose
 from viewdistill.errors import ViewDistillError
+
+Batch = TypeVar("Batch")
 
 
 class CameraBatch(NamedTuple):
@@ -162,7 +165,7 @@ class CameraSampler(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[CameraBatch]:
         """The stream of batches from the trainer's step on, without end."""
         start = self.trainer.global_step if self.trainer else 0
-        return DataLoader(CameraStream(self, start), batch_size=None)
+        return DataLoader(StepStream(self.batch, start), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """One batch: the ring."""
@@ -177,18 +180,15 @@ class CameraSampler(pl.LightningDataModule):
         return DataLoader(views, batch_size=None)  # type: ignore[arg-type]
 
 
-class CameraStream(IterableDataset[CameraBatch]):
-    """Training batches from ``start`` on."""
+class StepStream(IterableDataset[Batch]):
+    """Training batches that are a function of the step, from ``start`` on."""
 
-    def __init__(self, sampler: CameraSampler, start: int) -> None:
-        self.sampler, self.start = sampler, start
+    def __init__(self, batch: Callable[[int], Batch], start: int) -> None:
+        self.batch, self.start = batch, start
 
-    def __iter__(self) -> Iterator[CameraBatch]:
+    def __iter__(self) -> Iterator[Batch]:
         """Batches without end."""
-        step = self.start
-        while True:
-            yield self.sampler.batch(step)
-            step += 1
+        return map(self.batch, itertools.count(self.start))
 
 
 def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:

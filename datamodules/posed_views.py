@@ -114,6 +114,13 @@ def save_cameras(folder: Path, cameras: Sequence[ViewCamera]) -> None:
     write_json(folder / CAMERAS_FILE, {"format": FORMAT, "axes": AXES, "views": views})
 
 
+def clear_views(folder: Path) -> None:
+    """Remove what is left of an earlier run from a folder of views, its list of cameras first."""
+    (folder / CAMERAS_FILE).unlink(missing_ok=True)
+    for path in folder.glob("[0-9][0-9][0-9].png"):
+        path.unlink()
+
+
 def load_cameras(folder: Path) -> list[tuple[Path, ViewCamera]]:
     """Files and cameras of a complete folder of views.
 

@@ -31,6 +31,15 @@ STAGES = (
 Framing = Literal["fitted", "kept"]
 """How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
 
+MaskSource = Literal["alpha", "mask", "matting"]
+"""What cut the object out: the image's own alpha channel, a mask that the user gave, or matting."""
+
+ElevationSource = Literal["option", "file", "estimate", "default"]
+"""Who said the elevation: the user, the description beside the image, the view-conditioned prior, or nobody."""
+
+ClassWordSource = Literal["option", "caption", "prior", "default"]
+"""Who said the class word: the user, the image's caption, the text-conditioned prior, or nobody."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -108,8 +117,20 @@ class InputMeta:
     """Vertical field of view of the input camera, degrees."""
     caption: str = ""
     """Words for the object, for priors that are conditioned on text; may be empty."""
+    class_word: str = "object"
+    """What kind of thing the object is, one or two words, for "a {class}" in the prompts of the specialisation."""
     seed: int | None = None
     """Seed of the procedural object that the image shows, where it shows one."""
+    mask_source: MaskSource = "alpha"
+    """What cut the object out."""
+    elevation_source: ElevationSource = "default"
+    """Who said the elevation."""
+    elevation_margin: float | None = None
+    """How clear the estimate of the elevation was, where one was made, see `viewdistill.guidance.elevation`."""
+    class_word_source: ClassWordSource = "default"
+    """Who said the class word."""
+    class_word_margin: float | None = None
+    """How clear the prior's choice was, where it made one, see `viewdistill.diffusion.classifier`."""
 
     def save(self, path: Path) -> None:
         """Write as JSON, atomically."""
@@ -151,6 +172,14 @@ class RunFolder:
         """Record of a stage, written last: seconds, memory and files. Its presence means that the stage is complete."""
         return self.root / stage / "stage.json"
 
+    def config(self, stage: str) -> Path:
+        """The resolved settings that a stage was run with; stages without a YAML have none."""
+        return self.root / stage / "config.yaml"
+
+    def curves(self, stage: str) -> Path:
+        """What a fitted stage logged, see `datamodules.curves`."""
+        return self.root / stage / "curves.csv"
+
     @property
     def rgba(self) -> Path:
         """The framed input image, 8-bit RGBA with straight alpha."""
@@ -185,6 +214,15 @@ class RunFolder:
         """LoRA of the text-conditioned prior's UNet in the layout that diffusers loads."""
         return self.root / stage / "pytorch_lora_weights.safetensors"
 
+    def prompts(self, stage: Literal["specialize_1", "specialize_2"]) -> Path:
+        """The words that a LoRA was trained with, see `datamodules.prompts`."""
+        return self.root / stage / "prompts.json"
+
+    @property
+    def raw_views(self) -> Path:
+        """The field's renders from the cameras of `refined_views`, before refinement: a folder of posed views."""
+        return self.root / "views" / "renders"
+
     @property
     def refined_views(self) -> Path:
         """The field's renders after the specialised prior denoised them: a folder of posed views."""
@@ -206,6 +244,11 @@ class RunFolder:
         return self.root / "mesh" / "object.obj"
 
     @property
+    def stl(self) -> Path:
+        """Its geometry alone, for printing; +Y up like the others."""
+        return self.root / "mesh" / "object.stl"
+
+    @property
     def turntable(self) -> Path:
         """Orbit video of the mesh."""
         return self.root / "mesh" / "turntable.mp4"
@@ -214,6 +257,11 @@ class RunFolder:
     def contact_sheet(self) -> Path:
         """Eight views of the mesh beside the input."""
         return self.root / "mesh" / "contact_sheet.png"
+
+    @property
+    def report(self) -> Path:
+        """All results on one page that needs no other file."""
+        return self.root / "report" / "report.html"
 
     @property
     def summary(self) -> Path:

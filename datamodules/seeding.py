@@ -1,9 +1,12 @@
 """Random numbers as a function of (seed, step, purpose): a resumed run draws what an undisturbed one would."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 
 class Purpose(IntEnum):
@@ -13,6 +16,12 @@ class Purpose(IntEnum):
     RAYS = 1
     OCCUPANCY = 2
     DIFFUSION = 3
+    IMAGES = 4
+    """Noise that an image is sampled from; the step is the image's index."""
+    EXAMPLES = 5
+    """Which training images a step sees."""
+    WEIGHTS = 6
+    """First weights; the step is 0."""
 
 
 def generator_at(seed: int, step: int, purpose: Purpose, device: torch.device | str = "cpu") -> torch.Generator:
@@ -27,3 +36,18 @@ def generator_at(seed: int, step: int, purpose: Purpose, device: torch.device | 
     state = np.random.SeedSequence([seed, step, int(purpose)]).generate_state(1, np.uint64)
     # torch seeds are signed 64-bit numbers
     return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
+
+
+def image_noise(
+    seed: int, indices: Sequence[int], shape: tuple[int, int, int], device: torch.device | str = "cpu"
+) -> Float[Tensor, "images c h w"]:
+    """Noise of several sampled images, each a function of (seed, its index) alone; the same on every device.
+
+    Args:
+        seed: Seed of the run, not negative.
+        indices: Of the images.
+        shape: Channels, height and width of one.
+        device: Where the result goes.
+    """
+    noise = [torch.randn(shape, generator=generator_at(seed, index, Purpose.IMAGES)) for index in indices]
+    return torch.stack(noise).to(device)

@@ -6,20 +6,21 @@ from typing import Literal
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from datamodules.cameras import InputView
-from viewdistill.diffusion.latents import LatentDiffusionPrior
+from lightning_modules.reference_score import ReferenceScore, draw, resize, statistics
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.family import METHODS, ScoreDistillation
-from viewdistill.guidance.gradient import ScoreGradient, score_loss
-from viewdistill.guidance.reference import reference_score_gradient
+from viewdistill.guidance.gradient import score_loss
 from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
 
 Method = Literal["usd", "sds", "sds-rectified", "csd", "text-sds", "text-csd", "nfsd", "hifa", "none"]
 """A named setting of the family (`viewdistill.guidance.family.METHODS`), or no score distillation of novel views."""
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""What priors compute in."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -44,7 +45,7 @@ class GuidanceSettings:
     """Folder of the view-conditioned prior, diffusers layout."""
     text_prior: str = "priors/nano/stable-diffusion"
     """Folder of the text-conditioned prior, diffusers layout."""
-    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    precision: Precision = "bf16"
     """Precision of the priors; g is always computed in fp32."""
     prompt: str | None = None
     """Text for methods that are conditioned on text; the input's caption when not given."""
@@ -75,22 +76,19 @@ class FieldScores:
     ) -> None:
         self.settings = settings
         self.distillation = method = settings.distillation()
-        dtype = DTYPES[settings.precision]
-        self.view_prior = self.text_prior = self.condition = self.text = self.negative = None
+        self.view_prior = self.text_prior = self.condition = self.text = self.negative = self.reference = None
         if method is not None and method.wanted_from("view"):
+            dtype = DTYPES[settings.precision]
             self.view_prior = ViewConditionedPrior.from_folder(Path(settings.view_prior), dtype, device)
             plain_attention(self.view_prior, device)
             self.condition = self.view_prior.condition(view.resized(self.view_prior.image_size)[0].to(device))
         if reference or (method is not None and method.wanted_from("text")):
-            self.text_prior = TextConditionedPrior.from_folder(Path(settings.text_prior), dtype, device)
-            plain_attention(self.text_prior, device)
+            self.text_prior = load_text_prior(settings.text_prior, settings.precision, device)
         if method is not None and method.conditional == "text" and self.text_prior is not None:
             self.text = self.text_prior.encode_text([settings.prompt if settings.prompt is not None else caption])
             self.negative = self.text_prior.encode_text([settings.negative_prompt])
         if reference and self.text_prior is not None:
-            image = view.resized(self.text_prior.image_size)[0].to(device)
-            with torch.no_grad():
-                self.reference_latents = self.text_prior.encode_images(image)
+            self.reference = ReferenceScore(self.text_prior, settings.reference_timesteps, view, device)
         self.statistics: dict[str, Tensor] = {}
         """What the last step's scores were like, for the log."""
 
@@ -127,7 +125,7 @@ class FieldScores:
             negative_embeddings=self.negative,
         )
         score = self.distillation.combine(terms)
-        self.record("novel", score, timesteps)
+        self.statistics |= statistics("novel", score, timesteps)
         loss = score_loss(latents, score.g)
         if self.distillation.image_weight:
             loss = loss + score_loss(images, self.distillation.image_gradient(terms, images.detach(), prior).g)
@@ -143,39 +141,17 @@ class FieldScores:
             progress: Fraction of the fit that is done.
             generator: Source of the noise.
         """
-        prior = self.text_prior
-        assert prior is not None, "built without the reference-view score"
-        latents = prior.encode_images(resize(images, prior.image_size))
-        timesteps, noise = draw(self.settings.reference_timesteps, latents, progress, prior, generator)
-        score = reference_score_gradient(prior, latents.detach(), self.reference_latents, timesteps, noise)
-        self.record("reference", score, timesteps)
-        return score_loss(latents, score.g)
-
-    def record(self, name: str, score: ScoreGradient, timesteps: Int[Tensor, " batch"]) -> None:
-        """Keep what is worth logging of a gradient."""
-        self.statistics[f"{name}_norm"] = score.norm
-        self.statistics[f"{name}_timestep"] = timesteps.float().mean()
-        self.statistics[f"{name}_nonfinite"] = score.nonfinite.float()
+        assert self.reference is not None, "built without the reference-view score"
+        loss = self.reference.loss(images, progress, generator)
+        self.statistics |= self.reference.statistics
+        return loss
 
 
-def draw(
-    timesteps: UniformTimesteps,
-    latents: Float[Tensor, "batch c h w"],
-    progress: float,
-    prior: LatentDiffusionPrior,
-    generator: torch.Generator,
-) -> tuple[Int[Tensor, " batch"], Float[Tensor, "batch c h w"]]:
-    """One timestep for each latent and noise of its shape."""
-    total = prior.schedule.num_train_timesteps
-    t = timesteps.sample(len(latents), progress, generator, latents.device, total)
-    return t, torch.randn(latents.shape, generator=generator, device=latents.device)
-
-
-def resize(images: Float[Tensor, "batch 3 height width"], size: int) -> Float[Tensor, "batch 3 size size"]:
-    """Images at the prior's size; unchanged where they have it."""
-    if images.shape[-2:] == (size, size):
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+def load_text_prior(folder: str, precision: Precision, device: torch.device) -> TextConditionedPrior:
+    """The frozen text-conditioned prior of a folder, ready to be evaluated on a device."""
+    prior = TextConditionedPrior.from_folder(Path(folder), DTYPES[precision], device)
+    plain_attention(prior, device)
+    return prior
 
 
 def plain_attention(prior: ViewConditionedPrior | TextConditionedPrior, device: torch.device) -> None:

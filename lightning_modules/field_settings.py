@@ -1,6 +1,9 @@
 """Settings of the field stage, as they stand in ``configs/field.yaml``."""
 
 from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
@@ -64,7 +67,21 @@ class FieldSettings:
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class ScheduledWeights:
+    """Weights of the terms of a loss; each a constant or annealed. Stages add a field for each of their terms."""
+
+    def at(self, progress: float) -> dict[str, float]:
+        """All weights when a fraction ``progress`` of the fit is done."""
+        return {entry.name: value_at(getattr(self, entry.name), progress) for entry in fields(self)}
+
+    def ever(self, name: str) -> bool:
+        """Whether a term has a weight other than zero at any time."""
+        scheduled: Scheduled = getattr(self, name)
+        return (scheduled.initial, scheduled.final) != (0, 0) if isinstance(scheduled, Annealed) else scheduled != 0
+
+
+@dataclass(frozen=True)
+class LossWeights(ScheduledWeights):
     """Weight of every term of the loss; each a constant or annealed.
 
     Score terms are sums over a latent (L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, which is why their
@@ -86,15 +103,6 @@ class LossWeights:
     z_variance: Scheduled = 0.0
     """Variance of depth along the novel views' rays (HiFA)."""
 
-    def at(self, progress: float) -> dict[str, float]:
-        """All weights when a fraction ``progress`` of the fit is done."""
-        return {entry.name: value_at(getattr(self, entry.name), progress) for entry in fields(self)}
-
-    def ever(self, name: str) -> bool:
-        """Whether a term has a weight other than zero at any time."""
-        scheduled: Scheduled = getattr(self, name)
-        return (scheduled.initial, scheduled.final) != (0, 0) if isinstance(scheduled, Annealed) else scheduled != 0
-
 
 @dataclass(frozen=True)
 class OptimizerSettings:
@@ -112,3 +120,18 @@ class OptimizerSettings:
     """Added to the root of the second moment: hash-grid gradients are tiny, and a larger one would stall them."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
+
+    def adamw(self, groups: list[dict[str, Any]], total_steps: int) -> dict[str, Any]:
+        """AdamW over groups of parameters with rates of their own, and the schedule, as Lightning takes them.
+
+        Args:
+            groups: Parameters with ``lr`` and ``name``.
+            total_steps: Length of the fit.
+        """
+        optimizer = torch.optim.AdamW(
+            groups, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: value_at(self.factor, min(1.0, step / max(1, total_steps)))
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

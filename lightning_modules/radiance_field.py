@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from datamodules.cameras import CameraBatch, InputView
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
+from lightning_modules.checkpoints import load_weights, read_checkpoint, stored_settings
 from lightning_modules.field_scores import FieldScores, GuidanceSettings
-from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings, value_at
+from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
-from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.fields.regularizers import opaque, sparsity, z_variance
 from viewdistill.rendering.patches import render_with_patch
 from viewdistill.rendering.volume_renderer import RenderedViews
@@ -167,13 +167,7 @@ class RadianceField(pl.LightningModule):
             {"params": list(density_field.grid.parameters()), "lr": settings.encoding_lr, "name": "encoding"},
             {"params": networks, "lr": settings.network_lr, "name": "networks"},
         ]
-        optimizer = torch.optim.AdamW(
-            groups, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: value_at(settings.factor, min(1.0, step / max(1, self.trainer.max_steps)))
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return settings.adamw(groups, self.trainer.max_steps)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the gradient norm."""
@@ -235,19 +229,11 @@ def load_field(folder: RunFolder, device: torch.device | str = "cpu") -> Radianc
     """The fitted field of a run, in evaluation mode; no prior is loaded.
 
     Raises:
-        ViewDistillError: There is no checkpoint, or it is damaged or of another version.
+        ViewDistillError: There is no checkpoint, or it is damaged, foreign or of another version.
     """
-    path = folder.field_checkpoint
-    try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
-        settings: dict[str, Any] = dict(checkpoint["hyper_parameters"]["field"])
-        settings["grid"] = HashGridConfig(**settings["grid"])
-        module = RadianceField(FieldSettings(**settings))
-        module.load_state_dict(checkpoint["state_dict"])
-    except FileNotFoundError as error:
-        raise ViewDistillError(f"{path}: no such file; run `viewdistill field {folder.root}` first") from error
-    except Exception as error:  # whatever a truncated or foreign file makes torch and the classes raise means one thing
-        raise ViewDistillError(
-            f"{path}: damaged checkpoint; delete it and run `viewdistill field {folder.root}`"
-        ) from error
+    path, remedy = folder.field_checkpoint, f"`viewdistill field {folder.root}`"
+    checkpoint = read_checkpoint(path, remedy, device)
+    settings = stored_settings(FieldSettings, checkpoint["hyper_parameters"].get("field"), path, remedy)
+    module = RadianceField(settings)
+    load_weights(module, checkpoint["state_dict"], path, remedy)
     return module.to(device).eval().requires_grad_(False)

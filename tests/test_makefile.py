@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-STAGES = ("input", "field", "mesh")
+STAGES = ["input", "field", "novel_views", "class_images", "specialize_1", "specialize_2", "views", "surface", "mesh"]
+FROM_FIELD = ["field", "views", "surface", "mesh"]
+FROM_NOVEL_VIEWS = ["novel_views", "specialize_1", "specialize_2", "views", "surface", "mesh"]
 
 
 @pytest.fixture
@@ -22,7 +24,8 @@ def project(tmp_path: Path) -> Path:
         "examples/toy.png": "picture",
         "examples/toy.json": "{}",
         "configs/field.yaml": "steps: 1\n",
-        "configs/presets/small.yaml": "steps: 2\n",
+        "configs/surface.yaml": "steps: 1\n",
+        "configs/presets/small/field.yaml": "steps: 2\n",
         "priors/nano/zero123/unet/weights.safetensors": "weights",
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +36,13 @@ def project(tmp_path: Path) -> Path:
     command.write_text(
         '#!/bin/sh\nstage=$1; shift; echo "$stage $*" >> calls\n'
         "case $stage in input) run=$3;; *) run=$1;; esac\n"
-        'mkdir -p "$run/$stage"; cd "$run/$stage"; [ "$stage" = summary ] ||\n'
-        "touch rgba.png meta.json last.ckpt object.glb object.obj turntable.mp4 contact_sheet.png stage.json\n"
+        'case "$*" in *--stage=1*) stage=specialize_1;; *--stage=2*) stage=specialize_2;; esac\n'
+        "stage=$(echo $stage | tr - _)\n"
+        '[ "$stage" = summary ] && exit; mkdir -p "$run/$stage"; cd "$run/$stage"\n'
+        "case $stage in input) touch rgba.png meta.json;; field|surface) touch last.ckpt;;\n"
+        "novel_views|views) touch cameras.json;; specialize_*) touch pytorch_lora_weights.safetensors;;\n"
+        "mesh) touch object.glb object.obj object.stl turntable.mp4 contact_sheet.png;; esac\n"
+        "touch stage.json\n"
     )
     command.chmod(0o755)
     (tmp_path / ".venv" / ".installed").write_text("")
@@ -58,7 +66,15 @@ def make(project: Path, *arguments: str) -> list[str]:
     assert result.stderr == ""
     calls = (project / "calls").read_text().splitlines() if (project / "calls").exists() else []
     age(project)
-    return [call.split()[0] for call in calls]
+    return [stage_of(call) for call in calls]
+
+
+def stage_of(call: str) -> str:
+    """The stage that a recorded call of the command completes."""
+    command = call.split()[0]
+    if command == "specialize":
+        return "specialize_1" if "--stage=1" in call else "specialize_2"
+    return command.replace("-", "_")
 
 
 def clean_environment() -> dict[str, str]:
@@ -74,38 +90,79 @@ def made(project: Path, *arguments: str) -> list[str]:
 
 
 def test_all_stages_once_and_then_none(project: Path):
-    assert made(project) == ["input", "field", "mesh"]
+    assert made(project) == STAGES
     assert made(project) == []
 
 
-def test_a_changed_configuration_re_runs_the_field_and_what_follows(project: Path):
+def test_the_field_alone_needs_no_other_branch(project: Path):
+    assert made(project, "SOURCE=field") == ["input", "field", "mesh"]
+    assert made(project) == STAGES[2:]
+    assert made(project, "SOURCE=field") == ["mesh"]
+
+
+def test_independent_branches_run_at_once(project: Path):
+    """The field waits until the novel views have begun, and they until the field has: one after another, neither ends."""
+    command = project / ".venv/bin/viewdistill"
+    meet = """
+case $1 in field) touch field_began; other=novel_views_began;; novel-views) touch novel_views_began; other=field_began;;
+esac
+for i in $(seq 100); do [ -z "$other" ] || [ -e "$other" ] && break; sleep 0.1; done
+[ -z "$other" ] || [ -e "$other" ] || exit 1
+"""
+    command.write_text(command.read_text().replace("#!/bin/sh\n", "#!/bin/sh\n" + meet))
+    assert sorted(made(project, "-j2")) == sorted(STAGES)
+
+
+def test_a_changed_configuration_re_runs_its_stage_and_what_follows(project: Path):
     made(project)
     (project / "configs/field.yaml").write_text("steps: 3\n")
-    assert made(project) == ["field", "mesh"]
+    assert made(project) == FROM_FIELD
+    (project / "configs/surface.yaml").write_text("steps: 3\n")
+    assert made(project) == ["surface", "mesh"]
     assert made(project) == []
+
+
+def test_a_dry_run_names_exactly_what_follows(project: Path):
+    made(project)
+    (project / "configs/surface.yaml").write_text("steps: 3\n")
+    result = subprocess.run(
+        ["make", "-n", "object", "IMG=examples/toy.png"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment(),
+    )
+    commands = [line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if "viewdistill" in line]
+    assert [stage_of(command) for command in commands] == ["surface", "mesh", "summary"]
 
 
 def test_a_touched_configuration_with_the_same_content_re_runs_nothing(project: Path):
     made(project)
     (project / "configs/field.yaml").touch()
-    (project / "configs/presets/small.yaml").write_text("steps: 9\n")
+    (project / "configs/presets/small/field.yaml").write_text("steps: 9\n")
     assert made(project) == []
 
 
 def test_a_preset_counts_with_its_content(project: Path):
     made(project)
-    assert made(project, "PRESET=small") == ["field", "mesh"]
+    assert made(project, "PRESET=small") == FROM_FIELD
     assert made(project, "PRESET=small") == []
-    (project / "configs/presets/small.yaml").write_text("steps: 9\n")
-    assert made(project, "PRESET=small") == ["field", "mesh"]
+    (project / "configs/presets/small/field.yaml").write_text("steps: 9\n")
+    assert made(project, "PRESET=small") == FROM_FIELD
+    (project / "configs/presets/small/surface.yaml").write_text("steps: 9\n")
+    assert made(project, "PRESET=small") == ["surface", "mesh"]
 
 
 @pytest.mark.parametrize(
     ("setting", "stages"),
     [
-        ("ELEVATION=20", ["input", "field", "mesh"]),
-        ("SEED=1", ["field", "mesh"]),
-        ("SET=--trainer.max_steps 7", ["field", "mesh"]),
+        ("ELEVATION=20", STAGES),
+        ("CLASS=mug", STAGES),
+        ("SEED=1", STAGES[1:]),
+        ("FIELD=--trainer.max_steps 7", FROM_FIELD),
+        ("NOVEL_VIEWS=--count 7", FROM_NOVEL_VIEWS),
+        ("SPECIALIZE_2=--trainer.max_steps 7", ["specialize_2", "views", "surface", "mesh"]),
         ("MESH=--faces 500", ["mesh"]),
     ],
 )
@@ -116,31 +173,31 @@ def test_a_setting_re_runs_what_depends_on_it(project: Path, setting: str, stage
     assert made(project) == stages
 
 
-def test_settings_reach_the_command(project: Path):
+def test_settings_reach_the_commands(project: Path):
+    (project / "my mask.png").write_text("mask")
     make(
         project,
         "object",
         "IMG=examples/toy.png",
+        "MASK=my mask.png",
+        "CLASS=toy robot",
         "ELEVATION=-5",
         "SEED=3",
         "PRESET=small",
-        "SET=--a 1",
-        "MESH=--faces 9",
-    )
-    make(
-        project,
-        "object",
-        "IMG=examples/toy.png",
-        "ELEVATION=20",
-        "SEED=3",
-        "PRESET=small",
-        "SET=--a 1",
+        "FIELD=--a 1",
+        "SURFACE=--b 2",
         "MESH=--faces 9",
     )
     assert [line.rstrip() for line in (project / "calls").read_text().splitlines()] == [
-        "input examples/toy.png --out runs/toy --elevation=20",
-        "field runs/toy --config=configs/presets/small.yaml --seed=3 --a 1",
-        "mesh runs/toy --faces 9",
+        "input examples/toy.png --out runs/toy --elevation=-5 --mask=my mask.png --class-word=toy robot",
+        "field runs/toy --config=configs/presets/small/field.yaml --seed=3 --a 1",
+        "novel-views runs/toy --seed=3",
+        "class-images runs/toy --seed=3",
+        "specialize runs/toy --seed=3 --stage=1",
+        "specialize runs/toy --seed=3 --stage=2",
+        "views runs/toy --seed=3",
+        "surface runs/toy --seed=3 --b 2",
+        "mesh runs/toy --source=surface --faces 9",
         "summary runs/toy",
     ]
 
@@ -148,9 +205,9 @@ def test_settings_reach_the_command(project: Path):
 @pytest.mark.parametrize(
     ("path", "stages"),
     [
-        ("examples/toy.png", ["input", "field", "mesh"]),
-        ("examples/toy.json", ["input", "field", "mesh"]),
-        ("priors/nano/zero123/unet/weights.safetensors", ["field", "mesh"]),
+        ("examples/toy.png", STAGES),
+        ("examples/toy.json", STAGES),
+        ("priors/nano/zero123/unet/weights.safetensors", STAGES),
         ("constraints.txt", []),
     ],
 )
@@ -158,9 +215,8 @@ def test_a_newer_file_re_runs_what_reads_it(project: Path, path: str, stages: li
     made(project)
     (project / path).touch()
     if path == "constraints.txt":
-        (
-            project / ".venv/.installed"
-        ).touch()  # the environment was made again, which is no reason to do so with objects
+        # The environment was made again, which is no reason to do so with objects.
+        (project / ".venv/.installed").touch()
     assert made(project) == stages
 
 
@@ -169,9 +225,11 @@ def test_a_newer_file_re_runs_what_reads_it(project: Path, path: str, stages: li
     [
         ("mesh/object.glb", ["mesh"]),
         ("mesh/stage.json", ["mesh"]),
-        ("field/stage.json", ["field", "mesh"]),
-        ("field/last.ckpt", ["field", "mesh"]),
-        ("input/rgba.png", ["input", "field", "mesh"]),
+        ("views/cameras.json", ["views", "surface", "mesh"]),
+        ("class_images/stage.json", ["class_images", "specialize_1", "specialize_2", "views", "surface", "mesh"]),
+        ("field/stage.json", FROM_FIELD),
+        ("field/last.ckpt", FROM_FIELD),
+        ("input/rgba.png", STAGES),
     ],
 )
 def test_a_missing_file_is_made_again_with_what_follows(project: Path, path: str, stages: list[str]):
@@ -194,7 +252,7 @@ def test_a_stage_that_fails_is_run_again_and_its_checkpoint_is_kept(project: Pat
     assert (project / "runs/toy/field/last.ckpt").read_text() == "new\n"
     command.write_text(working)
     age(project)
-    assert made(project) == ["field", "mesh"]  # also with the old settings, whose record the failed run has removed
+    assert made(project) == FROM_FIELD  # also with the old settings, whose record the failed run has removed
     assert made(project) == []
 
 
@@ -202,7 +260,7 @@ def test_another_image_has_its_own_folder_and_runs_may_be_elsewhere(project: Pat
     made(project)
     shutil.copy(project / "examples/toy.png", project / "my red toy#1.png")
     calls = make(project, "object", "IMG=my red toy#1.png", "RUNS=elsewhere")
-    assert calls == ["input", "field", "mesh", "summary"]
+    assert calls == [*STAGES, "summary"]
     assert (project / "elsewhere/my_red_toy_1/mesh/stage.json").exists()
     assert make(project, "object", "IMG=my red toy#1.png", "RUNS=elsewhere") == ["summary"]
 

@@ -4,13 +4,16 @@ Images are 8-bit RGBA arrays [H, W, 4] with straight (not premultiplied) alpha; 
 """
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image, ImageOps
 
 from viewdistill.errors import ViewDistillError
+from viewdistill.matting import object_mask
 
 FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG", "BMP", "AVIF")
 """Formats that are tried. Others in Pillow start interpreters (EPS) or have no use here."""
@@ -28,30 +31,87 @@ FIT = 200 / 256
 """Share of the frame's side that the object's longer side takes in Zero-1-to-3's demo (facts: 200 of 256 pixels)."""
 
 
-def load_rgba(path: Path) -> UInt8[np.ndarray, "height width 4"]:
-    """Read an image that has an object cut out by its alpha channel.
+MaskSource = Literal["alpha", "mask", "matting"]
+"""What cut the object out: the image's own alpha channel, a mask that the user gave, or matting."""
 
-    EXIF rotation is applied; palette, grey and 16-bit images are converted; of animations the first frame is taken.
+WORDS = {"alpha": "its alpha channel", "mask": "the mask", "matting": "matting"}
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """An object without its background."""
+
+    rgba: UInt8[np.ndarray, "height width 4"]
+    """The pixels, straight alpha."""
+    mask_source: MaskSource
+    """Where the alpha comes from."""
+
+
+def load_cut_out(path: Path, mask: Path | None = None) -> CutOut:
+    """Read an image and cut its object out.
+
+    EXIF rotation is applied; palette, grey, CMYK and 16-bit images are converted; of animations the first frame is
+    taken. A mask that is given comes before the image's alpha channel, and matting comes last.
 
     Args:
         path: The image file.
-
-    Returns:
-        The pixels, straight alpha.
+        mask: An image of the same size, the object white or, where it has an alpha channel, opaque.
 
     Raises:
-        ViewDistillError: The file is missing or no image, is too large or damaged, has no alpha channel, or the alpha
-            channel cuts out nothing or everything.
+        ViewDistillError: A file is missing or no image, is too large or damaged; the mask has another size; the object
+            is not cut out and matting is not installed; or nothing or everything is foreground.
+    """
+    image = read_image(path)
+    rgba = to_rgba(image)
+    if mask is not None:
+        source, rgba[..., 3] = "mask", read_mask(mask, image.size)
+    elif has_alpha(image) and not is_foreground(rgba).all():
+        source = "alpha"
+    else:
+        source, rgba[..., 3] = "matting", object_mask(Image.fromarray(rgba[..., :3]), path)
+    check_foreground(rgba, path, WORDS[source])
+    return CutOut(rgba, source)
+
+
+def read_image(path: Path) -> Image.Image:
+    """The first frame of an image file, upright.
+
+    Raises:
+        ViewDistillError: The file cannot be used.
     """
     check_is_file(path)
     image = decode(path)
-    if not has_alpha(image):
+    if max(image.size) < MIN_OBJECT_SIDE:
+        raise ViewDistillError(f"{path}: only {image.width} x {image.height} pixels; use an image of 256 x 256 or more")
+    return image
+
+
+def read_mask(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
+    """Coverage from an image of a mask: its alpha channel where it cuts something out, else its brightness.
+
+    Raises:
+        ViewDistillError: The file cannot be used, or has not the given width and height.
+    """
+    image = read_image(path)
+    if image.size != size:
         raise ViewDistillError(
-            f"{path}: no alpha channel ({image.mode}); cut the object out and save it as an RGBA PNG"
+            f"{path}: the mask has {image.width} x {image.height} pixels and the image {size[0]} x {size[1]}; "
+            "give a mask of the image's size"
         )
-    rgba = np.asarray(image.convert("RGBA"))
-    check_foreground(rgba, path)
-    return rgba
+    rgba = to_rgba(image)
+    if has_alpha(image) and (rgba[..., 3] < 255).any():
+        return rgba[..., 3]
+    return np.asarray(Image.fromarray(rgba[..., :3]).convert("L"))
+
+
+def to_rgba(image: Image.Image) -> UInt8[np.ndarray, "height width 4"]:
+    """Eight bits a channel, straight alpha, whatever the mode."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        # Pillow clips such values at 255 where they should be scaled; floating point is taken as [0, 1] where it fits.
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        white = 65_535 if image.mode != "F" else 1 if values.max() <= 1 else 255
+        image = Image.fromarray(((values / white).clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    return np.array(image.convert("RGBA"))
 
 
 def check_is_file(path: Path) -> None:
@@ -110,20 +170,28 @@ def has_alpha(image: Image.Image) -> bool:
     return "transparency" in image.info and image.mode in ("P", "RGB", "L", "1")
 
 
-def check_foreground(rgba: UInt8[np.ndarray, "height width 4"], path: Path) -> None:
+def is_foreground(rgba: UInt8[np.ndarray, "height width 4"]) -> Bool[np.ndarray, "height width"]:
+    """Which pixels belong to the object."""
+    return rgba[..., 3] >= FOREGROUND_ALPHA
+
+
+def check_foreground(rgba: UInt8[np.ndarray, "height width 4"], path: Path, source: str) -> None:
     """Make sure that the alpha channel cuts out an object.
 
+    Args:
+        rgba: The image.
+        path: Its file, for messages.
+        source: What made the alpha channel, in words.
+
     Raises:
-        ViewDistillError: The image is tiny, empty, fully opaque, or its object is a speck.
+        ViewDistillError: Nothing or everything is foreground, or the object is a speck.
     """
-    height, width = rgba.shape[:2]
-    if max(height, width) < MIN_OBJECT_SIDE:
-        raise ViewDistillError(f"{path}: only {width} x {height} pixels; use an image of 256 x 256 or more")
-    foreground = rgba[..., 3] >= FOREGROUND_ALPHA
+    foreground = is_foreground(rgba)
+    mend = "cut the object out and save it as an RGBA PNG, or give --mask MASK.png"
     if not foreground.any():
-        raise ViewDistillError(f"{path}: fully transparent; the alpha channel must leave the object opaque")
+        raise ViewDistillError(f"{path}: no foreground, {source} leaves nothing of it; {mend}")
     if foreground.all():
-        raise ViewDistillError(f"{path}: no transparent background; cut the object out and save it as an RGBA PNG")
+        raise ViewDistillError(f"{path}: no background, {source} keeps all of it; {mend}")
     top, bottom, left, right = bounding_box(rgba)
     if max(bottom - top, right - left) < MIN_OBJECT_SIDE:
         raise ViewDistillError(
@@ -133,7 +201,7 @@ def check_foreground(rgba: UInt8[np.ndarray, "height width 4"], path: Path) -> N
 
 def bounding_box(rgba: UInt8[np.ndarray, "height width 4"]) -> tuple[int, int, int, int]:
     """Rows and columns that the object spans: top, bottom, left, right in pixels, the ends exclusive."""
-    foreground = rgba[..., 3] >= FOREGROUND_ALPHA
+    foreground = is_foreground(rgba)
     rows, columns = np.flatnonzero(foreground.any(1)), np.flatnonzero(foreground.any(0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 

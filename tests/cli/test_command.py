@@ -29,8 +29,10 @@ def image(tmp_path: Path) -> Path:
 
 
 def run_input(image: Path, *options: str) -> RunFolder:
+    """The input stage without anything to estimate, unless an option says so."""
     out = image.parent / "runs" / "toy"
-    assert main(["input", str(image), "--out", str(out), *options]) == 0
+    known = ["--no-estimate-elevation", "--class-word", "box"]
+    assert main(["input", str(image), "--out", str(out), *known, *options]) == 0
     return RunFolder(out)
 
 
@@ -138,7 +140,7 @@ def test_wrong_usage_is_one_line_with_status_2(arguments: list[str], problem: st
     [
         (["summary", "{}/none"], "no complete stage"),
         (["field", "{}/none"], "no complete input stage"),
-        (["mesh", "{}/none"], "no complete field stage"),
+        (["mesh", "{}/none"], "no complete input stage"),
         (["mesh", "{}/none", "--faces", "0"], "at least 8"),
         (["evaluate-prior", "--prior", "{}/none"], "none"),
         (["evaluate-prior", "--objects", "0"], "at least 1"),
@@ -165,7 +167,7 @@ def test_interrupt_has_its_own_status(image: Path, monkeypatch: pytest.MonkeyPat
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("viewdistill.input_image.load_rgba", interrupted)
+    monkeypatch.setattr("viewdistill.input_image.load_cut_out", interrupted)
     assert main(["input", str(image), "--out", "x"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

@@ -27,7 +27,7 @@ SMALL = [
 
 
 def build(folder: RunFolder, overlays: list[str], settings: list[str]) -> StageCLI:
-    files = [CONFIGS / "field.yaml", *(CONFIGS / "presets" / name for name in overlays)]
+    files = [CONFIGS / "field.yaml", *(CONFIGS / "presets" / preset / "field.yaml" for preset in overlays)]
     stage = StageRun(folder.stage("field"), "disc-field")
     return StageCLI(stage, [*(f"--config={file}" for file in files), f"--data.run_folder={folder.root}", *settings])
 
@@ -41,13 +41,13 @@ def priors(folder: Path, precision: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "overlays", [[], ["field_debug.yaml"], ["zero123-xl.yaml"], ["zero123-xl.yaml", "field_debug.yaml"]]
+    "overlays", [[], ["debug"], ["zero123-xl"], ["zero123-xl", "debug"]]
 )
 def test_shipped_configuration_takes_a_step(
     run_folder: RunFolder, tiny_prior_folder: Path, overlays: list[str]
 ) -> None:
-    precision = "fp32" if "zero123-xl.yaml" in overlays else "bf16"  # fp16 convolutions are for GPUs
-    patch = ["--model.init_args.patch_size=8"] if overlays == ["zero123-xl.yaml"] else []
+    precision = "fp32" if "zero123-xl" in overlays else "bf16"  # fp16 convolutions are for GPUs
+    patch = ["--model.init_args.patch_size=8"] if overlays == ["zero123-xl"] else []
     cli = build(run_folder, overlays, [*priors(tiny_prior_folder, precision), *SMALL, *patch])
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
     assert cli.trainer.global_step == 1
@@ -55,14 +55,11 @@ def test_shipped_configuration_takes_a_step(
 
 
 def test_every_field_preset_is_tested() -> None:
-    shipped = {
-        path.name for path in (CONFIGS / "presets").glob("*.yaml") if "field" in path.read_text(encoding="utf-8")
-    }
-    assert shipped == {"field_debug.yaml", "zero123-xl.yaml"}
+    assert {path.parent.name for path in (CONFIGS / "presets").glob("*/field.yaml")} == {"debug", "zero123-xl"}
 
 
 def test_the_paper_preset_has_the_papers_numbers() -> None:
-    preset = yaml.safe_load((CONFIGS / "presets" / "zero123-xl.yaml").read_text(encoding="utf-8"))
+    preset = yaml.safe_load((CONFIGS / "presets" / "zero123-xl" / "field.yaml").read_text(encoding="utf-8"))
     model = preset["model"]["init_args"]
     assert preset["trainer"]["max_steps"] == 15_000
     assert model["guidance"]["scale"] == 7.5

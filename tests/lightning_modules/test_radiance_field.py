@@ -135,11 +135,69 @@ def test_checkpoints_hold_the_field_and_no_prior(run_folder: RunFolder, tiny_pri
     assert views.opacity.max() > 0.9  # the initial ball
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
-def test_a_damaged_checkpoint_is_named(run_folder: RunFolder, content: bytes) -> None:
-    run_folder.field_checkpoint.parent.mkdir(parents=True)
-    run_folder.field_checkpoint.write_bytes(content)
-    with pytest.raises(ViewDistillError, match=r"last\.ckpt: damaged"):
+@pytest.fixture
+def checkpoint(run_folder: RunFolder) -> dict[str, Any]:
+    """A sound checkpoint of a field, on disk and as what it holds."""
+    model = module(GuidanceSettings(method="none"), INPUT_TERMS)
+    trainer = fit(model, run_folder, 1)
+    trainer.save_checkpoint(run_folder.field_checkpoint)
+    return torch.load(run_folder.field_checkpoint, weights_only=True)
+
+
+@pytest.mark.parametrize("length", [0, 3, 40, 2_000, -30_000, -1])
+def test_a_truncated_checkpoint_is_named(run_folder: RunFolder, checkpoint: dict[str, Any], length: int) -> None:
+    path = run_folder.field_checkpoint
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ViewDistillError, match=r"last\.ckpt: damaged checkpoint"):
+        load_field(run_folder)
+
+
+def test_a_foreign_file_is_named(run_folder: RunFolder) -> None:
+    path = run_folder.field_checkpoint
+    path.mkdir(parents=True)
+    for make, problem in (
+        (lambda: None, "damaged"),  # a folder in its place
+        (lambda: (path.rmdir(), path.write_text("not a checkpoint")), "damaged"),
+        (lambda: torch.save(RunFolder(path), path), "damaged"),  # asks to be unpickled
+        (lambda: torch.save([1, 2], path), "not a checkpoint"),
+        (lambda: torch.save({"state_dict": {}}, path), "not a checkpoint"),
+        (lambda: torch.save({"state_dict": {}, "hyper_parameters": {"layers": 3}}, path), "another version"),
+        (lambda: torch.save({"state_dict": {}, "hyper_parameters": {"field": [3]}}, path), "another version"),
+    ):
+        make()
+        with pytest.raises(ViewDistillError, match=problem) as caught:
+            load_field(run_folder)
+        assert f"viewdistill field {run_folder.root}" in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["more settings", "fewer settings", "other grid", "other weights", "other sizes"])
+def test_a_checkpoint_of_another_version_is_named(
+    run_folder: RunFolder, checkpoint: dict[str, Any], change: str
+) -> None:
+    field, state = checkpoint["hyper_parameters"]["field"], checkpoint["state_dict"]
+    if change == "more settings":
+        field["gamma"] = 2.0
+    elif change == "fewer settings":
+        del field["blob_scale"]
+    elif change == "other grid":
+        field["grid"]["levels"] = field["grid"].pop("n_levels")
+    elif change == "other weights":
+        state["renderer.spare"] = torch.zeros(1)
+    else:
+        field["hidden_width"] = 32
+    torch.save(checkpoint, run_folder.field_checkpoint)
+    with pytest.raises(ViewDistillError, match="another version"):
+        load_field(run_folder)
+
+
+def test_an_error_of_the_programme_is_not_taken_for_a_damaged_checkpoint(
+    run_folder: RunFolder, checkpoint: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: FieldSettings) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(FieldSettings, "build", broken)
+    with pytest.raises(TypeError, match="a bug"):
         load_field(run_folder)
 
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from viewdistill.errors import ViewDistillError
-from viewdistill.input_image import bounding_box, fit_framing, keep_framing, load_rgba
+from viewdistill.input_image import bounding_box, fit_framing, keep_framing, load_cut_out
+from viewdistill.matting import MODEL, MODEL_URL
 
 
 def cut_out(height: int = 60, width: int = 80, box: tuple[int, int, int, int] = (10, 50, 20, 40)) -> np.ndarray:
@@ -26,6 +27,10 @@ def cut_out(height: int = 60, width: int = 80, box: tuple[int, int, int, int] = 
 def saved(path: Path, rgba: np.ndarray, exif: Image.Exif | None = None) -> Path:
     Image.fromarray(rgba).save(path, exif=exif or b"")
     return path
+
+
+def load_rgba(path: Path, mask: Path | None = None) -> np.ndarray:
+    return load_cut_out(path, mask).rgba
 
 
 def test_rgba_png_is_read_as_it_is(tmp_path: Path):
@@ -53,10 +58,14 @@ def test_palette_and_grey_images_with_transparency(tmp_path: Path):
     assert (grey[20, 30, :3] == grey[20, 30, 0]).all()
 
 
-def test_the_first_frame_of_an_animation(tmp_path: Path):
+@pytest.mark.parametrize(("suffix", "options"), [("webp", {"lossless": True}), ("gif", {}), ("png", {})])
+def test_the_first_frame_of_an_animation(suffix: str, options: dict[str, bool], tmp_path: Path):
     first, second = (Image.fromarray(cut_out(box=box)) for box in ((10, 50, 20, 40), (0, 60, 0, 79)))
-    first.save(tmp_path / "a.webp", save_all=True, append_images=[second], lossless=True)
-    assert bounding_box(load_rgba(tmp_path / "a.webp")) == (10, 50, 20, 40)
+    path = tmp_path / f"a.{suffix}"
+    first.save(path, save_all=True, append_images=[second], **options)
+    rgba = load_rgba(path)
+    assert bounding_box(rgba) == (10, 50, 20, 40)
+    assert rgba[30, 30].tolist() == [255, 0, 0, 255]
 
 
 def test_sixteen_bit_rgba(tmp_path: Path):
@@ -64,6 +73,69 @@ def test_sixteen_bit_rgba(tmp_path: Path):
     rows = b"".join(b"\0" + (row.astype(">u2") * 257).tobytes() for row in rgba)
     (tmp_path / "a.png").write_bytes(png(80, 60, 16, 6, rows))
     np.testing.assert_array_equal(load_rgba(tmp_path / "a.png"), rgba)
+
+
+@pytest.fixture
+def mask(tmp_path: Path) -> Path:
+    """White where `cut_out` is opaque."""
+    return saved(tmp_path / "mask.png", cut_out()[..., 3])
+
+
+def test_a_mask_cuts_out_what_has_no_alpha_channel(mask: Path, tmp_path: Path):
+    photograph = saved(tmp_path / "a.png", cut_out()[..., :3])
+    found = load_cut_out(photograph, mask)
+    assert found.mask_source == "mask"
+    np.testing.assert_array_equal(found.rgba, cut_out())
+    # One with an alpha channel counts by that, and comes before the image's own.
+    other = saved(tmp_path / "other.png", cut_out(box=(0, 20, 0, 20)))
+    image = saved(tmp_path / "b.png", cut_out())
+    assert load_cut_out(image, other).rgba[0, 0, 3] == 255
+    assert load_cut_out(image).mask_source == "alpha"
+
+
+def test_a_mask_must_have_the_images_size_and_leave_something_on_either_side(mask: Path, tmp_path: Path):
+    photograph = saved(tmp_path / "a.png", np.zeros((80, 60, 3), np.uint8))
+    with pytest.raises(ViewDistillError, match=r"mask\.png: the mask has 80 x 60 pixels and the image 60 x 80"):
+        load_cut_out(photograph, mask)
+    with pytest.raises(ViewDistillError, match=r"none\.png: no such file"):
+        load_cut_out(photograph, tmp_path / "none.png")
+    for value, problem in ((0, "no foreground, the mask leaves nothing"), (255, "no background, the mask keeps all")):
+        saved(mask, np.full((80, 60), value, np.uint8))
+        with pytest.raises(ViewDistillError, match=rf"a\.png: {problem}"):
+            load_cut_out(photograph, mask)
+
+
+def test_grey_of_sixteen_bits_or_floating_point_is_scaled_and_not_clipped(mask: Path, tmp_path: Path):
+    grey = np.linspace(0, 65_535, 60 * 80).reshape(60, 80)
+    saved(tmp_path / "a.png", grey.astype(np.uint16))
+    saved(tmp_path / "a.tiff", (grey / 65_535).astype(np.float32))
+    for name in ("a.png", "a.tiff"):
+        rgba = load_rgba(tmp_path / name, mask)
+        np.testing.assert_allclose(rgba[..., :3], (grey / 257)[..., None].repeat(3, -1), atol=1)
+
+
+def test_rgb_of_sixteen_bits(mask: Path, tmp_path: Path):
+    rows = b"".join(b"\0" + (row.astype(">u2") * 257).tobytes() for row in cut_out()[..., :3])
+    (tmp_path / "a.png").write_bytes(png(80, 60, 16, 2, rows))
+    np.testing.assert_array_equal(load_rgba(tmp_path / "a.png", mask), cut_out())
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", "png"), ("1", "png"), ("P", "gif"), ("CMYK", "tiff"), ("YCbCr", "jpg")]
+)
+def test_other_kinds_of_pixels(mode: str, suffix: str, mask: Path, tmp_path: Path):
+    picture = Image.fromarray(np.full((60, 80, 3), 255, np.uint8))
+    picture.paste((0, 0, 0), (20, 10, 40, 50))
+    path = tmp_path / f"a.{suffix}"
+    picture.convert(mode).save(path)
+    rgba = load_rgba(path, mask)
+    np.testing.assert_allclose(rgba[15:45, 25:35, :3], 0, atol=4)
+    np.testing.assert_allclose(rgba[:5, :5, :3], 255, atol=4)
+
+
+def test_cmyk_jpeg_keeps_its_colours(mask: Path, tmp_path: Path):
+    Image.new("CMYK", (80, 60), (0, 255, 255, 0)).save(tmp_path / "a.jpg")
+    np.testing.assert_allclose(load_rgba(tmp_path / "a.jpg", mask)[30, 30, :3], (255, 0, 0), atol=6)
 
 
 def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
@@ -126,10 +198,6 @@ def loop(path: Path) -> None:
     path.symlink_to(path)
 
 
-def opaque(path: Path) -> None:
-    saved(path, np.full((40, 40, 4), 255, np.uint8))
-
-
 def transparent(path: Path) -> None:
     saved(path, np.zeros((40, 40, 4), np.uint8))
 
@@ -140,14 +208,6 @@ def pixel(path: Path) -> None:
 
 def speck(path: Path) -> None:
     saved(path, cut_out(box=(10, 13, 20, 22)))
-
-
-def rgb(path: Path) -> None:
-    Image.new("RGB", (40, 40), "red").save(path)
-
-
-def cmyk(path: Path) -> None:
-    Image.new("CMYK", (40, 40)).save(path, format="TIFF")
 
 
 def huge(path: Path) -> None:
@@ -167,10 +227,7 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
     (text, "not an image"),
     (postscript, "not an image"),
     (truncated, "damaged"),
-    (rgb, "no alpha channel"),
-    (cmyk, "no alpha channel"),
-    (opaque, "no transparent background"),
-    (transparent, "fully transparent"),
+    (transparent, "no foreground"),
     (pixel, "1 x 1 pixels"),
     (speck, "only 2 x 3 pixels"),
     (huge, "million pixels"),
@@ -186,3 +243,35 @@ def test_bad_files_are_named_with_the_problem_in_one_line(make: Callable[[Path],
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
+
+
+def photograph(path: Path) -> Path:
+    """Without transparency: a white disc on black."""
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    return saved(path, np.repeat(255 * (x**2 + y**2 < 0.3)[..., None], 3, -1).astype(np.uint8))
+
+
+def test_without_rembg_one_line_says_how_to_get_it_and_what_else_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    opaque = saved(tmp_path / "opaque.png", np.full((40, 40, 4), 255, np.uint8))
+    for path in (photograph(tmp_path / "a.png"), opaque):
+        with pytest.raises(ViewDistillError) as caught:
+            load_cut_out(path)
+        message = str(caught.value)
+        assert message.startswith(f"{path}: ")
+        assert "--mask MASK.png" in message
+        assert "pip install -e '.[matting]'" in message
+
+
+def test_without_the_model_one_line_says_where_it_belongs_and_nothing_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path / "models"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ViewDistillError) as caught:
+        load_cut_out(photograph(tmp_path / "a.png"))
+    message = str(caught.value)
+    assert "--mask MASK.png" in message
+    assert f"download {MODEL_URL} to {tmp_path / 'models' / MODEL}.onnx" in message
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]

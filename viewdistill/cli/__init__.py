@@ -7,14 +7,33 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from viewdistill import __version__
-from viewdistill.cli import evaluate_prior, examples, export_prior, field, mesh, objects_preview, summary, train
+from viewdistill.cli import (
+    class_images,
+    evaluate_prior,
+    examples,
+    export_prior,
+    field,
+    mesh,
+    novel_views,
+    objects_preview,
+    specialize,
+    summary,
+    surface,
+    train,
+    views,
+)
 from viewdistill.cli import input as input_stage
 from viewdistill.errors import ViewDistillError
 
 SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
-    ("input", input_stage, "frame an image with a transparent background and write it with its camera"),
+    ("input", input_stage, "cut out and frame the object of an image, and write it with its camera and class word"),
     ("field", field, "fit a radiance field to the input view under the guidance of the priors"),
-    ("mesh", mesh, "turn the fitted field into a textured mesh, with a turntable and a contact sheet"),
+    ("novel-views", novel_views, "sample views around the object from the view-conditioned prior"),
+    ("class-images", class_images, "sample images of the object's class from the text-conditioned prior"),
+    ("specialize", specialize, "teach the text-conditioned prior the object, in two stages of DreamBooth with LoRA"),
+    ("views", views, "render the field and refine the renders with the specialised prior"),
+    ("surface", surface, "fit a signed distance field to the refined views and the input view"),
+    ("mesh", mesh, "turn the fitted surface or field into a textured mesh, with a turntable and a contact sheet"),
     ("summary", summary, "show what the stages of a run cost and wrote, as a table and as summary.json"),
     ("train", train, "train one of the embedded priors"),
     ("export-prior", export_prior, "write trained priors as folders that diffusers and transformers load"),
@@ -24,8 +43,8 @@ SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
 )
 """Name, module with ``add_arguments`` and ``run``, and one line of help."""
 
-OPEN_ENDED = ("field", "train")
-"""Subcommands that pass options they do not know on to Lightning's configuration."""
+OPEN_ENDED = ("field", "novel-views", "class-images", "specialize", "views", "surface", "train")
+"""Subcommands that pass options they do not know on to the configuration of their stage."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -41,7 +60,7 @@ def build_parser() -> OneLineParser:
     parser = OneLineParser(
         prog="viewdistill",
         description="One image of an object to consistent views and a textured mesh, by Unbiased Score Distillation.",
-        epilog="`make object IMG=examples/robot.png` runs input, field, mesh and summary in order, and resumes.",
+        epilog="`make object IMG=examples/robot.png` runs all stages of the method in order, and resumes.",
     )
     parser.add_argument("--version", action="version", version=f"viewdistill {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)

@@ -39,12 +39,21 @@ def configuration(arguments: argparse.Namespace, shipped: str, settings: list[st
     Raises:
         ViewDistillError: A YAML is missing.
     """
+    seed = [] if arguments.seed is None else [f"--seed_everything={arguments.seed}"]
+    return configuration_files(arguments, shipped) + seed + settings
+
+
+def configuration_files(arguments: argparse.Namespace, shipped: str) -> list[str]:
+    """The shipped YAML and the overlays, as options.
+
+    Raises:
+        ViewDistillError: A YAML is missing.
+    """
     files: list[Path] = [REPOSITORY / shipped, *arguments.config]
     for path in files:
         if not path.is_file():
             raise ViewDistillError(f"{path}: no such configuration; the shipped ones are in {REPOSITORY / 'configs'}")
-    seed = [] if arguments.seed is None else [f"--seed_everything={arguments.seed}"]
-    return [f"--config={path}" for path in files] + seed + settings
+    return [f"--config={path}" for path in files]
 
 
 def print_configuration(settings: list[str]) -> None:

@@ -1,27 +1,44 @@
 """`viewdistill input`: an image to ``input/rgba.png`` and ``input/meta.json``."""
 
 import argparse
-import math
-from dataclasses import dataclass
 from pathlib import Path
 
-from viewdistill.errors import ViewDistillError
+from viewdistill.cli.configuration import REPOSITORY
 
 SIZE = 256
 """Side of the framed image, pixels: Zero-1-to-3's own."""
 
+EPILOG = """\
+A JSON file beside the image may say elevation_deg, framing ("fitted" or "kept") and caption, as examples/robot.json
+does. What neither it nor an option says is estimated with the priors, which are only loaded for that; where an
+estimate is not clear, the elevation is 0 and the class word "object". meta.json keeps every choice and its source."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "image", type=Path, metavar="IMG", help="image with a transparent background (RGBA PNG, WebP, …)"
-    )
+    parser.add_argument("image", type=Path, metavar="IMG", help="image of an object (PNG, JPEG, WebP, TIFF, …)")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write to, as runs/robot")
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        metavar="PNG",
+        help="image of the same size, the object white (default: IMG's alpha channel, else matting)",
+    )
     parser.add_argument(
         "--elevation",
         type=float,
         metavar="DEG",
-        help="elevation of the camera that took the image, -90 to 90 degrees (default: from IMG's .json, else 0)",
+        help="elevation of the camera, -90 to 90 degrees (default: from IMG's .json, else estimated)",
+    )
+    parser.add_argument(
+        "--estimate-elevation",
+        action=argparse.BooleanOptionalAction,
+        help="estimate the elevation even where IMG's .json says one, or not even where nothing does (then it is 0)",
+    )
+    parser.add_argument(
+        "--class-word",
+        metavar="NOUN",
+        help="what the object is, as mug (default: from the caption in IMG's .json, else the text prior's choice)",
     )
     parser.add_argument(
         "--keep-framing",
@@ -29,74 +46,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave the object where the camera saw it, for images of the standard camera "
         "(fov 49.134 degrees, distance 1.5), instead of scaling and centring it",
     )
-
-
-@dataclass(frozen=True)
-class KnownView:
-    """What a JSON file beside an image says about it (as ``examples/robot.json`` does); all of it optional."""
-
-    elevation_deg: float = 0.0
-    framing: str = "fitted"
-    caption: str = ""
-    seed: int | None = None
+    for option, folder, use in (
+        ("--view-prior", "zero123", "estimates the elevation"),
+        ("--text-prior", "stable-diffusion", "chooses the class word"),
+    ):
+        parser.add_argument(
+            option,
+            type=Path,
+            default=REPOSITORY / "priors" / "nano" / folder,
+            metavar="DIR",
+            help=f"prior that {use} (default priors/nano/{folder})",
+        )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Frame the image and write it with its camera.
+    """Cut the object out, frame it, and write it with its camera and its class word.
 
     Raises:
-        ViewDistillError: The image or the elevation cannot be used; nothing has been written then.
+        ViewDistillError: The image, its mask or an option cannot be used; nothing has been written then.
     """
     from PIL import Image
 
     from datamodules.run_folder import InputMeta, RunFolder, atomic_path
     from datamodules.stage_record import record_stage
-    from viewdistill.input_image import fit_framing, keep_framing, load_rgba
+    from viewdistill.cli.input_choices import choose_class_word, choose_elevation, read_known_view
+    from viewdistill.input_image import fit_framing, keep_framing, load_cut_out
 
-    rgba = load_rgba(arguments.image)
+    cut_out = load_cut_out(arguments.image, arguments.mask)
     known = read_known_view(arguments.image.with_suffix(".json"))
-    elevation = known.elevation_deg if arguments.elevation is None else arguments.elevation
-    if not math.isfinite(elevation) or abs(elevation) > 90:
-        raise ViewDistillError(f"elevation {elevation:g}: must be between -90 and 90 degrees")
     keep = known.framing == "kept" if arguments.keep_framing is None else arguments.keep_framing
-    framed = keep_framing(rgba, SIZE) if keep else fit_framing(rgba, SIZE)
+    framed = keep_framing(cut_out.rgba, SIZE) if keep else fit_framing(cut_out.rgba, SIZE)
+    elevation = choose_elevation(arguments, known, framed)
+    class_word = choose_class_word(arguments, known, framed)
 
     folder = RunFolder(arguments.out)
     meta = InputMeta(
         name=folder.name,
-        elevation_deg=elevation,
+        elevation_deg=elevation.degrees,
         framing="kept" if keep else "fitted",
         source=str(arguments.image),
         caption=known.caption,
+        class_word=class_word.word,
         seed=known.seed,
+        mask_source=cut_out.mask_source,
+        elevation_source=elevation.source,
+        elevation_margin=elevation.margin,
+        class_word_source=class_word.source,
+        class_word_margin=class_word.margin,
     )
     with record_stage(folder.stage("input"), "input") as figures:
         with atomic_path(folder.rgba) as partial:
             Image.fromarray(framed).save(partial)
         meta.save(folder.input_meta)
-        figures["elevation_deg"], figures["framing"] = elevation, meta.framing
-
-
-def read_known_view(path: Path) -> KnownView:
-    """Read the description beside an image; a JSON file that is none of ours counts as absent.
-
-    Raises:
-        ViewDistillError: The file has our keys with values that cannot be meant.
-    """
-    from datamodules.run_folder import read_json
-
-    if not path.is_file():
-        return KnownView()
-    content = read_json(path)
-    if not isinstance(content, dict) or not ({"elevation_deg", "framing"} & set(content)):
-        return KnownView()
-    elevation, framing = content.get("elevation_deg", 0.0), content.get("framing", "fitted")
-    if not isinstance(elevation, int | float) or framing not in ("fitted", "kept"):
-        raise ViewDistillError(f'{path}: elevation_deg must be a number and framing "fitted" or "kept"')
-    seed = content.get("seed")
-    return KnownView(
-        elevation_deg=float(elevation),
-        framing=framing,
-        caption=str(content.get("caption", "")),
-        seed=seed if isinstance(seed, int) else None,
-    )
+        figures["elevation_deg"], figures["framing"] = elevation.degrees, meta.framing
+        figures["class_word"], figures["mask_source"] = class_word.word, cut_out.mask_source

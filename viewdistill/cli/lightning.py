@@ -110,6 +110,20 @@ class StageCLI(LightningCLI):
         return self.parser.dump(self.config, skip_none=False)
 
 
+def build(stage: StageRun, settings: list[str]) -> StageCLI:
+    """Trainer, model and data of a stage, with the resolved configuration saved in its folder.
+
+    Raises:
+        ViewDistillError: A setting is wrong.
+    """
+    quieten()
+    cli = StageCLI(stage, settings)
+    make_folder(stage.folder)
+    if cli.trainer.is_global_zero:
+        prepare(stage, cli.dump())
+    return cli
+
+
 def fit(stage: StageRun, settings: list[str]) -> dict[str, Any]:
     """Fit a stage from its last checkpoint, or from nothing where there is none that still holds.
 
@@ -123,13 +137,9 @@ def fit(stage: StageRun, settings: list[str]) -> dict[str, Any]:
     Raises:
         ViewDistillError: A setting is wrong, or the checkpoint is damaged.
     """
-    quieten()
-    cli = StageCLI(stage, settings)
+    cli = build(stage, settings)
     model: LightningModule = cli.model
     data: LightningDataModule | None = cli.datamodule
-    make_folder(stage.folder)
-    if cli.trainer.is_global_zero:
-        prepare(stage, cli.dump())
     resumed = completed_steps(stage.checkpoint) if stage.checkpoint.is_file() else 0
     if resumed:
         print(f"{stage.name}: resuming after step {resumed}", flush=True)
@@ -167,16 +177,23 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
 
 
+FINGERPRINT = "fingerprint"
+"""The file in a stage's folder that says what its products were made from."""
+
+
+def changed(stage: StageRun, config: str) -> bool:
+    """Whether what lies in the stage's folder was made with another configuration or input, if anything does."""
+    record = stage.folder / FINGERPRINT
+    return not record.is_file() or record.read_text(encoding="utf-8") != fingerprint(config, stage)
+
+
 def prepare(stage: StageRun, config: str) -> None:
     """Save the resolved configuration, and discard a checkpoint that another configuration or input led to."""
-    record = stage.folder / "fingerprint"
-    current = fingerprint(config, stage)
-    previous = record.read_text(encoding="utf-8") if record.is_file() else None
-    if stage.restart_when_changed and previous != current and stage.checkpoint.is_file():
+    if stage.restart_when_changed and stage.checkpoint.is_file() and changed(stage, config):
         print(f"{stage.name}: settings or inputs have changed; starting again", flush=True)
         stage.checkpoint.unlink()
-    for path, content in ((stage.folder / "config.yaml", config), (record, current)):
-        with atomic_path(path) as partial:
+    for name, content in (("config.yaml", config), (FINGERPRINT, fingerprint(config, stage))):
+        with atomic_path(stage.folder / name) as partial:
             partial.write_text(content, encoding="utf-8")
 
 
@@ -186,7 +203,8 @@ def fingerprint(config: str, stage: StageRun) -> str:
     The trainer's logger and the stage's own folder say where things go, not what they are, and are left out.
     """
     settings = yaml.safe_load(config)
-    settings["trainer"] = {k: v for k, v in settings["trainer"].items() if k not in ("logger", "default_root_dir")}
+    for name in ("logger", "default_root_dir"):
+        settings.get("trainer", {}).pop(name, None)
     digest = hashlib.sha256(yaml.safe_dump(settings).encode())
     for path in stage.inputs:
         digest.update(file_identity(path).encode())

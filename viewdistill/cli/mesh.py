@@ -1,75 +1,146 @@
-"""`viewdistill mesh`: the fitted field as a textured mesh."""
+"""`viewdistill mesh`: the fitted surface, or the fitted field, as a textured mesh."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datamodules.run_folder import InputMeta, RunFolder
-    from viewdistill.mesh.from_field import FieldMesh
+    from viewdistill.mesh.from_field import FieldMesh, MeshSettings
+    from viewdistill.mesh.from_surface import SurfaceMesh
+    from viewdistill.mesh.projection import TextureView
     from viewdistill.mesh.textured_mesh import TexturedMesh
 
-EPILOG = (
-    "The iso-value is chosen by comparing silhouettes of candidate surfaces with the opacity that the field renders."
-)
+EPILOG = """\
+The surface is the zero level of its signed distance; of a field, the iso-value is chosen by comparing silhouettes of
+candidate surfaces with the opacity that the field renders. Where the views stage is complete, the texture is projected
+from the refined views and the input image; what none of them sees keeps the colour of the surface or field.
+All files have +Y up, the STL too: turn it by 90 degrees about x for printing."""
 
 OPACITY_VIEWS = 8
 """Views around the field whose silhouettes decide the iso-value."""
 
+Source = Literal["surface", "field"]
+"""Stage that the mesh is made from."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder with a complete field stage")
+    parser.add_argument(
+        "run_folder", type=Path, metavar="RUN", help="run folder with a complete surface or field stage"
+    )
+    parser.add_argument(
+        "--source", choices=("surface", "field"), help="stage to make the mesh from (default: surface where complete)"
+    )
     for option, default, description in (
         ("--resolution", 128, "marching-cubes nodes an axis"),
         ("--texture-size", 1024, "side of the texture in texels"),
         ("--faces", 20_000, "budget of faces"),
-        ("--opacity-size", 96, "side of the views that decide the iso-value"),
+        ("--opacity-size", 96, "side of the views that decide a field's iso-value"),
     ):
         parser.add_argument(option, type=int, default=default, metavar="N", help=f"{description} (default {default})")
+    parser.add_argument(
+        "--projection",
+        action=argparse.BooleanOptionalAction,
+        help="texture from the refined views (default: where the views stage is complete)",
+    )
+    parser.add_argument(
+        "--input-weight",
+        type=float,
+        default=4.0,
+        metavar="W",
+        help="weight of the input image in the texture; a refined view has 1 (default 4)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Extract, clean, unwrap, bake and write the mesh, then film it.
 
     Raises:
-        ViewDistillError: The field stage is missing, or its field is empty.
+        ViewDistillError: A stage that is needed is missing, or its surface or field is empty.
     """
-    from datamodules.run_folder import InputMeta, RunFolder
+    from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
+    from viewdistill.cli.stages import require
     from viewdistill.errors import ViewDistillError
+    from viewdistill.mesh.projection import project_views
 
     if min(arguments.resolution, arguments.texture_size, arguments.faces, arguments.opacity_size) < 8:
         raise ViewDistillError("--resolution, --texture-size, --faces and --opacity-size must be at least 8")
+    if not 0 <= arguments.input_weight < float("inf"):
+        raise ViewDistillError(f"--input-weight {arguments.input_weight:g}: must be a number from 0 on")
     folder = RunFolder(arguments.run_folder)
-    if not folder.record("field").is_file():
-        raise ViewDistillError(f"{folder.root}: no complete field stage here; run `viewdistill field {folder.root}`")
-    meta = InputMeta.load(folder.input_meta)
+    source: Source = arguments.source or ("surface" if folder.record("surface").is_file() else "field")
+    meta = require(folder, source)
+    views = choose_views(folder, arguments.projection, arguments.input_weight)
     with record_stage(folder.stage("mesh"), "mesh") as figures:
-        result = extract(folder, meta, arguments)
-        write(result.mesh, folder, meta)
-        figures["vertices"], figures["faces"] = len(result.mesh.vertices), len(result.mesh.faces)
-        figures["iso_value"], figures["watertight"] = float(result.sweep.chosen.value), result.cleaning.watertight
+        result = from_surface(folder, arguments) if source == "surface" else from_field(folder, meta, arguments)
+        mesh, figures["texels_from_views"] = project_views(result.mesh, views) if views else (result.mesh, 0.0)
+        write(mesh, folder, meta)
+        figures["source"], figures["watertight"] = source, result.cleaning.watertight
+        figures["vertices"], figures["faces"] = len(mesh.vertices), len(mesh.faces)
 
 
-def extract(folder: RunFolder, meta: InputMeta, arguments: argparse.Namespace) -> FieldMesh:
-    """The textured surface of the fitted field."""
-    import torch
+def choose_views(folder: RunFolder, wanted: bool | None, input_weight: float) -> list[TextureView]:
+    """The refined views and the input image with their cameras; none where the texture is not to come from them.
 
-    from lightning_modules.radiance_field import load_field
+    Raises:
+        ViewDistillError: They are asked for and not complete, or a file of them is damaged.
+    """
+    from datamodules.cameras import read_rgba
+    from datamodules.posed_views import ViewCamera, load_views
+    from viewdistill.cli.stages import require
+    from viewdistill.mesh.projection import TextureView
+
+    if wanted is False or (wanted is None and not folder.record("views").is_file()):
+        return []
+    meta, refined = require(folder, "views"), load_views(folder.refined_views)
+    pictures = [*refined.rgba, read_rgba(folder.rgba)]
+    cameras = [*refined.cameras, ViewCamera.of_input(meta)]
+    weights = [1.0] * len(refined.cameras) + [input_weight]
+    return [
+        TextureView(rgba[:3].movedim(0, -1).numpy(), rgba[3].numpy(), camera.c2w, camera.fovy_deg, weight)
+        for rgba, camera, weight in zip(pictures, cameras, weights, strict=True)
+    ]
+
+
+def mesh_settings(arguments: argparse.Namespace) -> MeshSettings:
+    """Sizes of the mesh."""
     from viewdistill.mesh.cleaning import CleaningSettings
-    from viewdistill.mesh.from_field import MeshSettings, mesh_from_field
-    from viewdistill.mesh.turntable import ring
+    from viewdistill.mesh.from_field import MeshSettings
 
-    settings = MeshSettings(
+    return MeshSettings(
         resolution=arguments.resolution,
         texture_size=arguments.texture_size,
         cleaning=CleaningSettings(face_budget=arguments.faces),
     )
+
+
+def from_surface(folder: RunFolder, arguments: argparse.Namespace) -> SurfaceMesh:
+    """The fitted surface with its own colours."""
+    import torch
+
+    from lightning_modules.surface import load_surface
+    from viewdistill.mesh.from_surface import mesh_from_surface
+
+    surface = load_surface(folder)
+    with torch.no_grad():
+        return mesh_from_surface(surface.sdf, surface.color, surface.radius, mesh_settings(arguments))
+
+
+def from_field(folder: RunFolder, meta: InputMeta, arguments: argparse.Namespace) -> FieldMesh:
+    """The surface of the fitted field with its own colours."""
+    import torch
+
+    from lightning_modules.radiance_field import load_field
+    from viewdistill.mesh.from_field import mesh_from_field
+    from viewdistill.mesh.turntable import ring
+
     field = load_field(folder)
     c2w = ring(OPACITY_VIEWS, meta.elevation_deg, meta.distance)
+    settings = mesh_settings(arguments)
     with torch.no_grad():
         opacity = field.render_views(c2w, meta.fovy_deg, arguments.opacity_size).opacity
         return mesh_from_field(
@@ -78,15 +149,16 @@ def extract(folder: RunFolder, meta: InputMeta, arguments: argparse.Namespace) -
 
 
 def write(mesh: TexturedMesh, folder: RunFolder, meta: InputMeta) -> None:
-    """Write the mesh as OBJ and GLB, and pictures of it."""
+    """Write the mesh as OBJ, STL and GLB, and pictures of it."""
     import numpy as np
     from PIL import Image
 
     from viewdistill.mesh.contact_sheet import contact_sheet
-    from viewdistill.mesh.export import InputCamera, save_glb, save_obj
+    from viewdistill.mesh.export import InputCamera, save_glb, save_obj, save_stl
     from viewdistill.mesh.turntable import write_turntable
 
     save_obj(mesh, folder.obj)
+    save_stl(mesh, folder.stl)
     save_glb(mesh, folder.glb, InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg))
     write_turntable(mesh, folder.turntable, fovy=meta.fovy_deg, distance=meta.distance)
     picture = Image.open(folder.rgba).convert("RGBA")

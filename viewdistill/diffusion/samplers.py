@@ -99,6 +99,15 @@ def sample_ddim(
     return latents
 
 
+def sample_from_noise(
+    predict_noise: NoisePredictor, schedule: NoiseSchedule, noise: Float[Tensor, "batch c h w"], steps: int
+) -> Float[Tensor, "batch c h w"]:
+    """Clean latents by DDIM with η = 0 from noise of the caller's, which then alone decides; see `sample_ddim`."""
+    start = NoisyStart(noise, ddim_timesteps(schedule, steps)[0])
+    batch, channels, height, width = noise.shape
+    return sample_ddim(predict_noise, schedule, (batch, channels, height, width), steps, start=start)
+
+
 def view_noise_predictor(
     prior: ViewConditionedPrior,
     condition: ViewCondition,

@@ -129,6 +129,15 @@ class NoiseSchedule:
         alpha_bar = self.alpha_bar(timesteps)
         return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * latents
 
+    def training_target(
+        self,
+        latents: Float[Tensor, "batch c h w"],
+        noise: Float[Tensor, "batch c h w"],
+        timesteps: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "batch c h w"]:
+        """What the network's output is compared with in training: ε or v."""
+        return noise if self.prediction_type == "epsilon" else self.velocity(latents, noise, timesteps)
+
     def epsilon_from_velocity(
         self,
         velocity: Float[Tensor, "batch c h w"],

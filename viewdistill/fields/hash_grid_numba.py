@@ -73,6 +73,23 @@ def encode(
     return _Encode.apply(points.contiguous(), params.contiguous(), layout)  # pyright: ignore[reportReturnType]
 
 
+def point_gradient(
+    points: Float[Tensor, "n 3"],
+    params: Float[Tensor, " params"],
+    gradient: Float[Tensor, "n features"],
+    layout: KernelLayout,
+) -> Float[Tensor, "n 3"]:
+    """Σ_k g_k ∇h_k of the features h; differentiable once more by the points, the parameters and g.
+
+    Args:
+        points: Positions in [0, 1]^3, float32, on the CPU.
+        params: The flat parameter vector, float32, on the CPU.
+        gradient: g, one coefficient a feature.
+        layout: The grid's levels.
+    """
+    return _PointGradient.apply(gradient.contiguous(), points.contiguous(), params.contiguous(), layout)  # pyright: ignore[reportReturnType]
+
+
 class _Encode(torch.autograd.Function):
     """Points and table to features."""
 

@@ -2,20 +2,31 @@
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+SOFTPLUS_BETA = 100
+"""Sharpness of the softplus of signed distance networks (NeuS, after IGR): almost a ReLU, but twice differentiable."""
+
 
 class MLP(nn.Module):
-    """ReLU network without biases: `n_hidden_layers` layers of `width`, then a linear output.
+    """Network without biases: `n_hidden_layers` layers of `width` with ReLU or softplus, then a linear output.
 
     The weights are those of tiny-cuda-nn's networks, [out, in] a layer and Xavier-uniform on the shapes that
     tiny-cuda-nn pads to multiples of 16 (`fully_fused_mlp.cu`), without the padding itself.
     """
 
-    def __init__(self, n_inputs: int, n_outputs: int, width: int = 64, n_hidden_layers: int = 1) -> None:
+    def __init__(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        width: int = 64,
+        n_hidden_layers: int = 1,
+        activation: Literal["relu", "softplus"] = "relu",
+    ) -> None:
         """Initialise the weights.
 
         Args:
@@ -23,8 +34,10 @@ class MLP(nn.Module):
             n_outputs: Length of an output.
             width: Length of a hidden layer.
             n_hidden_layers: Number of hidden layers, at least 1.
+            activation: Of the hidden layers; "softplus" where second derivatives are trained.
         """
         super().__init__()
+        self.activation = activation
         sizes = [n_inputs, *[width] * n_hidden_layers, n_outputs]
         self.weights = nn.ParameterList(_xavier(a, b) for a, b in pairwise(sizes))
 
@@ -35,7 +48,8 @@ class MLP(nn.Module):
         x = inputs.to(dtype)
         *hidden, last = self.weights
         for weight in hidden:
-            x = nn.functional.linear(x, weight.to(dtype)).relu_()
+            x = nn.functional.linear(x, weight.to(dtype))
+            x = x.relu_() if self.activation == "relu" else nn.functional.softplus(x, beta=SOFTPLUS_BETA)
         return nn.functional.linear(x, last.to(dtype)).float()
 
 

@@ -1,4 +1,4 @@
-"""Priors on rendered opacity, depth and normals that keep a distilled field compact and crisp.
+"""Priors on opacity, depth, normals and distances that keep a field compact, crisp and well-behaved.
 
 Source: threestudio's systems (`systems/zero123.py`, HiFA's z-variance in `hifa.yaml`), DreamFusion's orientation loss.
 """
@@ -37,6 +37,15 @@ def z_variance(variance: Float[Tensor, "*batch"], opacity: Float[Tensor, "*batch
     selected = opacity.detach() > 0.5
     # a sum over the selection: the mean over an empty set would be NaN
     return (variance * selected).sum() / selected.sum().clamp_min(1)
+
+
+def eikonal(gradients: Float[Tensor, "samples 3"]) -> Float[Tensor, ""]:
+    """Mean of (|∇f| - 1)^2: what makes f a distance (Gropp et al. 2020, "Implicit Geometric Regularization").
+
+    Args:
+        gradients: ∇f of a signed distance field; zero if there are none.
+    """
+    return (gradients.norm(dim=-1) - 1).square().sum() / max(1, len(gradients))
 
 
 def orientation(

@@ -29,7 +29,11 @@ class CleaningSettings:
     smallest_component: float = 0.02
     """Components with fewer than this share of all faces are floaters and dropped; the largest one always stays."""
     fill_cavities: bool = True
-    """Whether to drop the walls of closed hollows inside the object, which no view ever saw."""
+    """Whether to drop the walls of closed hollows inside the object, which no view ever saw.
+
+    A hollow that opens to the outside, however narrowly, is part of the outer surface and stays: a mug needs its
+    inside. Such a mesh is closed all the same, and slicers print it as the vessel that it is.
+    """
     largest_hole: int = 200
     """Holes with at most this many edges are closed."""
     smoothing_steps: int = 5

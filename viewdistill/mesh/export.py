@@ -1,4 +1,4 @@
-"""Meshes on disk: GLB and OBJ, both with +Y up and the front towards +Z as glTF 2.0 has it.
+"""Meshes on disk: GLB, OBJ and STL, all with +Y up and the front towards +Z as glTF 2.0 has it.
 
 World axes (z up, front +x) become file axes by the rotation (x, y, z) -> (y, z, x).
 """
@@ -20,7 +20,10 @@ from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.textured_mesh import TexturedMesh
 
 WORLD_TO_FILE = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-"""Rotation from world axes to those of a GLB or OBJ file."""
+"""Rotation from world axes to those of a file."""
+
+STL_HEADER = b"ViewDistill mesh, +Y up, front +Z; longest side of the object about 1"
+"""Start of every STL, which has no other place for words; must not begin with ``solid``, the mark of text files."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,19 @@ def save_obj(mesh: TexturedMesh, path: Path) -> None:
         temporary.write_text("\n".join(lines) + "\n")
     with replacing(path) as temporary:
         temporary.write_text(_obj_text(mesh, path.stem))
+
+
+def save_stl(mesh: TexturedMesh, path: Path) -> None:
+    """Writes a binary STL for printing: geometry alone, +Y up like the other files, vertices along seams welded.
+
+    Slicers take +Z for up, so that the object lies on its back there until it is turned by 90 degrees about x.
+    """
+    library: Any = trimesh
+    body = library.Trimesh(mesh.vertices @ WORLD_TO_FILE.T, mesh.faces, process=False)
+    body.merge_vertices(merge_tex=True, merge_norm=True)
+    content: bytes = library.exchange.stl.export_stl(body)
+    with replacing(path) as temporary:
+        temporary.write_bytes(STL_HEADER.ljust(80) + content[80:])
 
 
 def _obj_text(mesh: TexturedMesh, stem: str) -> str:

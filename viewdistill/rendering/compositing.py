@@ -1,7 +1,8 @@
 """Emission-absorption compositing of packed samples, in plain torch.
 
 With σ the density and δ the length of a sample's interval: α = 1 - exp(-σδ), transmittance T = exp(-Σ σδ over the
-samples before it on its ray), weight w = T α (Max 1995; nerfacc's `volrend.py`). Samples are sorted by ray.
+samples before it on its ray), weight w = T α (Max 1995; nerfacc's `volrend.py`). Samples are sorted by ray. Where a
+field gives α itself, as NeuS does, its optical depth -log(1 - α) takes the place of σδ.
 """
 
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+LARGEST_ALPHA = 1 - 1e-6
+"""Bound on α where its optical depth is taken, which is infinite at 1."""
 
 
 def exclusive_sum(
@@ -47,6 +51,20 @@ def weights_from_density(
     """
     optical_depth = density * lengths
     return transmittance(optical_depth, ray_indices, n_rays) * -torch.expm1(-optical_depth)
+
+
+def weights_from_alpha(
+    alpha: Float[Tensor, " samples"], ray_indices: Int64[Tensor, " samples"], n_rays: int
+) -> Float[Tensor, " samples"]:
+    """Compositing weights w = T α.
+
+    Args:
+        alpha: α of each sample, in [0, 1].
+        ray_indices: Ray of each sample, ascending.
+        n_rays: Number of rays.
+    """
+    optical_depth = -torch.log1p(-alpha.clamp(max=LARGEST_ALPHA))
+    return transmittance(optical_depth, ray_indices, n_rays) * alpha
 
 
 def visibility(

@@ -38,6 +38,11 @@ class Samples:
         """Midpoints of the intervals, world units."""
         return (self.t_starts + self.t_ends) / 2
 
+    @property
+    def lengths(self) -> Float[Tensor, " samples"]:
+        """Lengths of the intervals, world units."""
+        return self.t_ends - self.t_starts
+
     def points(
         self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"]
     ) -> Float[Tensor, "samples 3"]:

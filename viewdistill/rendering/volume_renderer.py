@@ -68,7 +68,67 @@ class RenderedViews:
     """Mean number of composited samples a ray."""
 
 
-class VolumeRenderer(nn.Module):
+class ViewRenderer(nn.Module):
+    """Whole images from rays; what a ray sees is up to the subclass."""
+
+    def __init__(self, radius: float, occupancy_resolution: int, n_samples_per_ray: int, chunk_size: int) -> None:
+        """Allocate an empty occupancy grid.
+
+        Args:
+            radius: Half the side of the field's cube, world units.
+            occupancy_resolution: Cells a side of the occupancy grid.
+            n_samples_per_ray: Samples on a diagonal of the field's cube; fixes the step size.
+            chunk_size: Rays rendered at once without gradients.
+        """
+        super().__init__()
+        self.occupancy = OccupancyGrid(radius, occupancy_resolution)
+        self.step_size = step_size(radius, n_samples_per_ray)
+        self.chunk_size = chunk_size
+
+    def render(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        background: Float[Tensor, "*rays 3"],
+        generator: torch.Generator | None = None,
+    ) -> RenderOutput:
+        """Render rays; see the subclasses."""
+        raise NotImplementedError
+
+    def render_views(
+        self,
+        c2w: Float[Tensor, "batch 4 4"],
+        fovy: float,
+        height: int,
+        width: int,
+        background: Float[Tensor, "3"],
+        generator: torch.Generator | None = None,
+    ) -> RenderedViews:
+        """Render whole images.
+
+        Args:
+            c2w: Camera-to-world matrices.
+            fovy: Vertical field of view, degrees.
+            height: Image height, pixels.
+            width: Image width, pixels.
+            background: Colour behind the field.
+            generator: Source of the stratified shifts.
+        """
+        origins, directions = (r.reshape(-1, 3) for r in rays(c2w, fovy, height, width))
+        size = len(origins) if torch.is_grad_enabled() else self.chunk_size
+        outputs = [
+            self.render(o, d, background, generator)
+            for o, d in zip(origins.split(size), directions.split(size), strict=True)
+        ]
+        shape = (len(c2w), height, width, -1)
+        images = {
+            name: torch.cat([getattr(output, name) for output in outputs]).reshape(shape).movedim(-1, 1)
+            for name in ("rgb", "opacity", "depth", "z_variance")
+        }
+        return RenderedViews(**images, samples_per_ray=sum(o.n_samples for o in outputs) / len(origins))
+
+
+class VolumeRenderer(ViewRenderer):
     """Renders a field through an occupancy grid.
 
     In training the lattice of each ray is shifted at random (stratified); in evaluation it is not. Images are rendered
@@ -94,13 +154,10 @@ class VolumeRenderer(nn.Module):
             early_stop: Samples behind a transmittance below this are left out.
             chunk_size: Rays rendered at once without gradients.
         """
-        super().__init__()
+        super().__init__(field.radius, occupancy_resolution, n_samples_per_ray, chunk_size)
         self.field = field
-        self.occupancy = OccupancyGrid(field.radius, occupancy_resolution)
-        self.step_size = step_size(field.radius, n_samples_per_ray)
         self.alpha_threshold = alpha_threshold
         self.early_stop = early_stop
-        self.chunk_size = chunk_size
 
     def update_occupancy(self, step: int, generator: torch.Generator | None = None) -> bool:
         """Refresh the occupancy grid from the field on its schedule; call it at the start of every training step.
@@ -136,7 +193,8 @@ class VolumeRenderer(nn.Module):
         """
         samples = self.sample(origins, directions, generator)
         density, rgb = self.field.query(samples.points(origins, directions))
-        return _composite(samples, density, rgb, background)
+        weights = weights_from_density(density, samples.lengths, samples.ray_indices, samples.n_rays)
+        return composite(samples, weights, rgb, background)
 
     @torch.no_grad()
     def sample(
@@ -151,52 +209,26 @@ class VolumeRenderer(nn.Module):
         )
         alpha_threshold = min(self.alpha_threshold, self.occupancy.mean_occupancy())
         density = self.field.density(samples.points(origins, directions))
-        lengths = samples.t_ends - samples.t_starts
         return samples.select(
-            visibility(density, lengths, samples.ray_indices, samples.n_rays, alpha_threshold, self.early_stop)
+            visibility(density, samples.lengths, samples.ray_indices, samples.n_rays, alpha_threshold, self.early_stop)
         )
 
-    def render_views(
-        self,
-        c2w: Float[Tensor, "batch 4 4"],
-        fovy: float,
-        height: int,
-        width: int,
-        background: Float[Tensor, "3"],
-        generator: torch.Generator | None = None,
-    ) -> RenderedViews:
-        """Render whole images.
 
-        Args:
-            c2w: Camera-to-world matrices.
-            fovy: Vertical field of view, degrees.
-            height: Image height, pixels.
-            width: Image width, pixels.
-            background: Colour behind the field.
-            generator: Source of the stratified shifts.
-        """
-        origins, directions = (r.reshape(-1, 3) for r in rays(c2w, fovy, height, width))
-        size = len(origins) if torch.is_grad_enabled() else self.chunk_size
-        outputs = [
-            self.render(o, d, background, generator)
-            for o, d in zip(origins.split(size), directions.split(size), strict=True)
-        ]
-        shape = (len(c2w), height, width, -1)
-        images = {
-            name: torch.cat([getattr(output, name) for output in outputs]).reshape(shape).movedim(-1, 1)
-            for name in ("rgb", "opacity", "depth", "z_variance")
-        }
-        return RenderedViews(**images, samples_per_ray=sum(o.n_samples for o in outputs) / len(origins))
-
-
-def _composite(
+def composite(
     samples: Samples,
-    density: Float[Tensor, " samples"],
+    weights: Float[Tensor, " samples"],
     rgb: Float[Tensor, "samples 3"],
     background: Float[Tensor, "*rays 3"],
 ) -> RenderOutput:
+    """What rays see of weighted samples.
+
+    Args:
+        samples: Samples along the rays.
+        weights: Compositing weight of each.
+        rgb: Colour of each, in [0, 1].
+        background: Colour behind the field, one for all rays or one a ray.
+    """
     ray_indices, n_rays, t = samples.ray_indices, samples.n_rays, samples.t_mid
-    weights = weights_from_density(density, samples.t_ends - samples.t_starts, ray_indices, n_rays)
     values = torch.cat([rgb, torch.ones_like(t)[:, None], t[:, None]], -1)
     color, opacity, depth = accumulate(weights, values, ray_indices, n_rays).split([3, 1, 1], -1)
     total = opacity.clamp_min(1e-5)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-from viewdistill.diffusion.schedule import NoiseSchedule
+from viewdistill.diffusion.schedule import NoiseSchedule, PredictionType
 from viewdistill.errors import ViewDistillError
 
 STABLE_DIFFUSION = {
@@ -97,3 +97,14 @@ def test_folder_is_read_and_its_defects_named(tmp_path: Path) -> None:
         NoiseSchedule.from_folder(tmp_path)
     path.write_text(json.dumps(STABLE_DIFFUSION | {"prediction_type": "v_prediction"}))
     assert NoiseSchedule.from_folder(tmp_path) == NoiseSchedule(prediction_type="v_prediction")
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_the_training_target_is_what_gives_the_noise_back(prediction_type: PredictionType) -> None:
+    schedule = NoiseSchedule(prediction_type=prediction_type)
+    latents, noise = torch.randn(2, 3, 4, 2, 2)
+    timesteps = torch.tensor([10, 500, 900])
+    target = schedule.training_target(latents, noise, timesteps)
+    noisy = schedule.add_noise(latents, noise, timesteps)
+    assert torch.allclose(schedule.epsilon_from_output(target, noisy, timesteps), noise, atol=1e-5)
+    assert torch.equal(target, noise) == (prediction_type == "epsilon")

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from viewdistill.fields.regularizers import opaque, orientation, sparsity, z_variance
+from viewdistill.fields.regularizers import eikonal, opaque, orientation, sparsity, z_variance
 
 
 def test_sparsity_is_a_smooth_absolute_value():
@@ -36,6 +36,17 @@ def test_z_variance_of_no_covered_ray_is_zero():
     loss.backward()
     assert variance.grad is not None
     assert variance.grad.tolist() == [0, 0]
+
+
+def test_eikonal_is_zero_for_distances_and_finite_at_zero():
+    assert eikonal(torch.tensor([[0.6, 0.8, 0.0], [0.0, 0.0, -1.0]])).item() == pytest.approx(0, abs=1e-12)
+    gradients = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    loss = eikonal(gradients)
+    assert loss.item() == pytest.approx((4 + 1) / 2)
+    loss.backward()
+    assert gradients.grad is not None
+    assert gradients.grad.tolist() == [[2, 0, 0], [0, 0, 0]]
+    assert eikonal(torch.zeros(0, 3)).item() == 0
 
 
 def test_orientation_penalises_normals_that_face_away():

@@ -4,6 +4,7 @@ import trimesh
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.cleaning import CleaningSettings, clean_mesh, component_of_face, is_watertight, signed_volume
+from viewdistill.mesh.extraction import DensityGrid, marching_cubes
 
 ROUGH = CleaningSettings(smoothing_steps=0)
 
@@ -57,6 +58,22 @@ def test_closed_hollows_are_filled(inside_out):
     assert signed_volume(vertices, faces) > 0
     kept = clean(mesh, CleaningSettings(fill_cavities=False, smoothing_steps=0))[2]
     assert kept.cavities_filled == 0
+
+
+def test_a_hollow_with_an_opening_stays_and_the_mesh_is_closed_and_printable():
+    # A ball of radius 0.5 with a ball of radius 0.3 taken out, and a shaft of radius 0.06 to the top.
+    steps = np.linspace(-0.6, 0.6, 60)
+    points = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1)
+    from_centre = np.linalg.norm(points, axis=-1)
+    shaft = np.where(points[..., 2] > 0, np.hypot(points[..., 0], points[..., 1]) - 0.06, 1.0)
+    inside = np.minimum(0.5 - from_centre, np.minimum(from_centre - 0.3, shaft))
+    box = np.array([[-0.6] * 3, [0.6] * 3])
+    _, faces, report = clean_mesh(*marching_cubes(DensityGrid(inside, box), 0.0), CleaningSettings(face_budget=6_000))
+    assert report.cavities_filled == 0
+    assert report.watertight
+    assert component_of_face(int(faces.max()) + 1, faces).max() == 0
+    hollow = 4 / 3 * np.pi * (0.5**3 - 0.3**3)
+    assert report.volume == pytest.approx(hollow, rel=0.04)
 
 
 def test_holes_are_closed():

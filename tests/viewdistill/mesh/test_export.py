@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import struct
@@ -12,7 +13,7 @@ from viewdistill.cameras import look_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.baking import texture_mesh
-from viewdistill.mesh.export import WORLD_TO_FILE, InputCamera, load_geometry, save_glb, save_obj
+from viewdistill.mesh.export import WORLD_TO_FILE, InputCamera, load_geometry, save_glb, save_obj, save_stl
 
 SIDES = np.array([0.6, 0.4, 1.0])
 
@@ -112,13 +113,83 @@ def test_the_obj_has_its_picture_beside_it(mesh, tmp_path):
     assert "map_Kd object.png" in (tmp_path / "object.mtl").read_text()
 
 
-@pytest.mark.parametrize("suffix", ["glb", "obj"])
+def accessor(tree, binary, index):
+    """Elements of an accessor, read by the rules of glTF 2.0 section 3.6 and checked against them."""
+    entry = tree["accessors"][index]
+    view = tree["bufferViews"][entry["bufferView"]]
+    kind = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}[entry["componentType"]]
+    width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}[entry["type"]]
+    start, item = view.get("byteOffset", 0) + entry.get("byteOffset", 0), np.dtype(kind).itemsize
+    assert start % item == 0, "accessors are aligned to their components"
+    assert entry.get("byteOffset", 0) + entry["count"] * width * item <= view["byteLength"]
+    assert view.get("byteOffset", 0) + view["byteLength"] <= tree["buffers"][view["buffer"]]["byteLength"]
+    values = np.frombuffer(binary, kind, entry["count"] * width, start).reshape(-1, width)
+    for bound, reduce in (("min", np.min), ("max", np.max)):
+        if bound in entry:
+            np.testing.assert_allclose(entry[bound], reduce(values, axis=0), rtol=1e-6, atol=1e-7)
+    return values
+
+
+def test_the_glb_keeps_the_rules_of_the_format(mesh, tmp_path):
+    path = tmp_path / "object.glb"
+    save_glb(mesh, path, InputCamera(elevation=0.0))
+    data, tree = path.read_bytes(), glb_json(path)
+    magic, version, length = struct.unpack("<4sII", data[:12])
+    assert (magic, version, length) == (b"glTF", 2, len(data))
+    json_length, json_kind = struct.unpack("<I4s", data[12:20])
+    binary_length, binary_kind = struct.unpack("<I4s", data[20 + json_length : 28 + json_length])
+    assert (json_kind, binary_kind) == (b"JSON", b"BIN\0")
+    assert json_length % 4 == binary_length % 4 == 0
+    assert 28 + json_length + binary_length == len(data)
+    binary = data[28 + json_length :]
+    assert tree["asset"]["version"] == "2.0"
+
+    (primitive,) = tree["meshes"][0]["primitives"]
+    assert primitive.get("mode", 4) == 4
+    attributes = primitive["attributes"]
+    position, normal, uv = (accessor(tree, binary, attributes[name]) for name in ("POSITION", "NORMAL", "TEXCOORD_0"))
+    assert {"min", "max"} <= set(tree["accessors"][attributes["POSITION"]]), "positions must have bounds"
+    faces = accessor(tree, binary, primitive["indices"]).reshape(-1, 3).astype(int)
+    assert len(position) == len(normal) == len(uv) == len(mesh.vertices)
+    assert faces.max() < len(position)
+    np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1, atol=1e-5)
+    assert 0 <= uv.min() <= uv.max() <= 1
+    # +Y up: the box is 1 high; faces run counter-clockwise seen from outside, where the normals point.
+    np.testing.assert_allclose(np.ptp(position, axis=0), [0.4, 1.0, 0.6], atol=1e-5)
+    corners = position[faces].astype(np.float64)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert ((across * normal[faces].sum(1)).sum(1) > 0).all()
+    assert not any("matrix" in node and node["matrix"] != np.eye(4).ravel().tolist() for node in tree["nodes"])
+
+    image = tree["images"][tree["textures"][0]["source"]]
+    view = tree["bufferViews"][image["bufferView"]]
+    png = binary[view.get("byteOffset", 0) :][: view["byteLength"]]
+    assert image["mimeType"] == "image/png"
+    assert Image.open(io.BytesIO(png)).size == (128, 128)
+
+
+def test_the_stl_is_the_closed_solid_and_says_which_way_is_up(mesh, tmp_path):
+    path = tmp_path / "object.stl"
+    save_stl(mesh, path)
+    header = path.read_bytes()[:80]
+    assert not header.startswith(b"solid")
+    assert b"+Y up" in header
+    assert struct.unpack("<I", path.read_bytes()[80:84])[0] == len(mesh.faces)
+    loaded = trimesh.load(path, force="mesh")
+    assert isinstance(loaded, trimesh.Trimesh)
+    np.testing.assert_allclose(loaded.bounds, [[-0.2, -0.5, -0.3], [0.2, 0.5, 0.3]], atol=1e-5)
+    assert loaded.is_watertight
+    assert loaded.volume == pytest.approx(SIDES.prod(), rel=1e-4)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["object.stl"]
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj", "stl"])
 def test_geometry_comes_back_into_the_world(mesh, tmp_path, suffix):
     path = tmp_path / f"object.{suffix}"
     if suffix == "glb":
         save_glb(mesh, path, InputCamera(elevation=0.0))
     else:
-        save_obj(mesh, path)
+        {"obj": save_obj, "stl": save_stl}[suffix](mesh, path)
     vertices, faces = load_geometry(path)
     np.testing.assert_allclose([vertices.min(0), vertices.max(0)], [-SIDES / 2, SIDES / 2], atol=1e-5)
     assert len(faces) == len(mesh.faces)

@@ -8,6 +8,7 @@ from viewdistill.rendering.compositing import (
     exclusive_sum,
     transmittance,
     visibility,
+    weights_from_alpha,
     weights_from_density,
 )
 
@@ -40,6 +41,20 @@ def test_weights_match_nerfacc_batched():
     lengths = (t[:, 1:] - t[:, :-1]).flatten()
     torch.testing.assert_close(weights_from_density(density.flatten(), lengths, rays, 7), expected.flatten())
     torch.testing.assert_close(transmittance(density.flatten() * lengths, rays, 7), light.flatten())
+
+
+def test_weights_from_alpha_are_those_of_the_density_with_that_alpha():
+    alpha = -torch.expm1(-DENSITY * LENGTHS)
+    torch.testing.assert_close(weights_from_alpha(alpha, RAYS, 5), weights_from_density(DENSITY, LENGTHS, RAYS, 5))
+
+
+def test_an_opaque_sample_hides_what_is_behind_and_has_finite_gradients():
+    alpha = torch.tensor([0.5, 1.0, 0.7, 0.0, 0.2, 1.0], requires_grad=True)
+    weights = weights_from_alpha(alpha, RAYS, 5)
+    torch.testing.assert_close(weights, torch.tensor([0.5, 0.5, 0.0, 0.0, 0.2, 0.8]), atol=1e-5, rtol=0)
+    (weights * torch.arange(6)).sum().backward()
+    assert alpha.grad is not None
+    assert alpha.grad.isfinite().all()
 
 
 def test_weights_and_transmittance_sum_to_one():

@@ -1,0 +1,24 @@
+"""What a specialisation stage leaves for later stages and for other programs."""
+
+from pathlib import Path
+
+from pytorch_lightning import Callback, Trainer
+
+from datamodules.dreambooth import DreamBooth
+from datamodules.run_folder import atomic_path
+from lightning_modules.specialization import Specialization
+from viewdistill.diffusion.lora import save_lora
+
+
+class LoraWeights(Callback):
+    """Writes the LoRA in the layout that diffusers loads, and the prompts that it was trained with."""
+
+    def on_fit_end(self, trainer: Trainer, pl_module: Specialization) -> None:  # type: ignore[override]
+        """Write both; also where a resumed fit finds nothing left to do."""
+        data: DreamBooth = trainer.datamodule  # type: ignore[attr-defined]
+        if not trainer.is_global_zero:
+            return
+        stage = "specialize_1" if data.stage == 1 else "specialize_2"
+        with atomic_path(data.run_folder.lora(stage)) as partial:
+            save_lora(pl_module.prior.unet, Path(partial))
+        data.prompts.save(data.run_folder.prompts(stage))

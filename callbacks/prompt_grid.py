@@ -1,0 +1,55 @@
+"""Whether each prompt means what it should: samples of all of them, beside the training images."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from datamodules.dreambooth import DreamBooth
+from datamodules.run_folder import atomic_path
+from lightning_modules.specialization import Specialization
+from viewdistill.mesh.contact_sheet import grid
+
+
+class PromptGrid(Callback):
+    """At the end of a fit, draws samples of "a {class}", "a [V] {class}" and, in stage 2, "a [S] [V] {class}".
+
+    Rows share their noise column by column. The first row shows instances.
+
+    Args:
+        samples: Of each prompt.
+        steps: Of DDIM.
+        guidance_scale: Of classifier-free guidance.
+        file: Where the picture goes, within the trainer's ``default_root_dir``.
+    """
+
+    def __init__(
+        self, samples: int = 6, steps: int = 25, guidance_scale: float = 6.5, file: str = "samples.png"
+    ) -> None:
+        self.samples, self.steps, self.guidance_scale = samples, steps, guidance_scale
+        self.file = file
+
+    def on_fit_end(self, trainer: Trainer, pl_module: Specialization) -> None:  # type: ignore[override]
+        """Sample and draw."""
+        data: DreamBooth = trainer.datamodule  # type: ignore[attr-defined]
+        if not trainer.is_global_zero:
+            return
+        rows = {"instances": data.instances.images[: self.samples]}
+        for prompt in data.prompts.known.values():
+            rows[prompt] = pl_module.sample(prompt, self.samples, self.steps, self.guidance_scale).cpu()
+        picture = grid([to_pictures(images) for images in rows.values()], list(rows))
+        with atomic_path(Path(trainer.default_root_dir) / self.file) as partial:
+            Image.fromarray(picture).save(partial)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("samples", [Image.fromarray(picture)])
+
+
+def to_pictures(images: Float[Tensor, "n 3 height width"]) -> list[UInt8[np.ndarray, "height width 3"]]:
+    """8-bit pictures, channels last."""
+    return list((images.movedim(1, -1).clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy())

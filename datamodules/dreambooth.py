@@ -1,0 +1,131 @@
+"""Training images of the two DreamBooth stages: instances of what is taught, and negatives that hold the rest in place.
+
+Stage 1 teaches [V]: instances "a [V] {class}" are the input image and the novel views, negatives "a {class}" the images
+of the class. Stage 2 teaches [S] on top: the instance "a [S] [V] {class}" is the input image alone, negatives
+"a [V] {class}" are the novel views, whose flaws thus stay out of [S].
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.cameras import StepStream, read_rgba
+from datamodules.class_images import ClassImages, read_rgb
+from datamodules.posed_views import load_views
+from datamodules.prompts import Prompts
+from datamodules.run_folder import RunFolder
+from datamodules.seeding import Purpose, generator_at
+from viewdistill.errors import ViewDistillError
+from viewdistill.metrics.images import over_white
+
+
+class PromptedImages(Dataset[Float[Tensor, "3 size size"]]):
+    """Images that share one prompt.
+
+    Args:
+        images: In [0, 1], each [1, 3, H, W] of any size; resized to ``size``.
+        prompt: Their prompt.
+        size: Side of all of them, pixels.
+    """
+
+    def __init__(self, images: list[Float[Tensor, "1 3 _ _"]], prompt: str, size: int) -> None:
+        # One by one: they may come in several sizes.
+        resized = [F.interpolate(x, (size, size), mode="bilinear", antialias=True).clamp(0, 1) for x in images]
+        self.images: Float[Tensor, "images 3 size size"] = torch.cat(resized)
+        self.prompt = prompt
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Float[Tensor, "3 size size"]:
+        """One image."""
+        return self.images[index]
+
+
+class DreamBoothBatch(NamedTuple):
+    """Which images a training step sees; their latents are encoded once, so indices are all that travels."""
+
+    instances: Int[Tensor, " instances"]
+    """Into the instance set."""
+    negatives: Int[Tensor, " negatives"]
+    """Into the negative set."""
+
+
+class DreamBooth(pl.LightningDataModule):
+    """The instance and the negative set of one DreamBooth stage.
+
+    Batch ``i`` is a function of (seed, step i) alone, and the stream starts at the trainer's step.
+
+    Args:
+        run_folder: Folder of one object, ``runs/<object>``.
+        stage: 1 teaches the object from all sides, 2 the look of the input image.
+        identifier: [V] in stage 1, [S] in stage 2: words that mean nothing yet to the prior's text encoder.
+        instances_per_step: Instances in a batch.
+        negatives_per_step: Negatives in a batch.
+        image_size: Side of the images, pixels: the prior's.
+        seed: Seed of the draw.
+    """
+
+    def __init__(
+        self,
+        run_folder: str,
+        stage: Literal[1, 2],
+        identifier: str,
+        instances_per_step: int = 1,
+        negatives_per_step: int = 1,
+        image_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not identifier.strip():
+            raise ViewDistillError("data.identifier is empty; give a rare word that stands for what is taught")
+        if min(instances_per_step, negatives_per_step, image_size) < 1:
+            raise ViewDistillError("data: instances_per_step, negatives_per_step and image_size must be at least 1")
+        self.run_folder = RunFolder(Path(run_folder))
+        self.stage: Literal[1, 2] = stage
+        self.identifier = identifier
+        self.counts = instances_per_step, negatives_per_step
+        self.image_size = image_size
+        self.seed = seed
+
+    def setup(self, stage: str) -> None:
+        """Read both sets.
+
+        Raises:
+            ViewDistillError: An earlier stage is not complete, a file of it is damaged, or [V] and [S] are the same.
+        """
+        folder, size = self.run_folder, self.image_size
+        input_image = over_white(read_rgba(folder.rgba)[None])
+        novel_views = [*load_views(folder.novel_views).over_white[:, None]]
+        if self.stage == 1:
+            known = ClassImages.load(folder)
+            class_images = [read_rgb(path)[None] for path in known.paths]
+            self.prompts = prompts = replace(known.prompts, object_identifier=self.identifier)
+            self.instances = PromptedImages([input_image, *novel_views], prompts.of_object, size)
+            self.negatives = PromptedImages(class_images, prompts.of_class, size)
+        else:
+            before = Prompts.load(folder.prompts("specialize_1"))
+            if self.identifier == before.object_identifier:
+                raise ViewDistillError(f"data.identifier {self.identifier!r} is stage 1's already; give another")
+            self.prompts = prompts = replace(before, input_identifier=self.identifier)
+            self.instances = PromptedImages([input_image], prompts.of_input, size)
+            self.negatives = PromptedImages(novel_views, prompts.of_object, size)
+
+    def batch(self, step: int) -> DreamBoothBatch:
+        """The images of one training step, each drawn uniformly from its set."""
+        generator = generator_at(self.seed, step, Purpose.EXAMPLES)
+        sets = zip((self.instances, self.negatives), self.counts, strict=True)
+        return DreamBoothBatch(*(torch.randint(len(images), (n,), generator=generator) for images, n in sets))
+
+    def train_dataloader(self) -> DataLoader[DreamBoothBatch]:
+        """The stream of batches from the trainer's step on, without end."""
+        start = self.trainer.global_step if self.trainer else 0
+        return DataLoader(StepStream(self.batch, start), batch_size=None)

@@ -1,0 +1,76 @@
+"""The prompts of the specialisation: one class word, and one identifier a stage.
+
+The template is a setting of the class images, [V] one of stage 1 and [S] one of stage 2; every stage reads the others'
+words from its predecessor's file, so that they cannot drift apart.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from datamodules.run_folder import read_json, write_json
+from viewdistill.errors import ViewDistillError
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts of one object, growing more specific."""
+
+    template: str
+    """Sentence with ``{}`` for the words, for example ``a {}``."""
+    class_word: str
+    """What kind of thing the object is."""
+    object_identifier: str = ""
+    """[V], which stands for the object from every side; empty before stage 1."""
+    input_identifier: str = ""
+    """[S], which stands for the look of the input image; empty before stage 2."""
+
+    @property
+    def of_class(self) -> str:
+        """Like "a {class}"."""
+        return self.template.format(self.class_word)
+
+    @property
+    def of_object(self) -> str:
+        """Like "a [V] {class}"."""
+        return self.template.format(f"{self.object_identifier} {self.class_word}")
+
+    @property
+    def of_input(self) -> str:
+        """Like "a [S] [V] {class}"."""
+        return self.template.format(f"{self.input_identifier} {self.object_identifier} {self.class_word}")
+
+    @property
+    def known(self) -> dict[str, str]:
+        """The prompts that there are words for, by what they are about."""
+        prompts = {"class": self.of_class}
+        if self.object_identifier:
+            prompts["object"] = self.of_object
+        if self.input_identifier:
+            prompts["input"] = self.of_input
+        return prompts
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "Prompts":
+        """Read what `save` wrote.
+
+        Raises:
+            ViewDistillError: The file is missing, damaged, or not of this version.
+        """
+        content = read_json(path)
+        if not isinstance(content, dict) or set(content) != {field.name for field in fields(cls)}:
+            raise ViewDistillError(f"{path}: not the prompts of a LoRA; delete it and run `viewdistill specialize`")
+        return cls(**content)
+
+
+def check_template(template: str) -> None:
+    """Refuse a template without exactly one place for the words.
+
+    Raises:
+        ViewDistillError: There is none, or something else in braces.
+    """
+    if template.count("{}") != 1 or template.replace("{}", "").count("{") + template.replace("{}", "").count("}"):
+        raise ViewDistillError(f"template {template!r}: needs {{}} once, where the class word goes, as in 'a {{}}'")

@@ -1,0 +1,230 @@
+"""The surface stage: NeuS on a hash grid, fitted to posed views and to the input view."""
+
+from dataclasses import asdict
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from datamodules.cameras import CameraBatch, InputView
+from datamodules.refined_views import RayBatch, SurfaceBatch
+from datamodules.run_folder import RunFolder
+from datamodules.seeding import Purpose, generator_at
+from lightning_modules.checkpoints import load_weights, read_checkpoint, stored_settings
+from lightning_modules.field_scores import load_text_prior
+from lightning_modules.field_settings import value_at
+from lightning_modules.radiance_field import FieldViews, to_last
+from lightning_modules.reference_score import ReferenceScore
+from lightning_modules.surface_settings import (
+    ReferenceSettings,
+    SurfaceOptimizer,
+    SurfaceSchedule,
+    SurfaceSettings,
+    SurfaceWeights,
+)
+from viewdistill.fields.regularizers import eikonal
+from viewdistill.fields.sdf_field import SDFField
+from viewdistill.rendering.neus import SurfaceOutput
+
+
+class Surface(pl.LightningModule):
+    """Fits a signed distance field with colour to posed views.
+
+    Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
+
+    Args:
+        surface: Size of the field and its renderer.
+        schedule: Levels of the grid and annealing of the cosine over the fit.
+        reference: How the input view takes part.
+        weights: Weight of every loss term.
+        optimizer: Settings of AdamW.
+        eikonal_points: Random points of the cube a step, besides the samples on rays, where |∇f| shall be 1.
+        view_size: Side of rendered pictures and of the render that the reference-view score sees, pixels; resized to
+            the prior's own size where that differs.
+        seed: Seed of ray shifts, backgrounds, points, noise and timesteps.
+    """
+
+    def __init__(
+        self,
+        surface: SurfaceSettings | None = None,
+        schedule: SurfaceSchedule | None = None,
+        reference: ReferenceSettings | None = None,
+        weights: SurfaceWeights | None = None,
+        optimizer: SurfaceOptimizer | None = None,
+        eikonal_points: int = 1024,
+        view_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.surface_settings = surface or SurfaceSettings()
+        self.schedule = schedule or SurfaceSchedule()
+        self.reference_settings = reference or ReferenceSettings()
+        self.weights = weights or SurfaceWeights()
+        self.optimizer_settings = optimizer or SurfaceOptimizer()
+        self.eikonal_points, self.view_size, self.seed = eikonal_points, view_size, seed
+        self.renderer = self.surface_settings.build()
+        self.white: Tensor
+        self.register_buffer("white", torch.ones(3), persistent=False)
+        # Plain containers only: checkpoints are read without unpickling.
+        parts = {"surface": self.surface_settings, "schedule": self.schedule, "reference": self.reference_settings}
+        parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
+        sizes = {"eikonal_points": eikonal_points, "view_size": view_size, "seed": seed}
+        self.save_hyperparameters({name: asdict(part) for name, part in parts.items()} | sizes)
+
+    def on_fit_start(self) -> None:
+        """Load the prior, if scores are asked for, and encode the input view once; neither belongs in a checkpoint."""
+        settings = self.reference_settings
+        # A plain list keeps the frozen prior out of the module tree, hence out of checkpoints and optimisers.
+        self.scores: list[ReferenceScore] = []
+        if settings.by_score and self.weights.ever("reference_score"):
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            view: InputView = data.input_view
+            prior = load_text_prior(settings.text_prior, settings.precision, self.device)
+            self.scores = [ReferenceScore(prior, settings.timesteps, view, self.device)]
+            self.input_c2w, self.input_fovy = view.cameras.c2w.to(self.device), view.cameras.fovy
+
+    def training_step(self, batch: SurfaceBatch, batch_idx: int) -> dict[str, Tensor]:
+        """One step: render rays of the views, compare, regularise, hold the input view."""
+        self.follow_schedule()
+        weights, noise = self.weights.at(self.progress), self.generator(Purpose.RAYS)
+        self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
+        # A background of one random colour a step: no part of the object can be left out because it looks like it.
+        background = torch.rand(3, generator=noise, device=self.device)
+
+        views = self.render(batch.views, background, noise)
+        terms = {
+            "color": color_error(views, batch.views, background),
+            "mask": mask_error(views, batch.views),
+            "eikonal": eikonal(torch.cat([views.gradients, self.sdf_field.gradient(self.random_points(noise))])),
+        }
+        if self.reference_settings.by_pixels:
+            known = self.render(batch.input, background, noise)
+            terms["input_color"] = color_error(known, batch.input, background)
+            terms["input_mask"] = mask_error(known, batch.input)
+        if self.scores and self.global_step % self.reference_settings.interval == 0:
+            terms["reference_score"] = self.reference_score(noise)
+
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        self.log("loss", loss, prog_bar=True)
+        self.log_dict({f"loss/{name}": term for name, term in terms.items()})
+        self.log("inverse_std", self.sdf_field.inverse_std, prog_bar=True)
+        self.log("samples_per_ray", views.n_samples / len(views.opacity))
+        return {"loss": loss, "opacity": views.opacity.detach().mean()}
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the fit that is done."""
+        return self.global_step / max(1, self.trainer.max_steps)
+
+    def generator(self, purpose: Purpose) -> torch.Generator:
+        """The stream of this step for one purpose."""
+        return generator_at(self.seed, self.global_step, purpose, self.device)
+
+    def follow_schedule(self) -> None:
+        """Set the grid's active levels and the annealing of the cosine to what they are at this step."""
+        grid = self.sdf_field.grid
+        levels = self.schedule.levels_at(self.progress, grid.config.n_levels)
+        if levels != grid.active_levels:
+            grid.active_levels = levels
+        self.renderer.annealing = value_at(self.schedule.annealing, self.progress)
+
+    def render(self, batch: RayBatch, background: Float[Tensor, "3"], generator: torch.Generator) -> SurfaceOutput:
+        """What rays see of the surface, with gradient."""
+        return self.renderer.render(batch.origins, batch.directions, background, generator)
+
+    def random_points(self, generator: torch.Generator) -> Float[Tensor, "n 3"]:
+        """Points of the cube, uniform."""
+        points = torch.rand(self.eikonal_points, 3, generator=generator, device=self.device)
+        return (2 * points - 1) * self.radius
+
+    def reference_score(self, rays: torch.Generator) -> Float[Tensor, ""]:
+        """Reference-view score distillation loss of the whole input view."""
+        (score,), size = self.scores, self.view_size
+        known = self.renderer.render_views(self.input_c2w, self.input_fovy, size, size, self.white, rays)
+        loss = score.loss(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
+        self.log_dict({f"score/{name}": value for name, value in score.statistics.items()})
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """AdamW: the hash grid fast, the networks slower, NeuS's s by a rate of its own and without decay."""
+        settings, sdf_field = self.optimizer_settings, self.sdf_field
+        networks = [*sdf_field.sdf_network.parameters(), *sdf_field.color_network.parameters()]
+        groups: list[dict[str, Any]] = [
+            {"params": list(sdf_field.grid.parameters()), "lr": settings.encoding_lr, "name": "encoding"},
+            {"params": networks, "lr": settings.network_lr, "name": "networks"},
+            {"params": [sdf_field.log_inverse_std], "lr": settings.inverse_std_lr, "weight_decay": 0.0, "name": "s"},
+        ]
+        return settings.adamw(groups, self.trainer.max_steps)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log the gradient norm."""
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        self.log("gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def validation_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
+        """Pictures of the ring; a callback draws them."""
+        return self.render_views(batch.c2w, batch.fovy, self.view_size)
+
+    def predict_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
+        """Pictures for later stages, twice as large; a callback writes them."""
+        return self.render_views(batch.c2w, batch.fovy, 2 * self.view_size)
+
+    @torch.no_grad()
+    def render_views(self, c2w: Float[Tensor, "views 4 4"], fovy: float, size: int) -> FieldViews:
+        """Pictures of the surface over white, without randomness.
+
+        Args:
+            c2w: Camera-to-world matrices.
+            fovy: Vertical field of view, degrees.
+            size: Height and width, pixels.
+        """
+        training = self.training
+        self.eval()
+        views = self.renderer.render_views(c2w.to(self.device), fovy, size, size, self.white)
+        self.train(training)
+        return FieldViews(to_last(views.rgb), views.opacity[:, 0], views.depth[:, 0])
+
+    @property
+    def sdf_field(self) -> SDFField:
+        """The field within its renderer."""
+        return cast(SDFField, self.renderer.field)
+
+    @property
+    def radius(self) -> float:
+        """Half the side of the cube that the field fills, world units."""
+        return self.surface_settings.radius
+
+    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Signed distance of world points, world units, negative inside."""
+        return self.sdf_field.sdf(points)
+
+    def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Colour of world points in [0, 1], seen head-on."""
+        return self.sdf_field.color(points)
+
+
+def color_error(seen: SurfaceOutput, batch: RayBatch, background: Float[Tensor, "3"]) -> Float[Tensor, ""]:
+    """Weighted mean squared error of colours over a background."""
+    return (batch.weights[:, None] * (seen.rgb - batch.over(background)) ** 2).mean()
+
+
+def mask_error(seen: SurfaceOutput, batch: RayBatch) -> Float[Tensor, ""]:
+    """Weighted binary cross-entropy of opacity and mask."""
+    return F.binary_cross_entropy(seen.opacity.clamp(1e-3, 1 - 1e-3), batch.alpha, batch.weights)
+
+
+def load_surface(folder: RunFolder, device: torch.device | str = "cpu") -> Surface:
+    """The fitted surface of a run, in evaluation mode; no prior is loaded.
+
+    Raises:
+        ViewDistillError: There is no checkpoint, or it is damaged, foreign or of another version.
+    """
+    path, remedy = folder.surface_checkpoint, f"`viewdistill surface {folder.root}`"
+    checkpoint = read_checkpoint(path, remedy, device)
+    settings = stored_settings(SurfaceSettings, checkpoint["hyper_parameters"].get("surface"), path, remedy)
+    module = Surface(settings)
+    load_weights(module, checkpoint["state_dict"], path, remedy)
+    return module.to(device).eval().requires_grad_(False)

@@ -1,0 +1,145 @@
+"""Settings of the surface stage, as they stand in ``configs/surface.yaml``."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lightning_modules.field_scores import Precision
+from lightning_modules.field_settings import OptimizerSettings, Scheduled, ScheduledWeights, value_at
+from viewdistill.errors import ViewDistillError
+from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.fields.sdf_field import SDFField
+from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
+from viewdistill.rendering.neus import NeusRenderer
+
+
+@dataclass(frozen=True)
+class SurfaceSettings:
+    """Size of the signed distance field and of its renderer."""
+
+    grid: HashGridConfig = field(default_factory=HashGridConfig)
+    """The hash grid."""
+    radius: float = 1.0
+    """Half the side of the cube that the field fills, world units."""
+    sphere_radius: float = 0.5
+    """Radius of the sphere that the fit starts from, world units."""
+    hidden_width: int = 64
+    """Width of the hidden layers of both networks."""
+    n_hidden_layers: int = 1
+    """Hidden layers of the distance network."""
+    n_color_layers: int = 2
+    """Hidden layers of the colour network."""
+    view_dependent: bool = False
+    """Whether colour may depend on the direction of view."""
+    gradients: Literal["analytic", "finite_difference"] = "analytic"
+    """How the gradient of the distance is computed."""
+    epsilon: float | None = None
+    """Step of finite differences, world units; the finest active level's cell when not given."""
+    initial_inverse_std: float = 20.0
+    """NeuS's s at the start, per world unit; learned."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """What the colour network computes in while training."""
+    occupancy_resolution: int = 32
+    """Cells a side of the occupancy grid."""
+    n_samples_per_ray: int = 512
+    """Samples on a diagonal of the cube; fixes the step size."""
+
+    def build(self) -> NeusRenderer:
+        """A new field within its renderer.
+
+        Raises:
+            ViewDistillError: A size cannot be built.
+        """
+        try:
+            sdf_field = SDFField(
+                self.grid,
+                radius=self.radius,
+                sphere_radius=self.sphere_radius,
+                hidden_width=self.hidden_width,
+                n_hidden_layers=self.n_hidden_layers,
+                n_color_layers=self.n_color_layers,
+                view_dependent=self.view_dependent,
+                gradients=self.gradients,
+                epsilon=self.epsilon,
+                initial_inverse_std=self.initial_inverse_std,
+                precision=self.precision,
+            )
+        except ValueError as error:
+            raise ViewDistillError(f"model.surface: {error}") from error
+        return NeusRenderer(sdf_field, self.occupancy_resolution, self.n_samples_per_ray)
+
+
+@dataclass(frozen=True)
+class SurfaceSchedule:
+    """What changes besides weights and rates; fractions of the whole fit."""
+
+    active_levels: Scheduled = field(default_factory=lambda: Annealed(4.0, 16.0, 0.0, 0.6))
+    """Levels of the hash grid, from the coarsest, that are read; rounded down, at most all."""
+    annealing: Scheduled = field(default_factory=lambda: Annealed(0.0, 1.0, 0.0, 1.0))
+    """r of NeuS's annealed cosine, from 0 to 1."""
+
+    def levels_at(self, progress: float, n_levels: int) -> int:
+        """Active levels when a fraction ``progress`` of the fit is done."""
+        return max(1, min(n_levels, int(value_at(self.active_levels, progress))))
+
+
+@dataclass(frozen=True)
+class SurfaceWeights(ScheduledWeights):
+    """Weight of every term of the loss; each a constant or annealed."""
+
+    color: Scheduled = 10.0
+    """Mean squared colour error of the views' rays."""
+    mask: Scheduled = 0.1
+    """Binary cross-entropy of opacity and mask of the same rays."""
+    eikonal: Scheduled = 0.1
+    """Mean of (|∇f| - 1)² over the samples and over random points of the cube."""
+    input_color: Scheduled = 10.0
+    """The colour term of the input view, where the reference is ``mse`` or ``both``."""
+    input_mask: Scheduled = 0.1
+    """The mask term of the input view, likewise."""
+    reference_score: Scheduled = 1e-3
+    """Reference-view score distillation, where the reference is ``refsd`` or ``both``; a sum over a latent."""
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """How the input view takes part."""
+
+    method: Literal["none", "mse", "refsd", "both"] = "refsd"
+    """Not at all, by its pixels, by reference-view score distillation (the paper), or both."""
+    interval: int = 1
+    """Steps from one score to the next: each renders the whole view and asks the prior twice."""
+    timesteps: UniformTimesteps = field(
+        default_factory=lambda: UniformTimesteps(Annealed(0.02, 0.02), Annealed(0.98, 0.98))
+    )
+    """Noise levels of the score."""
+    text_prior: str = "priors/nano/stable-diffusion"
+    """Folder of the text-conditioned prior, diffusers layout."""
+    precision: Precision = "bf16"
+    """Precision of the prior; g is always computed in fp32."""
+
+    def __post_init__(self) -> None:
+        """Reject an interval that is none.
+
+        Raises:
+            ViewDistillError: It is below 1.
+        """
+        if self.interval < 1:
+            raise ViewDistillError(f"model.reference.interval is {self.interval}; give a number of steps from 1 on")
+
+    @property
+    def by_pixels(self) -> bool:
+        """Whether pixels are compared."""
+        return self.method in ("mse", "both")
+
+    @property
+    def by_score(self) -> bool:
+        """Whether scores are compared."""
+        return self.method in ("refsd", "both")
+
+
+@dataclass(frozen=True)
+class SurfaceOptimizer(OptimizerSettings):
+    """AdamW, with a rate for NeuS's s."""
+
+    inverse_std_lr: float = 1e-3
+    """Learning rate of (ln s) / 10."""

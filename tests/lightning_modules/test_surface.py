@@ -1,0 +1,255 @@
+"""The surface stage on a tiny scale: real classes, exact views of a ball, a random prior."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+
+from datamodules.posed_views import ViewCamera, save_cameras, save_view
+from datamodules.refined_views import RefinedViews
+from datamodules.run_folder import RunFolder
+from lightning_modules.surface import Surface, load_surface
+from lightning_modules.surface_settings import (
+    ReferenceSettings,
+    SurfaceOptimizer,
+    SurfaceSchedule,
+    SurfaceSettings,
+    SurfaceWeights,
+)
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
+from viewdistill.errors import ViewDistillError
+from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.guidance.timesteps import Annealed
+
+GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
+SURFACE = SurfaceSettings(
+    grid=GRID, radius=0.6, sphere_radius=0.45, hidden_width=16, occupancy_resolution=16, n_samples_per_ray=48
+)
+SCHEDULE = SurfaceSchedule(active_levels=Annealed(1.0, 2.0, 0.0, 0.5), annealing=Annealed(0.0, 1.0, 0.0, 0.5))
+BALL = 0.3
+ANGLES = ((0.0, 20.0), (72.0, 0.0), (144.0, 40.0), (216.0, -20.0), (288.0, 10.0))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    """Sums are then made in one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def ball_view(camera: ViewCamera, size: int = 32) -> np.ndarray:
+    """The exact view of a ball around the origin, red above and blue below."""
+    origins, directions = (part[0] for part in rays(camera.c2w[None], camera.fovy_deg, size, size))
+    along = -(origins * directions).sum(-1)
+    nearest = (origins + along[..., None] * directions).norm(dim=-1)
+    hit = origins + (along - (BALL**2 - nearest**2).clamp_min(0).sqrt())[..., None] * directions
+    alpha = (nearest < BALL).float()
+    up = (hit[..., 2] > 0).float()
+    rgba = torch.stack([up * alpha, 0 * up, (1 - up) * alpha, alpha], -1)
+    return (rgba * 255).to(torch.uint8).numpy()
+
+
+@pytest.fixture
+def ball_folder(run_folder: RunFolder) -> RunFolder:
+    """Finished input and views stages of a ball."""
+    cameras = [ViewCamera(azimuth, elevation) for azimuth, elevation in ANGLES]
+    for index, camera in enumerate(cameras):
+        save_view(run_folder.refined_views, index, ball_view(camera))
+    save_cameras(run_folder.refined_views, cameras)
+    Image.fromarray(ball_view(cameras[0], 64)).save(run_folder.rgba)
+    return run_folder
+
+
+def module(reference: ReferenceSettings | None = None, surface: SurfaceSettings = SURFACE) -> Surface:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        reference = reference or ReferenceSettings("none")
+        weights = SurfaceWeights(mask=1.0, reference_score=1.0)
+        return Surface(
+            surface, SCHEDULE, reference, weights, SurfaceOptimizer(network_lr=5e-3), eikonal_points=64, view_size=16
+        )
+
+
+def scores(prior: Path, method: str, interval: int = 1) -> ReferenceSettings:
+    return ReferenceSettings(
+        method,  # type: ignore[arg-type]
+        interval,
+        text_prior=str(prior / "stable-diffusion"),
+        precision="fp32",
+    )
+
+
+def fit(model: Surface, folder: RunFolder, steps: int, total: int | None = None, resume: Path | None = None) -> Any:
+    """Fit to ``steps`` of ``total``, without files other than a checkpoint."""
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=total or steps,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        default_root_dir=folder.stage("surface"),
+        callbacks=[StopAt(steps)],
+    )
+    data = RefinedViews(str(folder.root), rays_per_step=192, input_rays=64, input_size=32)
+    trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+    return trainer
+
+
+class StopAt(pl.Callback):
+    """Stops before the schedule's end, as a kill would, but lets the test save."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        trainer.should_stop = trainer.global_step >= self.step
+
+
+def test_exact_views_of_a_ball_give_the_ball(ball_folder: RunFolder) -> None:
+    model = module()
+    trainer = fit(model, ball_folder, 120)
+    directions = torch.nn.functional.normalize(torch.randn(200, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    with torch.no_grad():
+        distance = model.sdf(directions * BALL)
+        assert distance.abs().mean() < 0.03  # the sphere of the start is 0.15 away
+        assert (model.sdf(directions * 0.2) < 0).all()
+        assert (model.sdf(directions * 0.42) > 0).float().mean() > 0.97
+        rgb = model.color(directions * BALL)
+    top, bottom = rgb[directions[:, 2] > 0.3].mean(0), rgb[directions[:, 2] < -0.3].mean(0)
+    assert top[0] - top[2] > 0.1
+    assert bottom[2] - bottom[0] > 0.1
+    assert trainer.callback_metrics["inverse_std"] > 20
+    assert model.sdf_field.grid.active_levels == 2
+    assert model.renderer.annealing == 1
+
+    trainer.save_checkpoint(ball_folder.surface_checkpoint)
+    loaded = load_surface(ball_folder)
+    model.eval()
+    assert torch.equal(loaded.sdf(directions), model.sdf(directions))
+    assert torch.equal(loaded.color(directions * 0.5), model.color(directions * 0.5))
+    assert loaded.radius == 0.6
+    views = loaded.render_views(look_at(torch.zeros(1), torch.zeros(1), torch.full((1,), DISTANCE)), FOVY_ZERO123, 24)
+    assert views.rgb.shape == (1, 24, 24, 3)
+    expected = math.pi * (BALL / DISTANCE / math.tan(math.radians(FOVY_ZERO123 / 2))) ** 2 / 4
+    assert float(views.opacity.mean()) == pytest.approx(expected, rel=0.25)
+    assert views.depth[0, 12, 12].item() == pytest.approx(DISTANCE - BALL, abs=0.05)
+
+
+def test_a_resumed_fit_repeats_an_undisturbed_one_bit_by_bit(ball_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    settings = scores(tiny_prior_folder, "both", interval=3)
+    undisturbed = module(settings)
+    fit(undisturbed, ball_folder, 20)
+
+    first = module(settings)
+    trainer = fit(first, ball_folder, 13, total=20)
+    trainer.save_checkpoint(ball_folder.surface_checkpoint)
+    torch.rand(5)  # the global random state is not what decides
+    resumed = module(settings)
+    with torch.no_grad():
+        resumed.sdf_field.grid.params.zero_()
+    trainer = fit(resumed, ball_folder, 20, total=20, resume=ball_folder.surface_checkpoint)
+    assert trainer.global_step == 20
+    for name, value in undisturbed.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("method", "terms"),
+    [
+        ("none", set()),
+        ("mse", {"input_color", "input_mask"}),
+        ("refsd", {"reference_score"}),
+        ("both", {"input_color", "input_mask", "reference_score"}),
+    ],
+)
+def test_the_input_view_takes_part_as_asked(
+    ball_folder: RunFolder, tiny_prior_folder: Path, method: str, terms: set[str]
+) -> None:
+    model = module(scores(tiny_prior_folder, method))
+    trainer = fit(model, ball_folder, 1)
+    logged = {name.removeprefix("loss/") for name in trainer.callback_metrics if name.startswith("loss/")}
+    assert logged == {"color", "mask", "eikonal"} | terms
+    assert all(trainer.callback_metrics[f"loss/{name}"] > 0 for name in logged)
+    trainer.save_checkpoint(ball_folder.surface_checkpoint)
+    stored = torch.load(ball_folder.surface_checkpoint, weights_only=True)
+    assert {name.split(".")[0] for name in stored["state_dict"]} == {"renderer"}
+
+
+def test_without_a_score_no_prior_is_loaded(ball_folder: RunFolder) -> None:
+    model = module(ReferenceSettings("mse", text_prior="/nowhere"))
+    fit(model, ball_folder, 1)
+    assert model.scores == []
+
+
+def test_scores_are_taken_at_their_interval(ball_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    model = module(scores(tiny_prior_folder, "refsd", interval=3))
+    seen: list[int] = []
+    taken = model.reference_score
+    model.reference_score = lambda rays: (seen.append(model.global_step), taken(rays))[1]  # type: ignore[method-assign]
+    fit(model, ball_folder, 7)
+    assert seen == [0, 3, 6]
+
+
+def test_levels_follow_their_schedule() -> None:
+    schedule = SurfaceSchedule(active_levels=Annealed(4.0, 8.0, 0.0, 0.5))
+    levels = [schedule.levels_at(progress, 8) for progress in (0.0, 0.1, 0.125, 0.49, 0.5, 1.0)]
+    assert levels == [4, 4, 5, 7, 8, 8]
+    assert schedule.levels_at(1.0, 6) == 6
+    assert SurfaceSchedule(active_levels=0.0).levels_at(0.0, 8) == 1
+
+
+def test_learning_rates(ball_folder: RunFolder) -> None:
+    model = module()
+    trainer = fit(model, ball_folder, 1)
+    groups = {group["name"]: group for group in trainer.optimizers[0].param_groups}
+    assert {name: group["lr"] for name, group in groups.items()} == {"encoding": 1e-2, "networks": 5e-3, "s": 1e-3}
+    assert groups["s"]["weight_decay"] == 0
+    trained = sum(p.numel() for group in groups.values() for p in group["params"])
+    assert trained == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("gradients", ["analytic", "finite_difference"])
+def test_both_kinds_of_gradients_train(ball_folder: RunFolder, gradients: str) -> None:
+    settings = SurfaceSettings(**{**vars(SURFACE), "gradients": gradients, "view_dependent": True})
+    model = module(surface=settings)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    fit(model, ball_folder, 2)
+    assert all(not torch.equal(before[name], p) for name, p in model.named_parameters())
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
+def test_a_damaged_checkpoint_is_named(run_folder: RunFolder, content: bytes) -> None:
+    run_folder.surface_checkpoint.parent.mkdir(parents=True)
+    run_folder.surface_checkpoint.write_bytes(content)
+    with pytest.raises(ViewDistillError, match=r"last\.ckpt: damaged.*viewdistill surface"):
+        load_surface(run_folder)
+
+
+def test_a_checkpoint_of_another_version_is_named(run_folder: RunFolder) -> None:
+    run_folder.surface_checkpoint.parent.mkdir(parents=True)
+    settings = asdict(SURFACE) | {"gamma": 2.0}
+    torch.save({"state_dict": {}, "hyper_parameters": {"surface": settings}}, run_folder.surface_checkpoint)
+    with pytest.raises(ViewDistillError, match="another version"):
+        load_surface(run_folder)
+
+
+def test_a_missing_checkpoint_says_which_stage_to_run(run_folder: RunFolder) -> None:
+    with pytest.raises(ViewDistillError, match="viewdistill surface"):
+        load_surface(run_folder)
+
+
+def test_wrong_settings_are_named() -> None:
+    with pytest.raises(ViewDistillError, match=r"model\.surface: .*positive"):
+        SurfaceSettings(sphere_radius=0.0).build()
+    with pytest.raises(ViewDistillError, match="interval"):
+        ReferenceSettings(interval=0)

@@ -1,0 +1,184 @@
+"""A signed distance field on a hash grid with colour, as NeuS and instant-nsr-pl use it.
+
+Source: Wang et al. 2021, "NeuS"; instant-nsr-pl, `models/geometry.py` and `models/neus.py`; for normals by finite
+differences and the schedule of levels, Li et al. 2023, "Neuralangelo".
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
+from viewdistill.fields.mlp import MLP
+from viewdistill.fields.spherical_harmonics import N_HARMONICS, spherical_harmonics
+
+Gradients = Literal["analytic", "finite_difference"]
+"""How ∇f is computed: by differentiation, or by central differences along the axes (six more evaluations)."""
+
+INVERSE_STD_RANGE = (1e-6, 1e6)
+"""Bounds of s, per world unit."""
+
+
+class SurfaceQuery(NamedTuple):
+    """What a renderer needs to know of points."""
+
+    sdf: Float[Tensor, " n"]
+    """Signed distance, world units, negative inside."""
+    gradients: Float[Tensor, "n 3"]
+    """∇f, of length about 1."""
+    rgb: Float[Tensor, "n 3"]
+    """Colour in [0, 1]."""
+
+
+class SDFField(nn.Module):
+    """Signed distance f and colour of points of the cube [-radius, radius]^3.
+
+    f(x) = |x| - sphere_radius + MLP(h(x)) and rgb(x, d) = sigmoid(MLP'(h(x), n(x), [SH(d)])), where h is the hash
+    encoding of (x + radius) / (2 radius) and n = ∇f / |∇f|. The fixed term makes an untrained field a sphere, for
+    networks of any width; the usual geometric initialisation of the weights (Atzmon and Lipman 2020) does so only on
+    average over many units, and the small networks here have few.
+
+    Attributes:
+        inverse_std: s of NeuS's logistic density, learned; its inverse is the half-width of what renders as surface.
+
+    Example:
+        >>> field = SDFField(HashGridConfig(n_levels=4, log2_hashmap_size=12), sphere_radius=0.5)
+        >>> field.sdf(torch.tensor([[0.0, 0.0, 0.7]])).round(decimals=1)
+        tensor([0.2000], grad_fn=<RoundBackward1>)
+    """
+
+    def __init__(
+        self,
+        grid: HashGridConfig,
+        radius: float = 1.0,
+        sphere_radius: float = 0.5,
+        hidden_width: int = 64,
+        n_hidden_layers: int = 1,
+        n_color_layers: int = 2,
+        view_dependent: bool = False,
+        gradients: Gradients = "analytic",
+        epsilon: float | None = None,
+        initial_inverse_std: float = 20.0,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        backend: Literal["auto", "numba", "torch"] = "auto",
+    ) -> None:
+        """Build the field.
+
+        Args:
+            grid: Size of the hash grid.
+            radius: Half the side of the cube the grid covers, world units.
+            sphere_radius: Radius of the sphere that an untrained field is, world units.
+            hidden_width: Width of the two networks' hidden layers.
+            n_hidden_layers: Hidden layers of the distance network.
+            n_color_layers: Hidden layers of the colour network.
+            view_dependent: Whether colour may depend on the direction of view.
+            gradients: How ∇f is computed.
+            epsilon: Half the distance between the points of a finite difference, world units; the side of a cell of the
+                finest active level when not given ("progressive" in the literature).
+            initial_inverse_std: s of an untrained field, per world unit.
+            precision: What the colour network computes in while training. Distances are always computed in float32:
+                eight bits of mantissa would not survive differentiation.
+            backend: Back end of the hash grid.
+
+        Raises:
+            ValueError: A size is not positive.
+        """
+        super().__init__()
+        if min(radius, sphere_radius, initial_inverse_std, epsilon or 1) <= 0:
+            raise ValueError("radius, sphere_radius, initial_inverse_std and epsilon must be positive")
+        self.radius = radius
+        self.sphere_radius = sphere_radius
+        self.view_dependent = view_dependent
+        self.gradients = gradients
+        self.epsilon = epsilon
+        self.precision = precision
+        self.grid = HashGrid(grid, backend)
+        self.sdf_network = MLP(grid.n_output_dims, 1, hidden_width, n_hidden_layers, activation="softplus")
+        n_color_inputs = grid.n_output_dims + 3 + N_HARMONICS * view_dependent
+        self.color_network = MLP(n_color_inputs, 3, hidden_width, n_color_layers)
+        # ten times the parameter in the exponent, as NeuS has it, which makes a step of its optimiser count
+        self.log_inverse_std = nn.Parameter(torch.tensor(initial_inverse_std).log() / 10)
+
+    @property
+    def inverse_std(self) -> Float[Tensor, ""]:
+        """s, per world unit."""
+        return (10 * self.log_inverse_std).exp().clamp(*INVERSE_STD_RANGE)
+
+    @property
+    def finite_difference_step(self) -> float:
+        """Half the distance between the points of a finite difference, world units."""
+        if self.epsilon is not None:
+            return self.epsilon
+        config = self.grid.config
+        cells = config.base_resolution * config.per_level_scale ** (max(1, self.grid.active_levels) - 1)
+        return 2 * self.radius / cells
+
+    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Signed distance of world positions, world units, negative inside."""
+        return self._sdf(self._encode(points), points)
+
+    def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """∇f of world positions; differentiable itself while gradients are enabled."""
+        return self._differentiate(points)[1]
+
+    def normals(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Outward unit normals ∇f / |∇f|."""
+        return nn.functional.normalize(self.gradient(points), dim=-1)
+
+    def query(self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]) -> SurfaceQuery:
+        """Distance, gradient and colour of world positions seen along unit directions (away from the camera)."""
+        sdf, gradients, encoded = self._differentiate(points)
+        return SurfaceQuery(sdf, gradients, self._color(encoded, gradients, directions))
+
+    def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Colour in [0, 1] of world positions seen head-on, along their inward normals."""
+        _, gradients, encoded = self._differentiate(points)
+        return self._color(encoded, gradients, -nn.functional.normalize(gradients, dim=-1))
+
+    def _encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
+        return self.grid(self._unit(points))
+
+    def _unit(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        return (points + self.radius) / (2 * self.radius)
+
+    def _sdf(self, encoded: Float[Tensor, "n features"], points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        return self.sdf_network(encoded)[:, 0] + points.norm(dim=-1) - self.sphere_radius
+
+    def _color(
+        self, encoded: Float[Tensor, "n features"], gradients: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n 3"]:
+        inputs = [encoded, nn.functional.normalize(gradients, dim=-1)]
+        if self.view_dependent:
+            inputs.append(spherical_harmonics(directions))
+        dtype = torch.bfloat16 if self.training and self.precision == "bf16" else torch.float32
+        return self.color_network(torch.cat(inputs, -1), dtype).sigmoid()
+
+    def _differentiate(
+        self, points: Float[Tensor, "n 3"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n features"]]:
+        """f, ∇f and the encoding."""
+        if self.gradients == "finite_difference":
+            return self._central_differences(points)
+        create_graph = torch.is_grad_enabled()
+        encoded = self._encode(points)
+        with torch.enable_grad():
+            features = encoded if encoded.requires_grad else encoded.detach().requires_grad_()
+            residual = self.sdf_network(features)[:, 0]
+            (by_features,) = torch.autograd.grad(residual.sum(), features, create_graph=create_graph)
+        # the chain rule by hand: see `HashGrid.point_gradient`
+        by_points = self.grid.point_gradient(self._unit(points), by_features) / (2 * self.radius)
+        distance = points.norm(dim=-1, keepdim=True)
+        sdf = (residual if create_graph else residual.detach()) + distance[:, 0] - self.sphere_radius
+        return sdf, by_points + points / distance.clamp_min(1e-9), encoded
+
+    def _central_differences(
+        self, points: Float[Tensor, "n 3"]
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n features"]]:
+        step = self.finite_difference_step
+        offsets = step * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(points)
+        around = (points + offsets[:, None]).reshape(-1, 3)
+        encoded = self._encode(around)
+        sdf, ahead, behind = self._sdf(encoded, around).reshape(7, -1).split([1, 3, 3])
+        return sdf[0], (ahead - behind).T / (2 * step), encoded[: len(points)]

@@ -1,0 +1,64 @@
+"""The whole way from a signed distance and colour field to a textured mesh."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.baking import ColorFunction, texture_mesh
+from viewdistill.mesh.cleaning import CleaningReport, clean_mesh
+from viewdistill.mesh.extraction import COARSE_RESOLUTION, cube, marching_cubes, refit_box, sample_density
+from viewdistill.mesh.from_field import MeshSettings
+from viewdistill.mesh.textured_mesh import TexturedMesh
+
+DistanceFunction = Callable[[Tensor], Tensor]
+"""Signed distance [N], negative inside, at world points [N, 3]."""
+
+
+@dataclass(frozen=True)
+class SurfaceMesh:
+    """A mesh and how it came about."""
+
+    mesh: TexturedMesh
+    cleaning: CleaningReport
+
+
+def mesh_from_surface(
+    sdf_fn: DistanceFunction,
+    color_fn: ColorFunction,
+    radius: float,
+    settings: MeshSettings | None = None,
+    device: torch.device | str = "cpu",
+) -> SurfaceMesh:
+    """Extracts the zero level set, a coarse pass and a fine one on the refitted box; cleans, unwraps and bakes.
+
+    Args:
+        sdf_fn: Signed distance [N], negative inside, at world points [N, 3].
+        color_fn: Colour [N, 3] at world points [N, 3].
+        radius: Half the side of the surface's cube, world units.
+        settings: Sizes; the defaults when not given.
+        device: Where the functions live.
+
+    Raises:
+        ViewDistillError: If the surface encloses nothing or everything, or a distance is not finite.
+    """
+    settings = settings or MeshSettings()
+
+    def depth_inside(points: Tensor) -> Tensor:
+        return -sdf_fn(points)
+
+    coarse_resolution = min(COARSE_RESOLUTION, settings.resolution)
+    coarse = sample_density(depth_inside, cube(radius), coarse_resolution, device=device)
+    inside = coarse.density > 0
+    if not inside.any() or inside.all():
+        enclosed = "everything" if inside.any() else "nothing"
+        raise ViewDistillError(
+            f"mesh: the surface encloses {enclosed} within {radius:g} of the origin; "
+            "fit it for more steps or with a stronger mask term"
+        )
+    fine = sample_density(depth_inside, refit_box(coarse, 0.0), settings.resolution, device=device)
+    vertices, faces, report = clean_mesh(*marching_cubes(fine, 0.0), settings.cleaning)
+    return SurfaceMesh(texture_mesh(np.asarray(vertices), faces, color_fn, settings.texture_size, device), report)
