@@ -47,7 +47,8 @@ class ClassImageSampler:
         check_template(template)
         self.count, self.template = count, template
         self.guidance_scale, self.steps, self.batch_size = guidance_scale, steps, batch_size
-        self.prior_folder, self.precision = prior, precision
+        self.prior_folder = prior
+        self.precision: Precision = precision
         self.cache = Path(cache)
         self.seed = seed
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -55,7 +55,8 @@ class NovelViewSampler:
         self.count, self.elevation = count, elevation
         self.guidance_scale, self.steps, self.batch_size = guidance_scale, steps, batch_size
         self.white_distance = white_distance
-        self.view_prior, self.text_prior, self.precision = view_prior, text_prior, precision
+        self.view_prior, self.text_prior = view_prior, text_prior
+        self.precision: Precision = precision
         self.seed = seed
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -101,7 +101,7 @@ def test_the_field_alone_needs_no_other_branch(project: Path):
 
 
 def test_independent_branches_run_at_once(project: Path):
-    """The field waits until the novel views have begun, and they until the field has: one after another, neither ends."""
+    """The field waits until the novel views have begun, and they for the field: one after another, neither ends."""
     command = project / ".venv/bin/viewdistill"
     meet = """
 case $1 in field) touch field_began; other=novel_views_began;; novel-views) touch novel_views_began; other=field_began;;

@@ -40,9 +40,7 @@ def priors(folder: Path, precision: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "overlays", [[], ["debug"], ["zero123-xl"], ["zero123-xl", "debug"]]
-)
+@pytest.mark.parametrize("overlays", [[], ["debug"], ["zero123-xl"], ["zero123-xl", "debug"]])
 def test_shipped_configuration_takes_a_step(
     run_folder: RunFolder, tiny_prior_folder: Path, overlays: list[str]
 ) -> None:

@@ -1,10 +1,14 @@
 """The object in what a prior painted over white: view-conditioned priors give colours and no mask."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import ndimage
+from scipy import ndimage as untyped_ndimage
 from torch import Tensor
+
+ndimage: Any = untyped_ndimage  # its stubs know neither boolean masks nor what `label` gives
 
 WHITE_DISTANCE = 0.08
 """How far below white a channel of the object is: above the ripple of an autoencoder, below the palest shading."""
