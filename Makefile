@@ -102,7 +102,7 @@ command_specialize_1 = $(call configured,specialize_1,specialize) --stage=1 $(SP
 command_specialize_2 = $(call configured,specialize_2,specialize) --stage=2 $(SPECIALIZE_2)
 command_views = $(call configured,views,views) $(VIEWS)
 command_surface = $(call configured,surface,surface) $(SURFACE)
-command_mesh = mesh $(Q_RUN) --source=$(SOURCE) $(MESH)
+command_mesh = mesh $(Q_RUN) --source=$(SOURCE) $(if $(filter field,$(SOURCE)),--no-projection) $(MESH)
 
 # Checksum of words and files.
 checksum = $(shell { printf '%s\n' $(call quoted,$1); cat $2 /dev/null 2>/dev/null; } | cksum | tr ' ' '-')

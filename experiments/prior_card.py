@@ -26,7 +26,7 @@ from viewdistill.metrics.images import psnr, ssim
 
 matplotlib.use("Agg")
 
-SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0)
+SCALES = (1.0, 2.0, 3.0, 4.0)
 """Guidance scales that are compared; the best one counts."""
 
 
@@ -88,9 +88,17 @@ def unconditional_bias(
     return result
 
 
-def learning_curve(cache: Path) -> list[dict[str, float]]:
-    """Validation scores of the view-conditioned prior against samples seen, from the training's CSV logs."""
+def learning_curve(shipped: Path, cache: Path) -> list[dict[str, float]]:
+    """Validation scores of the view-conditioned prior against samples seen.
+
+    Args:
+        shipped: The curve of the trainings that the shipped weights had behind them; may be missing.
+        cache: Folder of the trainings, whose CSV logs hold what came after.
+    """
     rows: dict[int, dict[str, float]] = {}
+    if shipped.is_file():
+        for row in csv.DictReader(shipped.open()):
+            rows[int(row["samples"])] = {name: float(value) for name, value in row.items()}
     for path in sorted(cache.glob("view_synthesis/version_*/metrics.csv")):
         for row in csv.DictReader(path.open()):
             if row.get("val/psnr"):
@@ -189,7 +197,7 @@ def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -
     width = max(sheet.shape[1] for sheet in sheets)
     padded = [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in sheets]
     Image.fromarray(np.concatenate(padded)).save(priors / "novel_views.png")
-    curve = learning_curve(cache)
+    curve = learning_curve(priors / "learning_curve.csv", cache)
     if curve:
         draw_learning_curve(curve, priors / "learning_curve.png")
         with (priors / "learning_curve.csv").open("w", newline="") as file:

@@ -98,6 +98,9 @@ def test_the_field_alone_needs_no_other_branch(project: Path):
     assert made(project, "SOURCE=field") == ["input", "field", "mesh"]
     assert made(project) == STAGES[2:]
     assert made(project, "SOURCE=field") == ["mesh"]
+    # The refined views that lie there are of the other branch.
+    make(project, "object", "IMG=examples/toy.png", "SOURCE=field", "MESH=--faces 9")
+    assert "mesh runs/toy --source=field --no-projection --faces 9" in (project / "calls").read_text()
 
 
 def test_independent_branches_run_at_once(project: Path):

@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_palette_and_grey_images_with_transparency(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("suffix", "options"), [("webp", {"lossless": True}), ("gif", {}), ("png", {})])
-def test_the_first_frame_of_an_animation(suffix: str, options: dict[str, bool], tmp_path: Path):
+def test_the_first_frame_of_an_animation(suffix: str, options: dict[str, Any], tmp_path: Path):
     first, second = (Image.fromarray(cut_out(box=box)) for box in ((10, 50, 20, 40), (0, 60, 0, 79)))
     path = tmp_path / f"a.{suffix}"
     first.save(path, save_all=True, append_images=[second], **options)

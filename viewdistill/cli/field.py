@@ -25,17 +25,13 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ViewDistillError: The input stage is missing, or a setting is wrong.
     """
-    from datamodules.run_folder import InputMeta, RunFolder
+    from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
     from viewdistill.cli.configuration import configuration, print_configuration
-    from viewdistill.errors import ViewDistillError
+    from viewdistill.cli.stages import require
 
     folder = RunFolder(arguments.run_folder)
-    if not folder.record("input").is_file():
-        raise ViewDistillError(
-            f"{folder.root}: no complete input stage here; run `viewdistill input IMG --out {folder.root}`"
-        )
-    meta = InputMeta.load(folder.input_meta)
+    meta = require(folder)
     # The streams of noise and of cameras have seeds of their own, which one option sets together.
     seeds = [] if arguments.seed is None else [f"--model.seed={arguments.seed}", f"--data.seed={arguments.seed}"]
     own = [f"--data.run_folder={folder.root}", *seeds, *arguments.settings]

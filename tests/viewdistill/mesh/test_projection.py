@@ -29,7 +29,7 @@ def grey_mesh(solid: trimesh.Trimesh, size: int = 256) -> TexturedMesh:
 
 
 def plain_view(
-    c2w: torch.Tensor, color: tuple[float, float, float], size: int = 64, weight: float = 1.0
+    c2w: torch.Tensor, color: np.ndarray, size: int = 64, weight: float = 1.0
 ) -> TextureView:
     """A picture of one colour all over."""
     rgb = np.broadcast_to(np.array(color, np.float32), (size, size, 3)).copy()
