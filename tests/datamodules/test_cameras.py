@@ -124,4 +124,4 @@ def test_streams_of_purposes_steps_and_seeds_differ() -> None:
         for step in (0, 1)
         for purpose in Purpose
     }
-    assert len(draws) == 16
+    assert len(draws) == 4 * len(Purpose)
