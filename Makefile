@@ -66,7 +66,7 @@ PRIORS := $(wildcard priors/nano/*/*.safetensors priors/nano/*/*/*.safetensors)
 # A missing image is no prerequisite, so that the command and not make says what is wrong.
 present = $(if $(wildcard $(call escaped,$1)),$(call escaped,$1))
 IMAGE := $(or $(call present,$(IMG)),FORCE) $(call present,$(SIDE)) $(call present,$(MASK))
-OBJECT_STAGES := input field novel_views class_images specialize_1 specialize_2 views surface mesh
+OBJECT_STAGES := input field novel_views class_images specialize_1 specialize_2 views surface mesh report
 
 # Of each stage: the stages it reads, other files it reads, the files it writes, and its subcommand.
 needs_field := input
@@ -77,6 +77,7 @@ needs_specialize_2 := specialize_1
 needs_views := field specialize_2
 needs_surface := views
 needs_mesh := $(SOURCE)
+needs_report := mesh
 
 reads_input := $(IMAGE)
 $(foreach stage,input field novel_views class_images specialize_1 specialize_2 views surface,$(eval reads_$(stage) += $(PRIORS)))
@@ -90,6 +91,7 @@ writes_specialize_2 := pytorch_lora_weights.safetensors
 writes_views := cameras.json
 writes_surface := last.ckpt
 writes_mesh := object.glb object.obj object.stl turntable.mp4 contact_sheet.png
+writes_report := report.html
 
 overlay = $(if $(PRESET),$(addprefix --config=,$(wildcard configs/presets/$(PRESET)/$1.yaml)))
 configured = $2 $(Q_RUN) $(call overlay,$1) $(if $(SEED),--seed=$(SEED))
@@ -103,6 +105,7 @@ command_specialize_2 = $(call configured,specialize_2,specialize) --stage=2 $(SP
 command_views = $(call configured,views,views) $(VIEWS)
 command_surface = $(call configured,surface,surface) $(SURFACE)
 command_mesh = mesh $(Q_RUN) --source=$(SOURCE) $(if $(filter field,$(SOURCE)),--no-projection) $(MESH)
+command_report = report $(Q_RUN)
 
 # Checksum of words and files.
 checksum = $(shell { printf '%s\n' $(call quoted,$1); cat $2 /dev/null 2>/dev/null; } | cksum | tr ' ' '-')
@@ -125,11 +128,20 @@ endef
 ifneq ($(filter object,$(MAKECMDGOALS)),)
 $(foreach stage,$(OBJECT_STAGES),$(eval $(call rule,$(stage))))
 endif
-object: $(record_mesh) | $(INSTALLED) ## IMG=… to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field FIELD="--option value"
+object: $(record_report) | $(INSTALLED) ## IMG=… to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field FIELD="--option value"
 	@$(VIEWDISTILL) summary $(Q_RUN)
 
 .PHONY: FORCE
 FORCE:
+
+# Looking at runs -------------------------------------------------------------------------------------------------------------
+.PHONY: view
+view: $(INSTALLED) ## OBJ=robot: mesh, cameras and refined views of a run in a live viewer
+	@$(VIEWDISTILL) view $(call quoted,$(RUNS)/$(OBJ))
+
+.PHONY: compare
+compare: $(INSTALLED) ## RUNS="runs/a runs/b": settings, losses, costs and curves side by side
+	@$(VIEWDISTILL) compare $(RUNS)
 
 # Data and priors -------------------------------------------------------------------------------------------------------------
 .PHONY: examples

@@ -218,6 +218,10 @@ class RunFolder:
         """The words that a LoRA was trained with, see `datamodules.prompts`."""
         return self.root / stage / "prompts.json"
 
+    def samples(self, stage: Literal["specialize_1", "specialize_2"]) -> Path:
+        """Samples of every prompt that a LoRA was trained with, as a picture."""
+        return self.root / stage / "samples.png"
+
     @property
     def raw_views(self) -> Path:
         """The field's renders from the cameras of `refined_views`, before refinement: a folder of posed views."""

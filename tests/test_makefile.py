@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-STAGES = ["input", "field", "novel_views", "class_images", "specialize_1", "specialize_2", "views", "surface", "mesh"]
-FROM_FIELD = ["field", "views", "surface", "mesh"]
-FROM_NOVEL_VIEWS = ["novel_views", "specialize_1", "specialize_2", "views", "surface", "mesh"]
+FROM_VIEWS = ["views", "surface", "mesh", "report"]
+FROM_NOVEL_VIEWS = ["novel_views", "specialize_1", "specialize_2", *FROM_VIEWS]
+FROM_FIELD = ["field", *FROM_VIEWS]
+STAGES = ["input", "field", "novel_views", "class_images", "specialize_1", "specialize_2", *FROM_VIEWS]
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def project(tmp_path: Path) -> Path:
         '[ "$stage" = summary ] && exit; mkdir -p "$run/$stage"; cd "$run/$stage"\n'
         "case $stage in input) touch rgba.png meta.json;; field|surface) touch last.ckpt;;\n"
         "novel_views|views) touch cameras.json;; specialize_*) touch pytorch_lora_weights.safetensors;;\n"
-        "mesh) touch object.glb object.obj object.stl turntable.mp4 contact_sheet.png;; esac\n"
+        "mesh) touch object.glb object.obj object.stl turntable.mp4 contact_sheet.png;; report) touch report.html;; esac\n"
         "touch stage.json\n"
     )
     command.chmod(0o755)
@@ -95,9 +96,9 @@ def test_all_stages_once_and_then_none(project: Path):
 
 
 def test_the_field_alone_needs_no_other_branch(project: Path):
-    assert made(project, "SOURCE=field") == ["input", "field", "mesh"]
+    assert made(project, "SOURCE=field") == ["input", "field", "mesh", "report"]
     assert made(project) == STAGES[2:]
-    assert made(project, "SOURCE=field") == ["mesh"]
+    assert made(project, "SOURCE=field") == ["mesh", "report"]
     # The refined views that lie there are of the other branch.
     make(project, "object", "IMG=examples/toy.png", "SOURCE=field", "MESH=--faces 9")
     assert "mesh runs/toy --source=field --no-projection --faces 9" in (project / "calls").read_text()
@@ -121,7 +122,7 @@ def test_a_changed_configuration_re_runs_its_stage_and_what_follows(project: Pat
     (project / "configs/field.yaml").write_text("steps: 3\n")
     assert made(project) == FROM_FIELD
     (project / "configs/surface.yaml").write_text("steps: 3\n")
-    assert made(project) == ["surface", "mesh"]
+    assert made(project) == ["surface", "mesh", "report"]
     assert made(project) == []
 
 
@@ -137,7 +138,7 @@ def test_a_dry_run_names_exactly_what_follows(project: Path):
         env=clean_environment(),
     )
     commands = [line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if "viewdistill" in line]
-    assert [stage_of(command) for command in commands] == ["surface", "mesh", "summary"]
+    assert [stage_of(command) for command in commands] == ["surface", "mesh", "report", "summary"]
 
 
 def test_a_touched_configuration_with_the_same_content_re_runs_nothing(project: Path):
@@ -154,7 +155,7 @@ def test_a_preset_counts_with_its_content(project: Path):
     (project / "configs/presets/small/field.yaml").write_text("steps: 9\n")
     assert made(project, "PRESET=small") == FROM_FIELD
     (project / "configs/presets/small/surface.yaml").write_text("steps: 9\n")
-    assert made(project, "PRESET=small") == ["surface", "mesh"]
+    assert made(project, "PRESET=small") == ["surface", "mesh", "report"]
 
 
 @pytest.mark.parametrize(
@@ -165,8 +166,8 @@ def test_a_preset_counts_with_its_content(project: Path):
         ("SEED=1", STAGES[1:]),
         ("FIELD=--trainer.max_steps 7", FROM_FIELD),
         ("NOVEL_VIEWS=--count 7", FROM_NOVEL_VIEWS),
-        ("SPECIALIZE_2=--trainer.max_steps 7", ["specialize_2", "views", "surface", "mesh"]),
-        ("MESH=--faces 500", ["mesh"]),
+        ("SPECIALIZE_2=--trainer.max_steps 7", ["specialize_2", *FROM_VIEWS]),
+        ("MESH=--faces 500", ["mesh", "report"]),
     ],
 )
 def test_a_setting_re_runs_what_depends_on_it(project: Path, setting: str, stages: list[str]):
@@ -201,6 +202,7 @@ def test_settings_reach_the_commands(project: Path):
         "views runs/toy --seed=3",
         "surface runs/toy --seed=3 --b 2",
         "mesh runs/toy --source=surface --faces 9",
+        "report runs/toy",
         "summary runs/toy",
     ]
 
@@ -226,10 +228,11 @@ def test_a_newer_file_re_runs_what_reads_it(project: Path, path: str, stages: li
 @pytest.mark.parametrize(
     ("path", "stages"),
     [
-        ("mesh/object.glb", ["mesh"]),
-        ("mesh/stage.json", ["mesh"]),
-        ("views/cameras.json", ["views", "surface", "mesh"]),
-        ("class_images/stage.json", ["class_images", "specialize_1", "specialize_2", "views", "surface", "mesh"]),
+        ("mesh/object.glb", ["mesh", "report"]),
+        ("mesh/stage.json", ["mesh", "report"]),
+        ("report/report.html", ["report"]),
+        ("views/cameras.json", FROM_VIEWS),
+        ("class_images/stage.json", ["class_images", "specialize_1", "specialize_2", *FROM_VIEWS]),
         ("field/stage.json", FROM_FIELD),
         ("field/last.ckpt", FROM_FIELD),
         ("input/rgba.png", STAGES),

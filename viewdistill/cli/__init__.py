@@ -9,6 +9,7 @@ from types import ModuleType
 from viewdistill import __version__
 from viewdistill.cli import (
     class_images,
+    compare,
     evaluate_prior,
     examples,
     export_prior,
@@ -16,10 +17,12 @@ from viewdistill.cli import (
     mesh,
     novel_views,
     objects_preview,
+    report,
     specialize,
     summary,
     surface,
     train,
+    view,
     views,
 )
 from viewdistill.cli import input as input_stage
@@ -34,6 +37,9 @@ SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
     ("views", views, "render the field and refine the renders with the specialised prior"),
     ("surface", surface, "fit a signed distance field to the refined views and the input view"),
     ("mesh", mesh, "turn the fitted surface or field into a textured mesh, with a turntable and a contact sheet"),
+    ("report", report, "put all results of a run on one page that works offline"),
+    ("view", view, "look at mesh, cameras and images of a run in a live viewer"),
+    ("compare", compare, "show two or more runs side by side, as a table and as curves"),
     ("summary", summary, "show what the stages of a run cost and wrote, as a table and as summary.json"),
     ("train", train, "train one of the embedded priors"),
     ("export-prior", export_prior, "write trained priors as folders that diffusers and transformers load"),

@@ -28,9 +28,7 @@ def grey_mesh(solid: trimesh.Trimesh, size: int = 256) -> TexturedMesh:
     return texture_mesh(np.array(solid.vertices), np.array(solid.faces), GREY, size)
 
 
-def plain_view(
-    c2w: torch.Tensor, color: np.ndarray, size: int = 64, weight: float = 1.0
-) -> TextureView:
+def plain_view(c2w: torch.Tensor, color: np.ndarray, size: int = 64, weight: float = 1.0) -> TextureView:
     """A picture of one colour all over."""
     rgb = np.broadcast_to(np.array(color, np.float32), (size, size, 3)).copy()
     return TextureView(rgb, np.ones((size, size), np.float32), c2w, FOVY_ZERO123, weight)

@@ -42,7 +42,9 @@ def test_a_wide_range_of_positive_values_is_logarithmic():
 
 
 @pytest.mark.parametrize(
-    "values", [[1.0], [3.0, 3.0], [math.nan, 2.0, math.inf], [-1e308, 1e308], [0.0, 1e-300]], ids=str
+    "values",
+    [[1.0], [3.0, 3.0], [math.nan, 2.0, math.inf], [-1e308, 1e308], [0.0, 1e-300], [1e-300, 1.0, 1e300]],
+    ids=str,
 )
 def test_odd_values_are_drawn_within_the_plot(values: list[float]):
     svg = curve_svg(FOUL, list(range(len(values))), values)

@@ -1,0 +1,121 @@
+"""The scene of the live viewer: the mesh, and images at the cameras that they were seen from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import viser
+from jaxtyping import Float
+from PIL import Image
+from viser.transforms import SO3
+
+from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
+from datamodules.run_folder import InputMeta, RunFolder
+from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.export import WORLD_TO_FILE
+
+FRUSTUM_SCALE = 0.18
+"""Length of a frustum, world units."""
+
+OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0])
+"""viser's cameras look along +z with y down."""
+
+
+def serve(folder: RunFolder, meta: InputMeta, host: str, port: int) -> viser.ViserServer:
+    """Start a server that shows a run; what is not complete is not shown.
+
+    Args:
+        folder: The run.
+        meta: What is known about its input.
+        host: Address to listen on.
+        port: Port; the next free one where it is taken.
+
+    Returns:
+        The running server; `viser.ViserServer.stop` ends it.
+
+    Raises:
+        ViewDistillError: The server cannot listen there, or a file of a complete stage is damaged.
+    """
+    try:
+        server = viser.ViserServer(host=host, port=port, label=f"ViewDistill: {meta.name}", verbose=False)
+    except OSError as error:
+        raise ViewDistillError(f"{host}:{port}: cannot listen there ({error}); choose another --port") from error
+    try:
+        build_scene(server, folder, meta)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def build_scene(server: viser.ViserServer, folder: RunFolder, meta: InputMeta) -> None:
+    """Add the mesh, the input, and refined views, renders and novel views; of the last three the first there is shown.
+
+    Raises:
+        ViewDistillError: A file of a complete stage is damaged.
+    """
+    server.scene.set_up_direction("+z")
+    camera = ViewCamera.of_input(meta)
+    eye = camera.c2w[:3, 3].numpy()
+    # From beside and above the input camera, so that its frustum does not hide the object.
+    server.initial_camera.position = tuple(1.6 * eye + [0.0, 0.6, 0.4])
+    server.initial_camera.look_at = (0.0, 0.0, 0.0)
+    if folder.record("mesh").is_file():
+        add_mesh(server, folder.glb)
+    add_view(server, "/input", folder.rgba, camera, (200, 80, 40))
+    kinds = {"refined": folder.refined_views, "renders": folder.raw_views, "novel": folder.novel_views}
+    complete = {name: views for name, views in kinds.items() if (views / CAMERAS_FILE).is_file()}
+    for name, views in complete.items():
+        server.scene.add_frame(f"/{name}", show_axes=False, visible=name == next(iter(complete)))
+        for path, view_camera in load_cameras(views):
+            add_view(server, f"/{name}/{path.stem}", path, view_camera, (60, 110, 170))
+
+
+def add_mesh(server: viser.ViserServer, path: Path) -> None:
+    """The textured mesh, turned from the file's axes into those of the world.
+
+    Raises:
+        ViewDistillError: The file is missing.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ViewDistillError(f"{path}: not readable ({error.strerror}); run `viewdistill mesh` again") from error
+    server.scene.add_glb("/mesh", content, wxyz=SO3.from_matrix(WORLD_TO_FILE.T).wxyz)
+
+
+def add_view(server: viser.ViserServer, name: str, path: Path, camera: ViewCamera, color: tuple[int, int, int]) -> None:
+    """An image at its camera; a click takes the view there.
+
+    Raises:
+        ViewDistillError: The image is damaged.
+    """
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGBA"))
+    except (OSError, SyntaxError) as error:
+        raise ViewDistillError(f"{path}: not readable ({error}); run its stage again") from error
+    wxyz, position = viser_pose(camera.c2w)
+    frustum = server.scene.add_camera_frustum(
+        name,
+        fov=float(np.deg2rad(camera.fovy_deg)),
+        aspect=pixels.shape[1] / pixels.shape[0],
+        scale=FRUSTUM_SCALE,
+        image=pixels,
+        format="png",
+        color=color,
+        wxyz=wxyz,
+        position=position,
+    )
+
+    @frustum.on_click
+    def _(event: Any) -> None:
+        event.client.camera.wxyz = wxyz
+        event.client.camera.position = position
+
+
+def viser_pose(c2w: Float[torch.Tensor, "4 4"]) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation as a quaternion (w, x, y, z) and position of a camera, in viser's axes."""
+    matrix = c2w.double().numpy()
+    return SO3.from_matrix(matrix[:3, :3] @ OPENGL_TO_OPENCV).wxyz, matrix[:3, 3]

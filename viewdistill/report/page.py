@@ -1,0 +1,105 @@
+"""The page: what it shows, as plain data, and its HTML.
+
+The template escapes everything that is filled into it, but for the project's own style, script and SVG.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+FOLDER = Path(__file__).parent
+"""Where the template, the style and the viewer lie."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Pictures under each other with one caption."""
+
+    caption: str
+    urls: tuple[str, ...]
+    """Data URLs."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of one kind."""
+
+    title: str
+    note: str
+    """What they are, or why there are none."""
+    columns: tuple[Column, ...] = ()
+    wide: bool = False
+    """Whether each picture is a sheet of many and takes the whole width."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One metric of a fit."""
+
+    name: str
+    last: float
+    svg: str
+    """From `viewdistill.report.curve_plot.curve_svg`; not escaped again."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A complete stage."""
+
+    name: str
+    seconds: float
+    peak_memory_mb: float
+    """Megabytes (10^6 bytes)."""
+    finished_at: str
+    settings: str
+    """Its resolved YAML; empty where it has none."""
+    figures: str
+    """What its record holds besides, as text."""
+    plots: tuple[Plot, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the report of a run shows."""
+
+    name: str
+    """Of the object."""
+    caption: str
+    version: str
+    """Of ViewDistill."""
+    input_facts: dict[str, str]
+    """What is known about the input."""
+    warnings: tuple[str, ...]
+    missing: tuple[str, ...]
+    """Stages that were not run."""
+    galleries: tuple[Gallery, ...]
+    stages: tuple[Stage, ...]
+    mesh: dict[str, Any] | None
+    """From `viewdistill.report.mesh_data.viewer_mesh`; none before the mesh stage."""
+    mesh_facts: dict[str, str]
+
+    @property
+    def seconds(self) -> float:
+        """Of all stages together."""
+        return sum((stage.seconds for stage in self.stages), 0.0)
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """The largest of all stages."""
+        return max((stage.peak_memory_mb for stage in self.stages), default=0.0)
+
+
+def render_page(page: Page) -> str:
+    """The page as one HTML document that refers to no other file."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (Markup((FOLDER / name).read_text(encoding="utf-8")) for name in ("page.css", "viewer.js"))
+    return environment.get_template("page.html").render(page=page, style=style, script=script)
