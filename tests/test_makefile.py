@@ -42,7 +42,8 @@ def project(tmp_path: Path) -> Path:
         '[ "$stage" = summary ] && exit; mkdir -p "$run/$stage"; cd "$run/$stage"\n'
         "case $stage in input) touch rgba.png meta.json;; field|surface) touch last.ckpt;;\n"
         "novel_views|views) touch cameras.json;; specialize_*) touch pytorch_lora_weights.safetensors;;\n"
-        "mesh) touch object.glb object.obj object.stl turntable.mp4 contact_sheet.png;; report) touch report.html;; esac\n"
+        "mesh) touch object.glb object.obj object.stl turntable.mp4 contact_sheet.png;;\n"
+        "report) touch report.html;; esac\n"
         "touch stage.json\n"
     )
     command.chmod(0o755)
