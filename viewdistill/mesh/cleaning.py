@@ -171,8 +171,9 @@ def _repair(vertices: Vertices, faces: Faces, settings: CleaningSettings) -> tup
     if settings.smoothing_steps > 0:
         meshes.apply_coord_taubin_smoothing(stepsmoothnum=settings.smoothing_steps)
     if meshes.current_mesh().face_number() > settings.face_budget:
+        # A collapse that joined parts of a lumpy surface would leave faces that no turning makes coherent.
         meshes.meshing_decimation_quadric_edge_collapse(
-            targetfacenum=settings.face_budget, preservenormal=True, qualitythr=0.5, autoclean=True
+            targetfacenum=settings.face_budget, preservenormal=True, preservetopology=True, qualitythr=0.5
         )
         _make_manifold(meshes, settings)
     mesh = meshes.current_mesh()
