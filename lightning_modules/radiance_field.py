@@ -1,9 +1,8 @@
 """The field stage: a radiance field distilled from the priors' scores and from the input view."""
 
 from dataclasses import asdict
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -11,30 +10,20 @@ from torch.nn import functional as F
 
 from datamodules.cameras import CameraBatch, InputView
 from datamodules.run_folder import RunFolder
-from datamodules.seeding import Purpose, generator_at
+from datamodules.seeding import Purpose
 from lightning_modules.checkpoints import load_weights, read_checkpoint, stored_settings
 from lightning_modules.field_scores import FieldScores, GuidanceSettings
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
+from lightning_modules.fitted_field import FieldViews, FittedField, to_last
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.regularizers import opaque, sparsity, z_variance
 from viewdistill.rendering.patches import render_with_patch
-from viewdistill.rendering.volume_renderer import RenderedViews
+from viewdistill.rendering.volume_renderer import RenderedViews, VolumeRenderer
 
 
-class FieldViews(NamedTuple):
-    """Pictures of the field, detached."""
-
-    rgb: Float[Tensor, "views height width 3"]
-    """Colour over white, in [0, 1]."""
-    opacity: Float[Tensor, "views height width"]
-    """In [0, 1]."""
-    depth: Float[Tensor, "views height width"]
-    """Weighted sum of distances along the rays, world units."""
-
-
-class RadianceField(pl.LightningModule):
+class RadianceField(FittedField):
     """Fits a density field so that its novel views score well under the priors, and its input view matches the input.
 
     Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
@@ -53,6 +42,8 @@ class RadianceField(pl.LightningModule):
         seed: Seed of the noise, timesteps and ray shifts.
     """
 
+    renderer: VolumeRenderer
+
     def __init__(
         self,
         field: FieldSettings | None = None,
@@ -66,8 +57,9 @@ class RadianceField(pl.LightningModule):
         input_rays: int = 4096,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.field_settings = field or FieldSettings()
+        field_settings = field or FieldSettings()
+        super().__init__(field_settings.build(), view_size, seed)
+        self.field_settings = field_settings
         self.guidance = guidance or GuidanceSettings()
         self.weights = weights or LossWeights()
         self.optimizer_settings = optimizer or OptimizerSettings()
@@ -75,11 +67,8 @@ class RadianceField(pl.LightningModule):
             raise ViewDistillError(
                 f"model.patch_size is {patch_size}; give 1 to model.view_size ({view_size}), or null"
             )
-        self.view_size, self.patch_size, self.coarseness = view_size, patch_size, coarseness
-        self.input_size, self.input_rays, self.seed = input_size, input_rays, seed
-        self.renderer = self.field_settings.build()
-        self.white: Tensor
-        self.register_buffer("white", torch.ones(3), persistent=False)
+        self.patch_size, self.coarseness = patch_size, coarseness
+        self.input_size, self.input_rays = input_size, input_rays
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"field": self.field_settings, "guidance": self.guidance}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
@@ -131,15 +120,6 @@ class RadianceField(pl.LightningModule):
         self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray})
         return {"loss": loss, "opacity": novel.opacity.detach().mean()}
 
-    @property
-    def progress(self) -> float:
-        """Fraction of the fit that is done."""
-        return self.global_step / max(1, self.trainer.max_steps)
-
-    def generator(self, purpose: Purpose) -> torch.Generator:
-        """The stream of this step for one purpose."""
-        return generator_at(self.seed, self.global_step, purpose, self.device)
-
     def render_training_views(self, cameras: CameraBatch, generator: torch.Generator) -> RenderedViews:
         """Whole views with gradient; with ``patch_size``, in full resolution within one random patch only."""
         size, c2w, fovy = self.view_size, cameras.c2w, cameras.fovy
@@ -169,33 +149,9 @@ class RadianceField(pl.LightningModule):
         ]
         return settings.adamw(groups, self.trainer.max_steps)
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the gradient norm."""
-        gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        self.log("gradient_norm", torch.nn.utils.get_total_norm(gradients))
-
-    def validation_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
-        """Pictures of the ring; a callback draws them."""
-        return self.render_views(batch.c2w, batch.fovy, self.view_size)
-
     def predict_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
         """Pictures for later stages, at the size of the compared input image; a callback writes them."""
         return self.render_views(batch.c2w, batch.fovy, self.input_size)
-
-    @torch.no_grad()
-    def render_views(self, c2w: Float[Tensor, "views 4 4"], fovy: float, size: int) -> FieldViews:
-        """Pictures of the field over white, without randomness.
-
-        Args:
-            c2w: Camera-to-world matrices.
-            fovy: Vertical field of view, degrees.
-            size: Height and width, pixels.
-        """
-        training = self.training
-        self.eval()
-        views = self.renderer.render_views(c2w.to(self.device), fovy, size, size, self.white)
-        self.train(training)
-        return FieldViews(to_last(views.rgb), views.opacity[:, 0], views.depth[:, 0])
 
     @property
     def density_field(self) -> DensityField:
@@ -218,11 +174,6 @@ class RadianceField(pl.LightningModule):
     def occupied(self, points: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
         """Whether the renderer looks at world points at all."""
         return self.renderer.occupancy.occupied(*points.unbind(-1))
-
-
-def to_last(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch height width channels"]:
-    """Channels last."""
-    return images.movedim(1, -1)
 
 
 def load_field(folder: RunFolder, device: torch.device | str = "cpu") -> RadianceField:

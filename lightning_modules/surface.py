@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,11 +11,11 @@ from torch.nn import functional as F
 from datamodules.cameras import CameraBatch, InputView
 from datamodules.refined_views import RayBatch, SurfaceBatch
 from datamodules.run_folder import RunFolder
-from datamodules.seeding import Purpose, generator_at
+from datamodules.seeding import Purpose
 from lightning_modules.checkpoints import load_weights, read_checkpoint, stored_settings
 from lightning_modules.field_scores import load_text_prior
 from lightning_modules.field_settings import value_at
-from lightning_modules.radiance_field import FieldViews, to_last
+from lightning_modules.fitted_field import FieldViews, FittedField
 from lightning_modules.reference_score import ReferenceScore
 from lightning_modules.surface_settings import (
     ReferenceSettings,
@@ -27,10 +26,10 @@ from lightning_modules.surface_settings import (
 )
 from viewdistill.fields.regularizers import eikonal
 from viewdistill.fields.sdf_field import SDFField
-from viewdistill.rendering.neus import SurfaceOutput
+from viewdistill.rendering.neus import NeusRenderer, SurfaceOutput
 
 
-class Surface(pl.LightningModule):
+class Surface(FittedField):
     """Fits a signed distance field with colour to posed views.
 
     Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
@@ -47,6 +46,8 @@ class Surface(pl.LightningModule):
         seed: Seed of ray shifts, backgrounds, points, noise and timesteps.
     """
 
+    renderer: NeusRenderer
+
     def __init__(
         self,
         surface: SurfaceSettings | None = None,
@@ -58,16 +59,14 @@ class Surface(pl.LightningModule):
         view_size: int = 64,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.surface_settings = surface or SurfaceSettings()
+        surface_settings = surface or SurfaceSettings()
+        super().__init__(surface_settings.build(), view_size, seed)
+        self.surface_settings = surface_settings
         self.schedule = schedule or SurfaceSchedule()
         self.reference_settings = reference or ReferenceSettings()
         self.weights = weights or SurfaceWeights()
         self.optimizer_settings = optimizer or SurfaceOptimizer()
-        self.eikonal_points, self.view_size, self.seed = eikonal_points, view_size, seed
-        self.renderer = self.surface_settings.build()
-        self.white: Tensor
-        self.register_buffer("white", torch.ones(3), persistent=False)
+        self.eikonal_points = eikonal_points
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"surface": self.surface_settings, "schedule": self.schedule, "reference": self.reference_settings}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
@@ -114,15 +113,6 @@ class Surface(pl.LightningModule):
         self.log("samples_per_ray", views.n_samples / len(views.opacity))
         return {"loss": loss, "opacity": views.opacity.detach().mean()}
 
-    @property
-    def progress(self) -> float:
-        """Fraction of the fit that is done."""
-        return self.global_step / max(1, self.trainer.max_steps)
-
-    def generator(self, purpose: Purpose) -> torch.Generator:
-        """The stream of this step for one purpose."""
-        return generator_at(self.seed, self.global_step, purpose, self.device)
-
     def follow_schedule(self) -> None:
         """Set the grid's active levels and the annealing of the cosine to what they are at this step."""
         grid = self.sdf_field.grid
@@ -159,33 +149,9 @@ class Surface(pl.LightningModule):
         ]
         return settings.adamw(groups, self.trainer.max_steps)
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the gradient norm."""
-        gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        self.log("gradient_norm", torch.nn.utils.get_total_norm(gradients))
-
-    def validation_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
-        """Pictures of the ring; a callback draws them."""
-        return self.render_views(batch.c2w, batch.fovy, self.view_size)
-
     def predict_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
         """Pictures for later stages, twice as large; a callback writes them."""
         return self.render_views(batch.c2w, batch.fovy, 2 * self.view_size)
-
-    @torch.no_grad()
-    def render_views(self, c2w: Float[Tensor, "views 4 4"], fovy: float, size: int) -> FieldViews:
-        """Pictures of the surface over white, without randomness.
-
-        Args:
-            c2w: Camera-to-world matrices.
-            fovy: Vertical field of view, degrees.
-            size: Height and width, pixels.
-        """
-        training = self.training
-        self.eval()
-        views = self.renderer.render_views(c2w.to(self.device), fovy, size, size, self.white)
-        self.train(training)
-        return FieldViews(to_last(views.rgb), views.opacity[:, 0], views.depth[:, 0])
 
     @property
     def sdf_field(self) -> SDFField:

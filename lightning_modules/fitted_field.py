@@ -1,0 +1,79 @@
+"""What the two fitted fields share: their place in the fit, their streams of randomness, and pictures of themselves."""
+
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from datamodules.cameras import CameraBatch
+from datamodules.seeding import Purpose, generator_at
+from viewdistill.rendering.volume_renderer import ViewRenderer
+
+
+class FieldViews(NamedTuple):
+    """Pictures of the field, detached."""
+
+    rgb: Float[Tensor, "views height width 3"]
+    """Colour over white, in [0, 1]."""
+    opacity: Float[Tensor, "views height width"]
+    """In [0, 1]."""
+    depth: Float[Tensor, "views height width"]
+    """Weighted sum of distances along the rays, world units."""
+
+
+class FittedField(pl.LightningModule):
+    """A field within its renderer.
+
+    Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
+
+    Args:
+        renderer: The field's renderer.
+        view_size: Side of the pictures that validation renders, pixels.
+        seed: Seed of all streams, not negative.
+    """
+
+    def __init__(self, renderer: ViewRenderer, view_size: int, seed: int) -> None:
+        super().__init__()
+        self.renderer, self.view_size, self.seed = renderer, view_size, seed
+        self.white: Tensor
+        self.register_buffer("white", torch.ones(3), persistent=False)
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the fit that is done."""
+        return self.global_step / max(1, self.trainer.max_steps)
+
+    def generator(self, purpose: Purpose) -> torch.Generator:
+        """The stream of this step for one purpose."""
+        return generator_at(self.seed, self.global_step, purpose, self.device)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log the gradient norm."""
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        self.log("gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def validation_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
+        """Pictures of the ring; a callback draws them."""
+        return self.render_views(batch.c2w, batch.fovy, self.view_size)
+
+    @torch.no_grad()
+    def render_views(self, c2w: Float[Tensor, "views 4 4"], fovy: float, size: int) -> FieldViews:
+        """Pictures over white, without randomness.
+
+        Args:
+            c2w: Camera-to-world matrices.
+            fovy: Vertical field of view, degrees.
+            size: Height and width, pixels.
+        """
+        training = self.training
+        self.eval()
+        views = self.renderer.render_views(c2w.to(self.device), fovy, size, size, self.white)
+        self.train(training)
+        return FieldViews(to_last(views.rgb), views.opacity[:, 0], views.depth[:, 0])
+
+
+def to_last(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch height width channels"]:
+    """Channels last."""
+    return images.movedim(1, -1)
