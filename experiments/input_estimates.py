@@ -1,8 +1,8 @@
 """How good the input stage's estimates are: elevation and class word of the examples, against what is known of them.
 
 `python -m experiments.input_estimates` prints a line an example and the sums. The thresholds ``CLEAR_MARGIN`` of
-`viewdistill.guidance.elevation` and `viewdistill.diffusion.classifier` belong to the priors that they were set with, earlier
-ones than the shipped: set them anew from its figures.
+`viewdistill.guidance.elevation` and `viewdistill.diffusion.classifier` belong to the priors that they were set with,
+earlier ones than the shipped: set them anew from its figures.
 """
 
 import argparse
