@@ -3,6 +3,7 @@
 import argparse
 import io
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,14 @@ class ReportPage:
     def open(self) -> None:
         """Load the page, and wait until the mesh is drawn."""
         self.page.goto(self.path.as_uri())
-        self.page.wait_for_function("window.viewer && window.viewer.ready")
+        self.wait_until("window.viewer && window.viewer.ready")
+
+    def wait_until(self, expression: str, seconds: float = 30) -> None:
+        """Ask from outside until it holds: Playwright's own wait evaluates inside the page, whose policy forbids it."""
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, f"{expression} did not come true in {seconds} s: {self.problems}"
+            time.sleep(0.05)
 
     def state(self, name: str):
         """What `window.viewer` says."""
@@ -118,7 +126,7 @@ def test_the_mesh_is_shown_as_our_renderer_shows_it_and_turns(opened: ReportPage
     assert difference < 0.03
 
     opened.page.mouse.wheel(0, 100)
-    opened.page.wait_for_function("window.viewer.distance > 1.6")
+    opened.wait_until("window.viewer.distance > 1.6")
     assert agreement(opened.picture(), opened, mesh)[0] > 0.97
     opened.page.locator("#viewer").press("Home")
     # Without the corners, which the mark of the focused element touches.
