@@ -12,6 +12,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What the user may set -------------------------------------------------------------------------------------------------------
 IMG ?=
+# Words in place of an image.
+TEXT ?=
 MASK ?=
 CLASS ?=
 ELEVATION ?=
@@ -19,7 +21,7 @@ SEED ?=
 PRESET ?=
 # What the mesh is made from: `surface` is the whole method, `field` the radiance field alone.
 SOURCE ?= surface
-# More options of one stage: INPUT, FIELD, NOVEL_VIEWS, CLASS_IMAGES, SPECIALIZE_1, SPECIALIZE_2, VIEWS, SURFACE, MESH.
+# More options of one stage: PICTURE, INPUT, FIELD, NOVEL_VIEWS, CLASS_IMAGES, SPECIALIZE_1, SPECIALIZE_2, VIEWS, SURFACE, MESH.
 FIELD ?=
 TESTS ?=
 WORKERS ?= 2
@@ -46,8 +48,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # One image to a mesh ---------------------------------------------------------------------------------------------------------
 ifneq ($(filter object,$(MAKECMDGOALS)),)
-ifeq ($(strip $(IMG)),)
-$(error which image? `make object IMG=examples/robot.png`)
+ifeq ($(strip $(IMG)$(TEXT)),)
+$(error which image? `make object IMG=examples/robot.png`, or in words: `make object TEXT="a red mug"`)
+endif
+ifneq ($(and $(strip $(IMG)),$(strip $(TEXT))),)
+$(error IMG and TEXT both say what the object is: give one of them)
 endif
 endif
 
@@ -59,16 +64,19 @@ plain = $(subst $(space),_,$(subst :,_,$(subst %,_,$(subst $(hash),_,$1))))
 escaped = $(subst :,\:,$(subst $(space),\ ,$1))
 quoted = '$(subst ','\'',$1)'
 
-RUN := $(RUNS)/$(basename $(notdir $(call plain,$(IMG))))
+slug = $(subst /,_,$(call plain,$(strip $1)))
+RUN := $(RUNS)/$(if $(TEXT),$(call slug,$(TEXT)),$(basename $(notdir $(call plain,$(IMG)))))
 Q_RUN := $(call quoted,$(RUN))
 SIDE := $(if $(suffix $(IMG)),$(patsubst %$(suffix $(IMG)),%.json,$(IMG)))
 PRIORS := $(wildcard priors/nano/*/*.safetensors priors/nano/*/*/*.safetensors)
 # A missing image is no prerequisite, so that the command and not make says what is wrong.
 present = $(if $(wildcard $(call escaped,$1)),$(call escaped,$1))
-IMAGE := $(or $(call present,$(IMG)),FORCE) $(call present,$(SIDE)) $(call present,$(MASK))
-OBJECT_STAGES := input field novel_views class_images specialize_1 specialize_2 views surface mesh report
+IMAGE := $(if $(TEXT),,$(or $(call present,$(IMG)),FORCE) $(call present,$(SIDE))) $(call present,$(MASK))
+SOURCE_IMAGE := $(if $(TEXT),$(RUN)/picture/picture.png,$(IMG))
+OBJECT_STAGES := $(if $(TEXT),picture) input field novel_views class_images specialize_1 specialize_2 views surface mesh report
 
 # Of each stage: the stages it reads, other files it reads, the files it writes, and its subcommand.
+needs_input := $(if $(TEXT),picture)
 needs_field := input
 needs_novel_views := input
 needs_class_images := input
@@ -80,8 +88,9 @@ needs_mesh := $(SOURCE)
 needs_report := mesh
 
 reads_input := $(IMAGE)
-$(foreach stage,input field novel_views class_images specialize_1 specialize_2 views surface,$(eval reads_$(stage) += $(PRIORS)))
+$(foreach stage,picture input field novel_views class_images specialize_1 specialize_2 views surface,$(eval reads_$(stage) += $(PRIORS)))
 
+writes_picture := picture.png picture.json candidates.png
 writes_input := rgba.png meta.json
 writes_field := last.ckpt
 writes_novel_views := cameras.json
@@ -95,7 +104,8 @@ writes_report := report.html
 
 overlay = $(if $(PRESET),$(addprefix --config=,$(wildcard configs/presets/$(PRESET)/$1.yaml)))
 configured = $2 $(Q_RUN) $(call overlay,$1) $(if $(SEED),--seed=$(SEED))
-command_input = input $(call quoted,$(IMG)) --out $(Q_RUN) $(if $(ELEVATION),--elevation=$(ELEVATION)) \
+command_picture = picture $(call quoted,$(TEXT)) --out $(Q_RUN) $(call overlay,picture) $(if $(SEED),--seed=$(SEED)) $(PICTURE)
+command_input = input $(call quoted,$(SOURCE_IMAGE)) --out $(Q_RUN) $(if $(ELEVATION),--elevation=$(ELEVATION)) \
 	$(if $(MASK),--mask=$(call quoted,$(MASK))) $(if $(CLASS),--class-word=$(call quoted,$(CLASS))) $(INPUT)
 command_field = $(call configured,field,field) $(FIELD)
 command_novel_views = $(call configured,novel_views,novel-views) $(NOVEL_VIEWS)
@@ -128,7 +138,7 @@ endef
 ifneq ($(filter object,$(MAKECMDGOALS)),)
 $(foreach stage,$(OBJECT_STAGES),$(eval $(call rule,$(stage))))
 endif
-object: $(record_report) | $(INSTALLED) ## IMG=… to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field FIELD="--option value"
+object: $(record_report) | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field FIELD="--option value"
 	@$(VIEWDISTILL) summary $(Q_RUN)
 
 .PHONY: FORCE
@@ -138,6 +148,10 @@ FORCE:
 .PHONY: view
 view: $(INSTALLED) ## OBJ=robot: mesh, cameras and refined views of a run in a live viewer
 	@$(VIEWDISTILL) view $(call quoted,$(RUNS)/$(OBJ))
+
+.PHONY: evaluate
+evaluate: $(INSTALLED) ## OBJ=robot: score a run against its generated object, or against GT=mesh.glb; EVALUATE="--option value"
+	@$(VIEWDISTILL) evaluate $(call quoted,$(RUNS)/$(OBJ)) $(if $(GT),--gt=$(call quoted,$(GT))) $(EVALUATE)
 
 .PHONY: compare
 compare: $(INSTALLED) ## RUNS="runs/a runs/b": settings, losses, costs and curves side by side

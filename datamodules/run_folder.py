@@ -181,6 +181,16 @@ class RunFolder:
         return self.root / stage / "curves.csv"
 
     @property
+    def picture(self) -> Path:
+        """The input image of an object that was given in words, RGBA; the words lie beside it as JSON."""
+        return self.root / "picture" / "picture.png"
+
+    @property
+    def candidates(self) -> Path:
+        """All samples that `picture` was chosen from."""
+        return self.root / "picture" / "candidates.png"
+
+    @property
     def rgba(self) -> Path:
         """The framed input image, 8-bit RGBA with straight alpha."""
         return self.root / "input" / "rgba.png"

@@ -1,7 +1,9 @@
 """How good are the fields? Guidance methods side by side, on objects that no prior was trained on, with exact truth.
 
     python -m experiments.field_benchmark --objects 12 --methods usd sds none
+    python -m experiments.field_benchmark --skip 12 --objects 4 --methods usd sds csd --scales 1 3 7.5 --out runs/tuning
 
+The second command is how the scales were chosen: on other objects, with the same effort for every method.
 Each object is seen once, as input; each method fits a field and makes a mesh with the shipped settings. Views of the
 field are compared with renders of the object from 15 cameras it was not seen from (PSNR, SSIM over white), the mesh
 with the object's exact shape (Volume IoU, Chamfer distance; protocol `surface`, no alignment). Finished runs are not
@@ -86,12 +88,31 @@ def write_input(case: Case, folder: Path) -> Path:
     return path
 
 
-def fit(case: Case, method: str, root: Path, settings: list[str]) -> RunFolder:
-    """Run the stages of one object under one method, each unless it is complete; the log lies beside them."""
-    folder = RunFolder(root / method / str(case.seed))
+@dataclass(frozen=True)
+class Arm:
+    """One way to fit a field."""
+
+    method: str
+    """Guidance method."""
+    scale: float | None = None
+    """Guidance scale; the configuration's where it is None."""
+
+    def __str__(self) -> str:
+        return self.method if self.scale is None else f"{self.method} s={self.scale:g}"
+
+    @property
+    def options(self) -> list[str]:
+        """Options of `viewdistill field`."""
+        scale = [] if self.scale is None else [f"--model.guidance.scale={self.scale}"]
+        return [f"--model.guidance.method={self.method}", *scale]
+
+
+def fit(case: Case, arm: Arm, root: Path, settings: list[str]) -> RunFolder:
+    """Run the stages of one object under one arm, each unless it is complete; the log lies beside them."""
+    folder = RunFolder(root / str(arm) / str(case.seed))
     commands = {
         "input": ["input", str(write_input(case, root / "inputs")), "--out", str(folder.root)],
-        "field": ["field", str(folder.root), f"--model.guidance.method={method}", *settings],
+        "field": ["field", str(folder.root), *arm.options, *settings],
         "mesh": ["mesh", str(folder.root)],
     }
     folder.root.mkdir(parents=True, exist_ok=True)
@@ -126,14 +147,14 @@ def evaluate(case: Case, folder: RunFolder) -> dict[str, float]:
     }
 
 
-def run_case(case: Case, method: str, root: Path, settings: list[str]) -> dict[str, object]:
+def run_case(case: Case, arm: Arm, root: Path, settings: list[str]) -> dict[str, object]:
     """Fit and evaluate, once; what was measured stays beside the run."""
-    path = root / method / str(case.seed) / "scores.json"
+    path = root / str(arm) / str(case.seed) / "scores.json"
     if not path.exists():
-        folder = fit(case, method, root, settings)
+        folder = fit(case, arm, root, settings)
         if not folder.record("mesh").exists():
-            return {"method": method, **asdict(case), "failed": True}
-        write_json(path, {"method": method, **asdict(case), **evaluate(case, folder)})
+            return {"method": str(arm), **asdict(case), "failed": True}
+        write_json(path, {"method": str(arm), **asdict(case), **evaluate(case, folder)})
     return json.loads(path.read_text())
 
 
@@ -152,13 +173,16 @@ def main() -> None:
     """Command line of this experiment."""
     parser = argparse.ArgumentParser(description="Compare guidance methods on held-out objects with exact truth.")
     parser.add_argument("--objects", type=int, default=12, help="how many test objects")
+    parser.add_argument("--skip", type=int, default=0, help="how many test objects to leave out before them")
     parser.add_argument("--methods", nargs="+", default=["usd", "sds", "none"], help="guidance methods")
+    parser.add_argument("--scales", nargs="+", type=float, default=[None], help="guidance scales; the configuration's")
     parser.add_argument("--out", type=Path, default=Path("runs/field-benchmark"), help="folder of all runs")
     parser.add_argument("--jobs", type=int, default=2, help="fits side by side, one thread each")
     arguments, settings = parser.parse_known_args()
-    cases = [Case.of(seed) for seed in TEST_SEEDS[: arguments.objects]]
+    cases = [Case.of(seed) for seed in TEST_SEEDS[arguments.skip :][: arguments.objects]]
+    arms = [Arm(method, scale) for method in arguments.methods for scale in arguments.scales]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        jobs = [(case, method) for case in cases for method in arguments.methods]
+        jobs = [(case, arm) for case in cases for arm in arms]
         rows = list(pool.map(lambda job: run_case(job[0], job[1], arguments.out, settings), jobs))
     write_json(arguments.out / "scores.json", rows)
     text = table(rows)

@@ -11,7 +11,7 @@ from datamodules.prompts import check_template
 from datamodules.seeding import image_noise
 from lightning_modules.field_scores import Precision, load_text_prior
 from viewdistill.diffusion.priors import TextConditionedPrior
-from viewdistill.diffusion.samplers import sample_from_noise, text_noise_predictor
+from viewdistill.diffusion.samplers import sample_text
 from viewdistill.errors import ViewDistillError
 
 
@@ -61,9 +61,6 @@ class ClassImageSampler:
     @torch.no_grad()
     def sample(self, prompt: str, indices: list[int]) -> UInt8[np.ndarray, "images size size 3"]:
         """Some of the images of a prompt."""
-        prior = self.prior
-        texts = prior.encode_text([prompt]), prior.encode_text([""])
-        predict = text_noise_predictor(prior, *texts, self.guidance_scale)
-        noise = image_noise(self.seed, indices, prior.latent_shape, self.device)
-        images = prior.decode_latents(sample_from_noise(predict, prior.schedule, noise, self.steps))
+        noise = image_noise(self.seed, indices, self.prior.latent_shape, self.device)
+        images = sample_text(self.prior, prompt, noise, self.guidance_scale, self.steps)
         return (images.movedim(1, -1) * 255 + 0.5).to(torch.uint8).cpu().numpy()

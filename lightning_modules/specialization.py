@@ -19,7 +19,7 @@ from viewdistill.diffusion.latents import LatentPosterior
 from viewdistill.diffusion.lora import add_lora, load_lora, lora_weights
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.refinement import RefinementSettings, refine
-from viewdistill.diffusion.samplers import sample_from_noise, text_noise_predictor
+from viewdistill.diffusion.samplers import sample_text
 from viewdistill.errors import ViewDistillError
 
 
@@ -170,10 +170,8 @@ class Specialization(pl.LightningModule):
     @torch.no_grad()
     def sample(self, prompt: str, count: int, steps: int, guidance_scale: float) -> Float[Tensor, "n 3 height width"]:
         """Images of a prompt by DDIM, from the same noise for every prompt."""
-        prior = self.prior
-        predict = text_noise_predictor(prior, prior.encode_text([prompt]), prior.encode_text([""]), guidance_scale)
-        noise = image_noise(self.seed, range(count), prior.latent_shape, self.device)
-        return prior.decode_latents(sample_from_noise(predict, prior.schedule, noise, steps))
+        noise = image_noise(self.seed, range(count), self.prior.latent_shape, self.device)
+        return sample_text(self.prior, prompt, noise, guidance_scale, steps)
 
     def predict_step(self, batch: RenderBatch, batch_idx: int) -> RefinedViews:
         """Refined views with the prompt that both stages have led up to; a callback writes them."""

@@ -36,11 +36,12 @@ def project(tmp_path: Path) -> Path:
     # Writes the files of the stage into the run folder: --out of `input`, the first argument of the others.
     command.write_text(
         '#!/bin/sh\nstage=$1; shift; echo "$stage $*" >> calls\n'
-        "case $stage in input) run=$3;; *) run=$1;; esac\n"
+        "case $stage in picture|input) run=$3;; *) run=$1;; esac\n"
         'case "$*" in *--stage=1*) stage=specialize_1;; *--stage=2*) stage=specialize_2;; esac\n'
         "stage=$(echo $stage | tr - _)\n"
         '[ "$stage" = summary ] && exit; mkdir -p "$run/$stage"; cd "$run/$stage"\n'
-        "case $stage in input) touch rgba.png meta.json;; field|surface) touch last.ckpt;;\n"
+        "case $stage in picture) touch picture.png picture.json candidates.png;;\n"
+        "input) touch rgba.png meta.json;; field|surface) touch last.ckpt;;\n"
         "novel_views|views) touch cameras.json;; specialize_*) touch pytorch_lora_weights.safetensors;;\n"
         "mesh) touch object.glb object.obj object.stl turntable.mp4 contact_sheet.png;;\n"
         "report) touch report.html;; esac\n"
@@ -270,6 +271,28 @@ def test_another_image_has_its_own_folder_and_runs_may_be_elsewhere(project: Pat
     assert calls == [*STAGES, "summary"]
     assert (project / "elsewhere/my_red_toy_1/mesh/stage.json").exists()
     assert make(project, "object", "IMG=my red toy#1.png", "RUNS=elsewhere") == ["summary"]
+
+
+def test_words_in_place_of_an_image(project: Path):
+    assert make(project, "object", "TEXT=a red mug") == ["picture", *STAGES, "summary"]
+    calls = (project / "calls").read_text().splitlines()
+    assert calls[0] == "picture a red mug --out runs/a_red_mug"
+    assert calls[1] == "input runs/a_red_mug/picture/picture.png --out runs/a_red_mug"
+    age(project)
+    assert make(project, "object", "TEXT=a red mug") == ["summary"]
+    assert make(project, "object", "TEXT=a red mug", "PICTURE=--index=2") == ["picture", *STAGES, "summary"]
+    for arguments in (["TEXT=a red mug", "IMG=examples/toy.png"], ["TEXT="]):
+        result = subprocess.run(
+            ["make", "object", *arguments],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=clean_environment(),
+        )
+        assert result.returncode == 2
+        assert "TEXT" in result.stderr
+        assert result.stderr.count("\n") == 1
 
 
 def test_no_image_and_a_missing_image(project: Path):

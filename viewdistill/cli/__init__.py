@@ -17,6 +17,7 @@ from viewdistill.cli import (
     mesh,
     novel_views,
     objects_preview,
+    picture,
     report,
     specialize,
     summary,
@@ -29,6 +30,7 @@ from viewdistill.cli import input as input_stage
 from viewdistill.errors import ViewDistillError
 
 SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
+    ("picture", picture, "sample an input image for a text from the text-conditioned prior"),
     ("input", input_stage, "cut out and frame the object of an image, and write it with its camera and class word"),
     ("field", field, "fit a radiance field to the input view under the guidance of the priors"),
     ("novel-views", novel_views, "sample views around the object from the view-conditioned prior"),
@@ -49,7 +51,7 @@ SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
 )
 """Name, module with ``add_arguments`` and ``run``, and one line of help."""
 
-OPEN_ENDED = ("field", "novel-views", "class-images", "specialize", "views", "surface", "train")
+OPEN_ENDED = ("picture", "field", "novel-views", "class-images", "specialize", "views", "surface", "train")
 """Subcommands that pass options they do not know on to the configuration of their stage."""
 
 

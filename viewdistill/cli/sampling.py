@@ -40,7 +40,7 @@ def build_sampler(kind: type[Sampler], arguments: argparse.Namespace, shipped: s
         settings = parser.parse_args([*configuration_files(arguments, shipped), *seed, *arguments.settings])
     except argparse.ArgumentError as error:
         raise ViewDistillError(f"configuration: {error}") from error
-    config = cast(Any, parser).dump(settings, skip_none=False)
+    config = cast(Any, parser).dump(settings, skip_unset=False)
     del settings["config"]
     return kind(**settings.as_dict()), config
 

@@ -147,5 +147,15 @@ def text_noise_predictor(
     return predict
 
 
+@torch.no_grad()
+def sample_text(
+    prior: TextConditionedPrior, text: str, noise: Float[Tensor, "batch c h w"], guidance_scale: float, steps: int
+) -> Float[Tensor, "batch 3 height width"]:
+    """Images in [0, 1] of one text, by classifier-free guidance against the empty one and DDIM with η = 0."""
+    texts = prior.encode_text([text]), prior.encode_text([""])
+    predict = text_noise_predictor(prior, *texts, guidance_scale)
+    return prior.decode_latents(sample_from_noise(predict, prior.schedule, noise, steps))
+
+
 def _noise(shape: tuple[int, int, int, int], generator: torch.Generator | None, device: torch.device) -> Tensor:
     return torch.randn(shape, generator=generator, device=generator.device if generator else device).to(device)
