@@ -3,6 +3,9 @@
 Run with `pytest tests/benchmarks --benchmark-enable` (or `make bench`); without it nothing is timed, only compared.
 """
 
+import statistics
+import time
+
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -13,6 +16,8 @@ from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
 CONFIG = HashGridConfig(n_levels=8, n_features_per_level=2, log2_hashmap_size=19)
 N_POINTS = 131_072
 REQUIRED_SPEEDUP = 5.0
+ALTERNATIONS = 15
+"""Pairs of one run in each back end; what else the machine does meets both runs of a pair alike."""
 
 pytestmark = pytest.mark.benchmark(group="hash grid, 131,072 points, 8 levels, 2^19 entries")
 
@@ -28,7 +33,6 @@ class Problem:
         self.grids = {"numba": HashGrid(CONFIG, "numba"), "torch": HashGrid(CONFIG, "torch")}
         for grid in self.grids.values():
             grid.load_state_dict({"params": params})
-        self.medians: dict[str, float] = {}
 
     def forward(self, backend: str) -> Tensor:
         with torch.no_grad():
@@ -55,9 +59,6 @@ def test_forward(benchmark: BenchmarkFixture, problem: Problem, backend: str):
 @pytest.mark.parametrize("backend", ["numba", "torch"])
 def test_forward_and_table_gradient(benchmark: BenchmarkFixture, problem: Problem, backend: str):
     benchmark.pedantic(problem.forward_and_table_gradient, args=(backend,), rounds=7, warmup_rounds=1)
-    if benchmark.enabled:
-        assert benchmark.stats is not None
-        problem.medians[backend] = benchmark.stats.stats.median  # pyright: ignore[reportArgumentType]
 
 
 def test_numba_matches_torch(problem: Problem):
@@ -67,8 +68,18 @@ def test_numba_matches_torch(problem: Problem):
         assert (fast - slow).abs().max() <= 1e-5 * slow.abs().max()
 
 
-def test_numba_is_five_times_faster(problem: Problem):
-    if len(problem.medians) < 2:
+def test_numba_is_five_times_faster(problem: Problem, request: pytest.FixtureRequest):
+    if not request.config.getoption("benchmark_enable"):
         pytest.skip("timings are disabled: run with --benchmark-enable")
-    speedup = problem.medians["torch"] / problem.medians["numba"]
-    assert speedup >= REQUIRED_SPEEDUP, f"forward and table gradient: only {speedup:.1f} times faster than torch"
+
+    def seconds(backend: str) -> float:
+        start = time.perf_counter()
+        problem.forward_and_table_gradient(backend)
+        return time.perf_counter() - start
+
+    for backend in ("numba", "torch"):
+        seconds(backend)
+    speedups = [seconds("torch") / seconds("numba") for _ in range(ALTERNATIONS)]
+    speedup = statistics.median(speedups)
+    print(f"forward and table gradient: {speedup:.1f} times faster ({min(speedups):.1f} to {max(speedups):.1f})")
+    assert speedup >= REQUIRED_SPEEDUP
