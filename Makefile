@@ -21,6 +21,12 @@ SEED ?=
 PRESET ?=
 # What the mesh is made from: `surface` is the whole method, `field` the radiance field alone.
 SOURCE ?= surface
+# Anything: show the fields in a browser while they are fitted.
+VIEW ?=
+# For `make objects`: a folder of images, a folder or URL for their runs, and how many are made at a time.
+IMGS ?=
+OUT ?= $(RUNS)
+AT_ONCE ?=
 # More options of one stage: PICTURE, INPUT, FIELD, NOVEL_VIEWS, CLASS_IMAGES, SPECIALIZE_1, SPECIALIZE_2, VIEWS, SURFACE, MESH.
 FIELD ?=
 TESTS ?=
@@ -114,6 +120,9 @@ command_specialize_1 = $(call configured,specialize_1,specialize) --stage=1 $(SP
 command_specialize_2 = $(call configured,specialize_2,specialize) --stage=2 $(SPECIALIZE_2)
 command_views = $(call configured,views,views) $(VIEWS)
 command_surface = $(call configured,surface,surface) $(SURFACE)
+# How a stage is watched is no setting of it.
+watched_field = $(if $(VIEW),--live)
+watched_surface = $(if $(VIEW),--live)
 command_mesh = mesh $(Q_RUN) --source=$(SOURCE) $(if $(filter field,$(SOURCE)),--no-projection) $(MESH)
 command_report = report $(Q_RUN)
 
@@ -130,7 +139,7 @@ settings_$1 := $$(call checksum,$$(strip $$(command_$1)),$$(wildcard configs/$1.
 .PRECIOUS: $$(record_$1)
 $$(record_$1): $$(foreach stage,$$(needs_$1),$$(record_$$(stage))) $$(reads_$1) \
 		$$(call missing,$$(addprefix $$(RUN)/$1/,$$(writes_$1))) $$(call stale,$$(settings_$1),$$(RUN)/$1/.settings) | $$(INSTALLED)
-	@$$(VIEWDISTILL) $$(strip $$(command_$1))
+	@$$(VIEWDISTILL) $$(strip $$(command_$1) $$(watched_$1))
 	@echo $$(settings_$1) > $$(Q_RUN)/$1/.settings
 endef
 
@@ -138,11 +147,27 @@ endef
 ifneq ($(filter object,$(MAKECMDGOALS)),)
 $(foreach stage,$(OBJECT_STAGES),$(eval $(call rule,$(stage))))
 endif
-object: $(record_report) | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field FIELD="--option value"
+object: $(record_report) | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
 	@$(VIEWDISTILL) summary $(Q_RUN)
 
 .PHONY: FORCE
 FORCE:
+
+# A folder of images to meshes ------------------------------------------------------------------------------------------------
+ifneq ($(filter objects,$(MAKECMDGOALS)),)
+ifeq ($(strip $(IMGS)),)
+$(error which folder? `make objects IMGS=photos/`)
+endif
+endif
+
+OBJECTS_OPTIONS := INPUT FIELD NOVEL_VIEWS CLASS_IMAGES SPECIALIZE_1 SPECIALIZE_2 VIEWS SURFACE MESH
+command_objects = objects $(call quoted,$(IMGS)) --out=$(call quoted,$(OUT)) $(if $(PRESET),--preset=$(PRESET)) \
+	$(if $(SEED),--seed=$(SEED)) --source=$(SOURCE) $(if $(AT_ONCE),--workers=$(AT_ONCE)) \
+	$(foreach stage,$(OBJECTS_OPTIONS),$(if $(strip $($(stage))),--options=$(call quoted,$(stage)=$($(stage)))))
+
+.PHONY: objects
+objects: $(INSTALLED) ## IMGS=folder/ to meshes, an object a Ray worker, resumes; AT_ONCE=n workers, OUT= a shared folder or s3://…; settings as of object
+	@$(VIEWDISTILL) $(strip $(command_objects))
 
 # Looking at runs -------------------------------------------------------------------------------------------------------------
 .PHONY: view
@@ -157,6 +182,20 @@ evaluate: $(INSTALLED) ## OBJ=robot: score a run against its generated object, o
 compare: $(INSTALLED) ## RUNS="runs/a runs/b": settings, losses, costs and curves side by side
 	@$(VIEWDISTILL) compare $(RUNS)
 
+.PHONY: sync
+sync: $(INSTALLED) ## OBJ=robot: send to W&B what it kept offline, stage by stage, so that what was used is there before its user
+	@for stage in picture $(OBJECT_STAGES); do folder=$(call quoted,$(RUNS)/$(OBJ))/$$stage; \
+		[ ! -d "$$folder/wandb" ] || WANDB_DIR="$$folder" "$(BIN)/wandb" sync "$$folder/wandb" || exit; done
+
+# The experiments -------------------------------------------------------------------------------------------------------------
+.PHONY: ablations
+ablations: $(INSTALLED) ## arms of A1 to A8 on test objects, stages shared, resumes; ONLY="A2 A6", QUICK=1 for a look, ABLATE="--option value"
+	@$(BIN)/python -m experiments.ablate $(ONLY) $(if $(QUICK),--quick) --out=$(call quoted,$(RUNS)/ablations) $(ABLATE)
+
+.PHONY: tables
+tables: $(INSTALLED) ## the ablations as Markdown, LaTeX, CSV and plots in runs/ablations/tables; ONLY="A2 A6", QUOTED=1 adds figures of others
+	@$(BIN)/python -m experiments.tables $(ONLY) $(if $(QUOTED),--quoted) --runs=$(call quoted,$(RUNS)/ablations)
+
 # Data and priors -------------------------------------------------------------------------------------------------------------
 .PHONY: examples
 examples: $(INSTALLED) ## render the example inputs from test seeds into examples/
@@ -166,6 +205,13 @@ examples: $(INSTALLED) ## render the example inputs from test seeds into example
 pictures: ## make the pictures of the README again
 	@$(MAKE) object IMG=examples/robot.png
 	@cp $(RUNS)/robot/mesh/contact_sheet.png docs/robot.png
+
+# Objects of the gallery, of different families and elevations.
+GALLERY ?= robot mug house duck chair mushroom
+.PHONY: gallery
+gallery: $(INSTALLED) ## make six examples and draw the README's gallery of them: docs/gallery.png
+	@for name in $(GALLERY); do $(MAKE) object IMG=examples/$$name.png || exit; done
+	@$(BIN)/python -m experiments.gallery $(addprefix $(RUNS)/,$(GALLERY)) --out docs/gallery.png
 
 .PHONY: objects-preview
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png
@@ -201,6 +247,10 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 .PHONY: bench
 bench: $(INSTALLED) ## measure the kernels against their plain versions
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+
+.PHONY: doctor
+doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing
+	@$(VIEWDISTILL) doctor
 
 .PHONY: clean
 clean: ## remove the environment and what tools cached; keeps runs/ and the code

@@ -12,6 +12,9 @@ from numpy.lib.format import open_memmap
 
 from viewdistill.objects.backgrounds import random_background
 from viewdistill.objects.dataset import load
+from viewdistill.precision import fast_bfloat16
+
+CPU = torch.device("cpu")
 
 
 def fingerprint(vae_folder: Path) -> str:
@@ -64,7 +67,7 @@ class LatentCache:
             items = range(first, min(first + step, objects))
             pixels = np.stack([over_background(rgba[item], item, textured) for item in items])
             pixels = torch.from_numpy(pixels.reshape(-1, size, size, 3)).permute(0, 3, 1, 2) * 2 - 1
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16(CPU)):
                 encoded = vae.quant_conv(vae.encoder(pixels)).float().clamp(-30, 20)
             moments[first : items.stop] = encoded.reshape(len(items), views, channels, side, side).numpy()
         moments.flush()

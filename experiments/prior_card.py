@@ -23,6 +23,7 @@ from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPr
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor, noise_bias, recover_one_step
 from viewdistill.mesh.contact_sheet import grid
 from viewdistill.metrics.images import psnr, ssim
+from viewdistill.precision import dtype_of
 
 matplotlib.use("Agg")
 
@@ -178,7 +179,7 @@ def card(figures: dict[str, Any], trainings: dict[str, dict[str, int]], megabyte
 
 def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -> None:
     """Measure everything and write figures and pictures into ``priors``."""
-    dtype = torch.bfloat16
+    dtype = dtype_of("auto", torch.device("cpu"))
     view = ViewConditionedPrior.from_folder(priors / "zero123", dtype=dtype)
     text = TextConditionedPrior.from_folder(priors / "stable-diffusion", dtype=dtype)
     figures: dict[str, Any] = {"objects": objects, "targets": targets, "ddim_steps": steps}

@@ -9,10 +9,11 @@ from jaxtyping import UInt8
 
 from datamodules.prompts import check_template
 from datamodules.seeding import image_noise
-from lightning_modules.field_scores import Precision, load_text_prior
+from lightning_modules.field_scores import load_text_prior
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.samplers import sample_text
 from viewdistill.errors import ViewDistillError
+from viewdistill.precision import Precision
 
 
 class ClassImageSampler:
@@ -38,7 +39,7 @@ class ClassImageSampler:
         steps: int = 25,
         batch_size: int = 16,
         prior: str = "priors/nano/stable-diffusion",
-        precision: Precision = "bf16",
+        precision: Precision = "auto",
         cache: str = ".cache/class_images",
         seed: int = 0,
     ) -> None:

@@ -1,5 +1,6 @@
 """Score distillation as the field stage uses it: frozen priors, what they know of the input view, the two losses."""
 
+import functools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -11,18 +12,16 @@ from torch import Tensor
 
 from datamodules.cameras import InputView
 from lightning_modules.reference_score import ReferenceScore, draw, resize, statistics
+from viewdistill.diffusion.loading import locate
+from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.family import METHODS, ScoreDistillation
 from viewdistill.guidance.gradient import score_loss
 from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
+from viewdistill.precision import Precision, dtype_of
 
 Method = Literal["usd", "sds", "sds-rectified", "csd", "text-sds", "text-csd", "nfsd", "hifa", "none"]
 """A named setting of the family (`viewdistill.guidance.family.METHODS`), or no score distillation of novel views."""
-
-Precision = Literal["fp32", "bf16", "fp16"]
-"""What priors compute in."""
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class GuidanceSettings:
     """Folder of the view-conditioned prior, diffusers layout."""
     text_prior: str = "priors/nano/stable-diffusion"
     """Folder of the text-conditioned prior, diffusers layout."""
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     """Precision of the priors; g is always computed in fp32."""
     prompt: str | None = None
     """Text for methods that are conditioned on text; the input's caption when not given."""
@@ -78,9 +77,7 @@ class FieldScores:
         self.distillation = method = settings.distillation()
         self.view_prior = self.text_prior = self.condition = self.text = self.negative = self.reference = None
         if method is not None and method.wanted_from("view"):
-            dtype = DTYPES[settings.precision]
-            self.view_prior = ViewConditionedPrior.from_folder(Path(settings.view_prior), dtype, device)
-            plain_attention(self.view_prior, device)
+            self.view_prior = load_view_prior(settings.view_prior, settings.precision, device)
             self.condition = self.view_prior.condition(view.resized(self.view_prior.image_size)[0].to(device))
         if reference or (method is not None and method.wanted_from("text")):
             self.text_prior = load_text_prior(settings.text_prior, settings.precision, device)
@@ -147,9 +144,49 @@ class FieldScores:
         return loss
 
 
+def load_view_prior(folder: str, precision: Precision, device: torch.device) -> ViewConditionedPrior:
+    """The frozen view-conditioned prior of a folder, ready to be evaluated on a device.
+
+    A process that asks again gets the same object, unless a file of the prior has changed: leave it as it is.
+
+    Args:
+        folder: Diffusers layout, or a name on the hub.
+        precision: Of its weights.
+        device: Where they go.
+
+    Raises:
+        ViewDistillError: The prior is missing or damaged.
+    """
+    return _view_prior(folder, precision, device, _state_of_files(folder, VIEW_COMPONENTS))
+
+
 def load_text_prior(folder: str, precision: Precision, device: torch.device) -> TextConditionedPrior:
-    """The frozen text-conditioned prior of a folder, ready to be evaluated on a device."""
-    prior = TextConditionedPrior.from_folder(Path(folder), DTYPES[precision], device)
+    """The frozen text-conditioned prior of a folder, ready to be evaluated; kept as in `load_view_prior`."""
+    return _text_prior(folder, precision, device, _state_of_files(folder, TEXT_COMPONENTS))
+
+
+def _state_of_files(folder: str, components: tuple[str, ...]) -> tuple[tuple[str, int, int], ...]:
+    """Path, size (bytes) and time of every file of a prior; digests of gigabytes would take as long as reading them."""
+    source = locate(Path(folder), components)
+    files = [path for component in source.files for path in source.paths(component)]
+    return tuple((str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+
+
+# Two, so that stages of different precision do not drive each other's priors out.
+@functools.lru_cache(maxsize=2)
+def _view_prior(
+    folder: str, precision: Precision, device: torch.device, state: tuple[tuple[str, int, int], ...]
+) -> ViewConditionedPrior:
+    prior = ViewConditionedPrior.from_folder(Path(folder), dtype_of(precision, device), device)
+    plain_attention(prior, device)
+    return prior
+
+
+@functools.lru_cache(maxsize=2)
+def _text_prior(
+    folder: str, precision: Precision, device: torch.device, state: tuple[tuple[str, int, int], ...]
+) -> TextConditionedPrior:
+    prior = TextConditionedPrior.from_folder(Path(folder), dtype_of(precision, device), device)
     plain_attention(prior, device)
     return prior
 

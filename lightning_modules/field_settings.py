@@ -9,6 +9,7 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.guidance.timesteps import Annealed
+from viewdistill.precision import Precision
 from viewdistill.rendering.volume_renderer import VolumeRenderer
 
 Scheduled = float | Annealed
@@ -36,8 +37,8 @@ class FieldSettings:
     """Density bias at the origin (Magic3D's blob)."""
     blob_radius: float = 0.5
     """Where that bias is zero, world units from the origin."""
-    precision: str = "fp32"
-    """What the networks compute in while training: fp32 or bf16."""
+    precision: Precision = "auto"
+    """What the networks compute in while training."""
     occupancy_resolution: int = 32
     """Cells a side of the occupancy grid."""
     n_samples_per_ray: int = 512
@@ -49,8 +50,6 @@ class FieldSettings:
         Raises:
             ViewDistillError: A size cannot be built.
         """
-        if self.precision not in ("fp32", "bf16"):
-            raise ViewDistillError(f"model.field.precision is {self.precision!r}; choose fp32 or bf16")
         try:
             density_field = DensityField(
                 self.grid,
@@ -59,7 +58,7 @@ class FieldSettings:
                 n_hidden_layers=self.n_hidden_layers,
                 blob_scale=self.blob_scale,
                 blob_radius=self.blob_radius,
-                precision="bf16" if self.precision == "bf16" else "fp32",
+                precision=self.precision,
             )
         except ValueError as error:
             raise ViewDistillError(f"model.field: {error}") from error

@@ -1,7 +1,6 @@
 """The novel-views stage: samples of the view-conditioned prior around the object. Nothing is fitted here."""
 
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,13 +9,14 @@ from torch import Tensor
 
 from datamodules.posed_views import ViewCamera, straight_rgba
 from datamodules.seeding import image_noise
-from lightning_modules.field_scores import DTYPES, Precision, load_text_prior, plain_attention
+from lightning_modules.field_scores import load_text_prior, load_view_prior
 from lightning_modules.reference_score import resize
 from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.diffusion.samplers import sample_from_noise
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.rectified import rectified_noise_predictor
+from viewdistill.precision import Precision
 
 
 class NovelViewSampler:
@@ -45,7 +45,7 @@ class NovelViewSampler:
         white_distance: float = 0.08,
         view_prior: str = "priors/nano/zero123",
         text_prior: str = "priors/nano/stable-diffusion",
-        precision: Precision = "bf16",
+        precision: Precision = "auto",
         seed: int = 0,
     ) -> None:
         if min(count, steps, batch_size) < 1 or steps > 1000 or seed < 0:
@@ -70,8 +70,7 @@ class NovelViewSampler:
     @cached_property
     def priors(self) -> tuple[ViewConditionedPrior, TextConditionedPrior]:
         """Both priors, loaded when they are first needed."""
-        view = ViewConditionedPrior.from_folder(Path(self.view_prior), DTYPES[self.precision], self.device)
-        plain_attention(view, self.device)
+        view = load_view_prior(self.view_prior, self.precision, self.device)
         return view, load_text_prior(self.text_prior, self.precision, self.device)
 
     @torch.no_grad()

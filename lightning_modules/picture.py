@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from datamodules.seeding import image_noise
-from lightning_modules.field_scores import Precision, load_text_prior
+from lightning_modules.field_scores import load_text_prior
 from viewdistill.diffusion.classifier import classify
 from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.samplers import sample_text
 from viewdistill.errors import ViewDistillError
+from viewdistill.precision import Precision
 
 SIZE = 256
 """Least side of the picture, pixels: what the input stage frames it to."""
@@ -56,7 +57,7 @@ class PictureSampler:
         guidance_scale: float = 6.5,
         steps: int = 50,
         prior: str = "priors/nano/stable-diffusion",
-        precision: Precision = "bf16",
+        precision: Precision = "auto",
         seed: int = 0,
     ) -> None:
         if min(count, steps) < 1 or steps > 1000 or seed < 0:

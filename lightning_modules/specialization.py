@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from datamodules.dreambooth import DreamBooth, DreamBoothBatch, PromptedImages
 from datamodules.rendered_views import RenderBatch
 from datamodules.seeding import Purpose, generator_at, image_noise
-from lightning_modules.field_scores import DTYPES, Precision, plain_attention
+from lightning_modules.field_scores import plain_attention
 from lightning_modules.reference_score import resize
 from viewdistill.diffusion.latents import LatentPosterior
 from viewdistill.diffusion.lora import add_lora, load_lora, lora_weights
@@ -21,6 +21,8 @@ from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.refinement import RefinementSettings, refine
 from viewdistill.diffusion.samplers import sample_text
 from viewdistill.errors import ViewDistillError
+from viewdistill.phases import phase
+from viewdistill.precision import Precision, dtype_of
 
 
 class EncodedImages(NamedTuple):
@@ -68,7 +70,7 @@ class Specialization(pl.LightningModule):
     def __init__(
         self,
         prior: str = "priors/nano/stable-diffusion",
-        precision: Precision = "bf16",
+        precision: Precision = "auto",
         rank: int = 4,
         initial_lora: str | None = None,
         learning_rate: float = 2e-4,
@@ -100,7 +102,8 @@ class Specialization(pl.LightningModule):
         """Load the frozen prior and put the LoRA into it; Lightning calls this before it reads a checkpoint."""
         if self.loaded:
             return
-        prior = TextConditionedPrior.from_folder(Path(self.prior_folder), DTYPES[self.precision])
+        device = self.trainer.strategy.root_device if self._trainer else self.device
+        prior = TextConditionedPrior.from_folder(Path(self.prior_folder), dtype_of(self.precision, device))
         if self.initial_lora is None:
             add_lora(prior.unet, self.rank, generator_at(self.seed, 0, Purpose.WEIGHTS))
         else:
@@ -155,7 +158,8 @@ class Specialization(pl.LightningModule):
         noise = torch.randn(latents.shape, generator=generator, device=device)
         noisy = schedule.add_noise(latents, noise, timesteps)
         dtype = prior.unet.dtype
-        output = prior.unet(noisy.to(dtype), timesteps, text.to(dtype)).sample.float()
+        with phase("UNets"):
+            output = prior.unet(noisy.to(dtype), timesteps, text.to(dtype)).sample.float()
         target = schedule.training_target(latents, noise, timesteps)
         return F.mse_loss(output, target, reduction="none").mean((1, 2, 3))
 

@@ -26,6 +26,7 @@ from lightning_modules.surface_settings import (
 )
 from viewdistill.fields.regularizers import eikonal
 from viewdistill.fields.sdf_field import SDFField
+from viewdistill.phases import phase
 from viewdistill.rendering.neus import NeusRenderer, SurfaceOutput
 
 
@@ -94,10 +95,12 @@ class Surface(FittedField):
         background = torch.rand(3, generator=noise, device=self.device)
 
         views = self.render(batch.views, background, noise)
+        with phase("field query"):
+            elsewhere = self.sdf_field.gradient(self.random_points(noise))
         terms = {
             "color": color_error(views, batch.views, background),
             "mask": mask_error(views, batch.views),
-            "eikonal": eikonal(torch.cat([views.gradients, self.sdf_field.gradient(self.random_points(noise))])),
+            "eikonal": eikonal(torch.cat([views.gradients, elsewhere])),
         }
         if self.reference_settings.by_pixels:
             known = self.render(batch.input, background, noise)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lightning_modules.field_scores import Precision
 from lightning_modules.field_settings import OptimizerSettings, Scheduled, ScheduledWeights, value_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.fields.sdf_field import SDFField
 from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
+from viewdistill.precision import Precision
 from viewdistill.rendering.neus import NeusRenderer
 
 
@@ -36,7 +36,7 @@ class SurfaceSettings:
     """Step of finite differences, world units; the finest active level's cell when not given."""
     initial_inverse_std: float = 20.0
     """NeuS's s at the start, per world unit; learned."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "auto"
     """What the colour network computes in while training."""
     occupancy_resolution: int = 32
     """Cells a side of the occupancy grid."""
@@ -114,7 +114,7 @@ class ReferenceSettings:
     """Noise levels of the score."""
     text_prior: str = "priors/nano/stable-diffusion"
     """Folder of the text-conditioned prior, diffusers layout."""
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     """Precision of the prior; g is always computed in fp32."""
 
     def __post_init__(self) -> None:

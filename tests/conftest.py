@@ -10,6 +10,12 @@ from PIL import Image
 from datamodules.run_folder import InputMeta, RunFolder, write_json
 
 
+@pytest.fixture(autouse=True)
+def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No runs of W&B but where a test asks for them: each costs a second."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
 @pytest.fixture(scope="session")
 def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both priors with random weights, for 16-pixel images, in the folders of `priors/nano`."""

@@ -295,6 +295,13 @@ def test_words_in_place_of_an_image(project: Path):
         assert result.stderr.count("\n") == 1
 
 
+def test_looking_on_is_no_setting(project: Path):
+    make(project, "object", "IMG=examples/toy.png", "VIEW=1")
+    calls = (project / "calls").read_text().splitlines()
+    assert [call.split()[0] for call in calls if "--live" in call] == ["field", "surface"]
+    assert made(project) == []
+
+
 def test_no_image_and_a_missing_image(project: Path):
     arguments = ["make", "object"]
     result = subprocess.run(

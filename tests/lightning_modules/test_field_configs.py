@@ -40,11 +40,11 @@ def priors(folder: Path, precision: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("overlays", [[], ["debug"], ["zero123-xl"], ["zero123-xl", "debug"]])
+@pytest.mark.parametrize("overlays", [[], ["ablation"], ["debug"], ["zero123-xl"], ["zero123-xl", "debug"]])
 def test_shipped_configuration_takes_a_step(
     run_folder: RunFolder, tiny_prior_folder: Path, overlays: list[str]
 ) -> None:
-    precision = "fp32" if "zero123-xl" in overlays else "bf16"  # fp16 convolutions are for GPUs
+    precision = "fp32" if "zero123-xl" in overlays else "auto"  # fp16 convolutions are for GPUs
     patch = ["--model.init_args.patch_size=8"] if overlays == ["zero123-xl"] else []
     cli = build(run_folder, overlays, [*priors(tiny_prior_folder, precision), *SMALL, *patch])
     cli.trainer.fit(cli.model, datamodule=cli.datamodule)
@@ -53,7 +53,8 @@ def test_shipped_configuration_takes_a_step(
 
 
 def test_every_field_preset_is_tested() -> None:
-    assert {path.parent.name for path in (CONFIGS / "presets").glob("*/field.yaml")} == {"debug", "zero123-xl"}
+    presets = {path.parent.name for path in (CONFIGS / "presets").glob("*/field.yaml")}
+    assert presets == {"ablation", "debug", "zero123-xl"}
 
 
 def test_the_paper_preset_has_the_papers_numbers() -> None:

@@ -39,11 +39,11 @@ def build(folder: RunFolder, overlays: list[str], settings: list[str]) -> StageC
     return StageCLI(stage, [*(f"--config={file}" for file in files), f"--data.run_folder={folder.root}", *settings])
 
 
-@pytest.mark.parametrize("overlays", [[], ["debug"], ["zero123-xl"]])
+@pytest.mark.parametrize("overlays", [[], ["ablation"], ["debug"], ["zero123-xl"]])
 def test_shipped_configuration_takes_a_step(
     run_folder: RunFolder, tiny_prior_folder: Path, overlays: list[str]
 ) -> None:
-    precision = "fp32" if "zero123-xl" in overlays else "bf16"  # fp16 convolutions are for GPUs
+    precision = "fp32" if "zero123-xl" in overlays else "auto"  # fp16 convolutions are for GPUs
     prior = [
         f"--model.init_args.reference.text_prior={tiny_prior_folder / 'stable-diffusion'}",
         f"--model.init_args.reference.precision={precision}",
@@ -56,7 +56,8 @@ def test_shipped_configuration_takes_a_step(
 
 
 def test_every_surface_preset_is_tested() -> None:
-    assert {path.parent.name for path in (CONFIGS / "presets").glob("*/surface.yaml")} == {"debug", "zero123-xl"}
+    presets = {path.parent.name for path in (CONFIGS / "presets").glob("*/surface.yaml")}
+    assert presets == {"ablation", "debug", "zero123-xl"}
 
 
 def test_unknown_setting_is_refused(run_folder: RunFolder) -> None:

@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.stage_record import record_stage
     from viewdistill.cli.sampling import build_sampler, sample_missing
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import track_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder)
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
             lambda index, rgb: save(images.paths[index], rgb),
         )
         figures.update(images.figures)
+    track_stage(folder, "class_images", uses=("input",), overlays=arguments.config)
 
 
 def save(path: Path, rgb: Any) -> None:

@@ -12,23 +12,27 @@ unless a setting, the input or a prior has changed since: then it starts again."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
     from viewdistill.cli.configuration import add_configuration_arguments
+    from viewdistill.cli.live import add_live_argument
 
     parser.add_argument(
         "run_folder", type=Path, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
     )
     add_configuration_arguments(parser, "configs/field.yaml")
+    add_live_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit, resume or confirm the field.
 
     Raises:
-        ViewDistillError: The input stage is missing, or a setting is wrong.
+        ViewDistillError: The input stage is missing, a setting is wrong, or ``--live`` lacks viser.
     """
     from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
     from viewdistill.cli.configuration import configuration, print_configuration
+    from viewdistill.cli.live import live_watchers
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import track_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder)
@@ -39,9 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
     if any(setting.startswith("--print_config") for setting in settings):
         print_configuration(settings)
         return
+    watchers = live_watchers(arguments)
     with record_stage(folder.stage("field"), "field") as figures:
         # Imported here, so that the seconds it takes are counted.
         from viewdistill.cli.lightning import StageRun, fit
 
         stage = StageRun(folder.stage("field"), f"{meta.name}-field", inputs=(folder.rgba, folder.input_meta))
-        figures.update(fit(stage, settings))
+        figures.update(fit(stage, settings, watchers))
+    track_stage(folder, "field", uses=("input",))

@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.run_folder import InputMeta, RunFolder, atomic_path
     from datamodules.stage_record import record_stage
     from viewdistill.cli.input_choices import choose_class_word, choose_elevation, read_known_view
+    from viewdistill.cli.tracking.stage import option_settings, track_stage
     from viewdistill.input_image import fit_framing, keep_framing, load_cut_out
 
     cut_out = load_cut_out(arguments.image, arguments.mask)
@@ -100,3 +101,5 @@ def run(arguments: argparse.Namespace) -> None:
         meta.save(folder.input_meta)
         figures["elevation_deg"], figures["framing"] = elevation.degrees, meta.framing
         figures["class_word"], figures["mask_source"] = class_word.word, cut_out.mask_source
+    sampled = folder.record("picture").is_file() and arguments.image.resolve() == folder.picture.resolve()
+    track_stage(folder, "input", ("picture",) if sampled else (), option_settings(arguments))

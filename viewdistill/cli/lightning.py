@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from callbacks.plain_progress import PlainProgress
 from callbacks.random_state import RandomState
 from datamodules.run_folder import atomic_path, make_folder
+from viewdistill.cli.tracker import Tracker
+from viewdistill.cli.tracking.tags import run_tags
 from viewdistill.errors import ViewDistillError
+from viewdistill.precision import fast_bfloat16
 
 CHECKPOINT = "last.ckpt"
 """The checkpoint in a stage's folder."""
@@ -54,10 +58,11 @@ class StageCLI(LightningCLI):
     Args:
         stage: The stage's folder and name.
         settings: Arguments, ``--config`` first.
+        watchers: Callbacks besides the configured ones that look on and change nothing: no part of the configuration.
     """
 
-    def __init__(self, stage: StageRun, settings: list[str]) -> None:
-        self.stage = stage
+    def __init__(self, stage: StageRun, settings: list[str], watchers: Sequence[Callback] = ()) -> None:
+        self.stage, self.watchers = stage, watchers
         tracker = {"name": stage.name, "save_dir": str(stage.folder)}
         super().__init__(
             args=settings,
@@ -88,7 +93,7 @@ class StageCLI(LightningCLI):
         """Build the trainer with atomic checkpoints, a saved random state and progress that suits the output."""
         configured = self.config_init["trainer"]
         callbacks: list[Callback] = list(configured["callbacks"] or [])
-        callbacks.append(RandomState())
+        callbacks += [*self.watchers, RandomState()]
         if configured["enable_progress_bar"] is None:
             kwargs["enable_progress_bar"] = sys.stdout.isatty()
             callbacks.append(RichProgressBar() if sys.stdout.isatty() else PlainProgress())
@@ -101,35 +106,46 @@ class StageCLI(LightningCLI):
                     enable_version_counter=False,
                 )
             )
+        on_gpu = configured["accelerator"] != "cpu" and torch.cuda.is_available()
+        if configured["precision"] == "bf16-mixed" and not fast_bfloat16(torch.device("cuda" if on_gpu else "cpu")):
+            print("precision: fp32, since this machine computes bf16 slowly")
+            kwargs["precision"] = "32-true"
         plugins = configured["plugins"] or []
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
 
     def dump(self) -> str:
         """The resolved configuration as YAML, fit to be given back as ``--config``."""
-        return self.parser.dump(self.config, skip_none=False)
+        return self.parser.dump(self.config, skip_unset=False)
 
 
-def build(stage: StageRun, settings: list[str]) -> StageCLI:
+def build(stage: StageRun, settings: list[str], watchers: Sequence[Callback] = ()) -> StageCLI:
     """Trainer, model and data of a stage, with the resolved configuration saved in its folder.
 
     Raises:
         ViewDistillError: A setting is wrong.
     """
     quieten()
-    cli = StageCLI(stage, settings)
+    cli = StageCLI(stage, settings, watchers)
     make_folder(stage.folder)
     if cli.trainer.is_global_zero:
-        prepare(stage, cli.dump())
+        config = cli.dump()
+        prepare(stage, config)
+        overlays = [Path(setting.removeprefix("--config=")) for setting in settings if setting.startswith("--config=")]
+        for logger in cli.trainer.loggers:
+            if isinstance(logger, Tracker):
+                content = yaml.safe_load(config)
+                logger.describe(content, run_tags(content, overlays, stage.folder.parent))
     return cli
 
 
-def fit(stage: StageRun, settings: list[str]) -> dict[str, Any]:
+def fit(stage: StageRun, settings: list[str], watchers: Sequence[Callback] = ()) -> dict[str, Any]:
     """Fit a stage from its last checkpoint, or from nothing where there is none that still holds.
 
     Args:
         stage: Folder, name and inputs.
         settings: Arguments of `StageCLI`.
+        watchers: Callbacks of `StageCLI`.
 
     Returns:
         Figures for the stage's record: steps, the step resumed from, and what was logged last.
@@ -137,7 +153,7 @@ def fit(stage: StageRun, settings: list[str]) -> dict[str, Any]:
     Raises:
         ViewDistillError: A setting is wrong, or the checkpoint is damaged.
     """
-    cli = build(stage, settings)
+    cli = build(stage, settings, watchers)
     model: LightningModule = cli.model
     data: LightningDataModule | None = cli.datamodule
     resumed = completed_steps(stage.checkpoint) if stage.checkpoint.is_file() else 0

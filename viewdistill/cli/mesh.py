@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import option_settings, track_stage
     from viewdistill.errors import ViewDistillError
     from viewdistill.mesh.projection import project_views
 
@@ -81,6 +82,8 @@ def run(arguments: argparse.Namespace) -> None:
         write(mesh, folder, meta)
         figures["source"], figures["watertight"] = source, result.cleaning.watertight
         figures["vertices"], figures["faces"] = len(mesh.vertices), len(mesh.faces)
+    uses = ("input", source, *(("views",) if views else ()))
+    track_stage(folder, "mesh", uses, option_settings(arguments), tags=(f"source:{source}",))
 
 
 def choose_views(folder: RunFolder, wanted: bool | None, input_weight: float) -> list[TextureView]:

@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.stage_record import record_stage
     from viewdistill.cli.sampling import build_sampler, sample_missing
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import track_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder)
@@ -57,3 +58,4 @@ def run(arguments: argparse.Namespace) -> None:
             lambda index, rgba: save_view(folder.novel_views, index, rgba),
         )
         save_cameras(folder.novel_views, sampler.cameras(known))
+    track_stage(folder, "novel_views", uses=("input",), overlays=arguments.config)

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     from lightning_modules.picture import PictureSampler
     from viewdistill.cli.lightning import StageRun, prepare
     from viewdistill.cli.sampling import build_sampler
+    from viewdistill.cli.tracking.stage import track_stage
     from viewdistill.errors import ViewDistillError
     from viewdistill.mesh.contact_sheet import grid
 
@@ -58,3 +59,4 @@ def run(arguments: argparse.Namespace) -> None:
         figures["text"], figures["chosen"] = text, chosen
         figures["agreement"] = [round(candidate.agreement, 6) for candidate in candidates]
         figures["whole"] = [candidate.whole for candidate in candidates]
+    track_stage(folder, "picture", overlays=arguments.config)

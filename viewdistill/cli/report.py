@@ -21,9 +21,10 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ViewDistillError: The input stage is missing, or a file of a complete stage is damaged.
     """
-    from datamodules.run_folder import RunFolder, atomic_path
+    from datamodules.run_folder import STAGES, RunFolder, atomic_path
     from datamodules.stage_record import record_stage
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import track_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder)
@@ -36,3 +37,4 @@ def run(arguments: argparse.Namespace) -> None:
             partial.write_text(render_page(page), encoding="utf-8")
         figures["warnings"], figures["missing"] = list(page.warnings), list(page.missing)
     print(f"{folder.report}: open it in a browser")
+    track_stage(folder, "report", uses=[stage for stage in STAGES if stage not in ("report", *page.missing)])

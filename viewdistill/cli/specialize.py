@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.stage_record import record_stage
     from viewdistill.cli.configuration import configuration, print_configuration
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import track_stage
 
     folder = RunFolder(arguments.run_folder)
     first = arguments.stage == 1
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         stage = StageRun(folder.stage(name), f"{meta.name}-{name}", inputs=training_files(folder, first))
         figures.update(fit(stage, settings))
+    track_stage(folder, name, uses=("input", "novel_views", "class_images" if first else "specialize_1"))
 
 
 def training_files(folder: RunFolder, first: bool) -> tuple[Path, ...]:

@@ -12,24 +12,28 @@ unless a setting, a view or a prior has changed since: then it starts again."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
     from viewdistill.cli.configuration import add_configuration_arguments
+    from viewdistill.cli.live import add_live_argument
 
     parser.add_argument(
         "run_folder", type=Path, metavar="RUN", help="run folder with a complete views stage, as runs/robot"
     )
     add_configuration_arguments(parser, "configs/surface.yaml")
+    add_live_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit, resume or confirm the surface.
 
     Raises:
-        ViewDistillError: An earlier stage is missing, or a setting is wrong.
+        ViewDistillError: An earlier stage is missing, a setting is wrong, or ``--live`` lacks viser.
     """
     from datamodules.posed_views import CAMERAS_FILE, load_cameras
     from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
     from viewdistill.cli.configuration import configuration, print_configuration
+    from viewdistill.cli.live import live_watchers
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import track_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder, "views")
@@ -40,6 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     if any(setting.startswith("--print_config") for setting in settings):
         print_configuration(settings)
         return
+    watchers = live_watchers(arguments)
     with record_stage(folder.stage("surface"), "surface") as figures:
         # Imported here, so that the seconds it takes are counted.
         from viewdistill.cli.lightning import StageRun, fit
@@ -47,4 +52,5 @@ def run(arguments: argparse.Namespace) -> None:
         images = [path for path, _ in load_cameras(folder.refined_views)]
         inputs = (folder.rgba, folder.input_meta, folder.refined_views / CAMERAS_FILE, *images)
         stage = StageRun(folder.stage("surface"), f"{meta.name}-surface", inputs=inputs)
-        figures.update(fit(stage, settings))
+        figures.update(fit(stage, settings, watchers))
+    track_stage(folder, "surface", uses=("input", "views"))

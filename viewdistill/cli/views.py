@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.stage_record import record_stage
     from viewdistill.cli.configuration import configuration, print_configuration
     from viewdistill.cli.stages import require
+    from viewdistill.cli.tracking.stage import track_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder, "field", "specialize_2")
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         cli = build(stage, settings)
         figures["views"] = render_field(cli.datamodule)
         cli.trainer.predict(cli.model, datamodule=cli.datamodule, return_predictions=False)
+    track_stage(folder, "views", uses=("field", "specialize_2"))
 
 
 def render_field(data: RenderedViews) -> int:

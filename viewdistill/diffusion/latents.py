@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from viewdistill.diffusion.schedule import NoiseSchedule, PredictionType
+from viewdistill.phases import phase
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class LatentDiffusionPrior(nn.Module):
 
     def encode_image_moments(self, images: Float[Tensor, "batch 3 height width"]) -> LatentPosterior:
         """The posterior over scaled latents of images in [0, 1]; differentiable."""
-        encoded = self.vae.encode((images * 2 - 1).to(self.vae.dtype), return_dict=False)
+        with phase("VAE encode"):
+            encoded = self.vae.encode((images * 2 - 1).to(self.vae.dtype), return_dict=False)
         distribution: Any = encoded[0]
         mean, log_variance = cast(Tensor, distribution.parameters).float().chunk(2, dim=1)
         std = (0.5 * log_variance.clamp(-30, 20)).exp()
@@ -124,7 +126,7 @@ class LatentDiffusionPrior(nn.Module):
         """The one place where a UNet is evaluated: casts to its precision and converts its output to ε in fp32."""
         dtype = self.unet.dtype
         unet_input = noisy if concatenated is None else torch.cat([noisy, concatenated], 1)
-        with torch.no_grad():
+        with phase("UNets"), torch.no_grad():
             output = self.unet(unet_input.to(dtype), timesteps, context.to(dtype), return_dict=False)
         return self.schedule.epsilon_from_output(cast(Tensor, output[0]), noisy, timesteps)
 

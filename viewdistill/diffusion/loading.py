@@ -1,76 +1,191 @@
-"""Reading a prior's components from disk, with one clear line for whatever is wrong with them."""
+"""Loading a prior's components, from a folder or from the hub, with one clear line for whatever is wrong with them."""
 
+import json
+import pickle
+import re
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from viewdistill.diffusion.conditioning import WEIGHTS_FILE, CameraProjection
+from viewdistill.diffusion.hub import HubPlace, fetch, listing
+from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
+from viewdistill.diffusion.published import IMAGE_ENCODER, PUBLISHED, Pose, pose_of
 from viewdistill.errors import ViewDistillError
 
 Module = TypeVar("Module", bound=nn.Module)
 
-# What diffusers and transformers raise for absent, truncated and ill-fitting files.
-_LOADING_ERRORS = (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError)
+# What diffusers, transformers and torch raise for absent, truncated and ill-fitting files.
+_LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    KeyError,
+    EOFError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
 
 
-def component_folder(prior: Path, name: str) -> Path:
-    """Folder of one component of a prior in the diffusers layout.
+@dataclass(frozen=True)
+class PriorSource:
+    """Where the components of a prior are on disk."""
+
+    name: str
+    """Folder, or repository on the hub, for messages and fingerprints."""
+    revision: str | None
+    """Commit of the repository; none for a folder."""
+    folders: dict[str, Path]
+    """Component → its folder."""
+    files: dict[str, ComponentFiles]
+    """Component → the files in it that are read."""
+    remedy: str
+    """What to do about damage, for messages."""
+    pose: Pose
+    """What its fourth pose number is, if it is view-conditioned."""
+
+    def paths(self, component: str) -> tuple[Path, ...]:
+        """All files of a component that are read."""
+        files = self.files[component]
+        return tuple(self.folders[component] / name for name in (*files.configuration, *files.weights))
+
+
+def locate(prior: Path, wanted: tuple[str, ...]) -> PriorSource:
+    """Find a prior's components, fetching what is not on disk yet.
+
+    Args:
+        prior: A folder in the diffusers layout, or a name on the hub: ``owner/name``, ``owner/name@revision``, or a
+            short name of `PUBLISHED`. ``:variant`` after either asks for such weights, as in ``owner/name:fp16``.
+        wanted: Components, see `prior_files`.
 
     Raises:
-        ViewDistillError: The prior or the component is not there.
+        ViewDistillError: There is no such prior, or a file of it is missing and cannot be fetched.
     """
-    if not prior.is_dir():
-        raise ViewDistillError(
-            f"{prior}: no such prior folder; run `make priors` or give the folder of a diffusers model"
-        )
-    folder = prior / name
+    folder, variant = _folder_and_variant(prior)
+    place = None if folder.is_dir() else HubPlace.parse(prior.as_posix())
+    if place is not None:
+        return _on_hub(place, wanted)
     if not folder.is_dir():
-        raise ViewDistillError(f"{folder}: this prior has no {name}; restore it, or run `make priors`")
-    return folder
+        raise ViewDistillError(f"{prior}: no such prior folder; {_advice(folder)}")
+    files = PriorFiles(str(folder), listing(folder), _advice(folder, "restore it"), variant)
+    found = files.components(wanted)
+    folders = {name: folder / component.folder for name, component in found.items()}
+    pose = _noted_pose(folders) or pose_of(folder.name)
+    return PriorSource(str(folder), None, folders, found, "fetch or train it again", pose)
 
 
-def load_component(kind: type[Module], prior: Path, name: str, dtype: torch.dtype) -> Module:
+def load_component(kind: type[Module], source: PriorSource, name: str, dtype: torch.dtype) -> Module:
     """Load a component with its class's own ``from_pretrained``.
 
     Args:
         kind: A diffusers or transformers model class.
-        prior: Folder of the prior.
+        source: Of the prior.
         name: Component, for example ``unet``.
         dtype: Precision of the weights in memory.
 
     Raises:
-        ViewDistillError: The component is missing or damaged, or its weights are not those its configuration asks for.
+        ViewDistillError: The component is damaged, or its weights are not those its configuration asks for.
     """
-    folder = component_folder(prior, name)
+    folder, variant = source.folders[name], source.files[name].variant
     try:
-        module, info = cast(Any, kind).from_pretrained(folder, output_loading_info=True)
+        module, info = cast(Any, kind).from_pretrained(folder, variant=variant, output_loading_info=True)
     except _LOADING_ERRORS as error:
-        raise _damaged(folder, kind.__name__, error) from error
+        raise _damaged(source, name, kind.__name__, error) from error
     # Left alone, both libraries draw missing weights at random and only log it.
     if missing := sorted(info["missing_keys"]):
-        raise ViewDistillError(
-            f"{folder}: {len(missing)} weights are missing, the first {missing[0]}; fetch or train it again"
-        )
+        raise ViewDistillError(f"{folder}: {len(missing)} weights are missing, the first {missing[0]}; {source.remedy}")
     # The plain method: the one of diffusers warns of casts even where no module has to stay in fp32.
     return cast(Module, nn.Module.to(module, dtype=dtype))
 
 
-def load_tokenizer(prior: Path) -> PreTrainedTokenizerBase:
+def load_camera_projection(source: PriorSource, dtype: torch.dtype) -> CameraProjection:
+    """Load the camera projection of either family of ports, from safetensors or a pickle of weights alone.
+
+    Raises:
+        ViewDistillError: It is damaged, or holds something else.
+    """
+    name = "clip_camera_projection"
+    folder, (weights,) = source.folders[name], source.files[name].weights
+    if weights == WEIGHTS_FILE:
+        return CameraProjection.from_pretrained(folder).to(dtype=dtype)
+    try:
+        state = (
+            load_file(folder / weights)
+            if weights.endswith(".safetensors")
+            else cast(dict[str, torch.Tensor], torch.load(folder / weights, map_location="cpu", weights_only=True))
+        )
+        with tempfile.TemporaryDirectory() as plain:
+            (Path(plain) / "config.json").write_text((folder / "config.json").read_text())
+            save_file(state, Path(plain) / WEIGHTS_FILE)
+            return CameraProjection.from_pretrained(Path(plain)).to(dtype=dtype)
+    except (*_LOADING_ERRORS, ViewDistillError) as error:
+        raise _damaged(source, name, "a camera projection", error) from error
+
+
+def load_tokenizer(source: PriorSource) -> PreTrainedTokenizerBase:
     """Load the ``tokenizer`` component.
 
     Raises:
-        ViewDistillError: It is missing or damaged.
+        ViewDistillError: It is damaged.
     """
-    folder = component_folder(prior, "tokenizer")
     try:
-        return AutoTokenizer.from_pretrained(folder)
+        return AutoTokenizer.from_pretrained(source.folders["tokenizer"])
     except _LOADING_ERRORS as error:
-        raise _damaged(folder, "a tokenizer", error) from error
+        raise _damaged(source, "tokenizer", "a tokenizer", error) from error
 
 
-def _damaged(folder: Path, what: str, error: Exception) -> ViewDistillError:
+def _folder_and_variant(prior: Path) -> tuple[Path, str | None]:
+    """A folder with a variant after it, or all of it as a folder."""
+    match = re.fullmatch(r"(.+):([\w.-]+)", str(prior))
+    if match and not prior.is_dir() and Path(match[1]).is_dir():
+        return Path(match[1]), match[2]
+    return prior, None
+
+
+def _on_hub(place: HubPlace, wanted: tuple[str, ...]) -> PriorSource:
+    snapshot = fetch(place, wanted)
+    files = place.describe(listing(snapshot))
+    found = files.components(name for name in wanted if files.has(name) or name != "image_encoder")
+    folders = {name: snapshot / component.folder for name, component in found.items()}
+    if "image_encoder" in wanted and "image_encoder" not in found:
+        encoder = cast(HubPlace, HubPlace.parse(IMAGE_ENCODER))
+        other = fetch(encoder, ("image_encoder",))
+        found["image_encoder"] = encoder.describe(listing(other)).component("image_encoder")
+        folders["image_encoder"] = other / "image_encoder"
+    remedy = f"fetch it again with `{place.command} --force-download`"
+    pose = _noted_pose(folders) or pose_of(place.id)
+    return PriorSource(place.id, snapshot.name, folders, found, remedy, pose)
+
+
+def _noted_pose(folders: dict[str, Path]) -> Pose | None:
+    """What `viewdistill convert` noted beside the camera projection."""
+    if "clip_camera_projection" not in folders:
+        return None
+    try:
+        return json.loads((folders["clip_camera_projection"] / "config.json").read_text()).get("pose")
+    except ValueError:
+        return None  # loading names the damage
+
+
+def _advice(folder: Path, restore: str = "") -> str:
+    """What to do about a missing folder or component: a published one can be fetched to where it is missing."""
+    if published := PUBLISHED.get(folder.name):
+        place = cast(HubPlace, HubPlace.parse(folder.name))
+        others = ", ".join(published.places)
+        return f"fetch it with `{place.command} --local-dir {folder}`, or give a hub id ({others})"
+    return (
+        f"{restore}, or run `make priors`" if restore else "run `make priors` or give the folder of a diffusers model"
+    )
+
+
+def _damaged(source: PriorSource, name: str, what: str, error: Exception) -> ViewDistillError:
     reason = str(error).strip().split("\n")[0]
-    return ViewDistillError(f"{folder}: cannot be loaded as {what} ({reason}); fetch or train it again")
+    return ViewDistillError(f"{source.folders[name]}: cannot be loaded as {what} ({reason}); {source.remedy}")

@@ -5,10 +5,11 @@ Both predict ε for noisy latents z_t at timesteps t, whatever their networks ou
 `ViewConditionedPrior.predict_noise` and ε_Z(z_t; ∅) `ViewConditionedPrior.predict_noise_unconditional`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -19,8 +20,11 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTraine
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.latents import LatentDiffusionPrior
-from viewdistill.diffusion.loading import component_folder, load_component, load_tokenizer
+from viewdistill.diffusion.loading import load_camera_projection, load_component, load_tokenizer, locate
+from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
+from viewdistill.diffusion.published import Pose
 from viewdistill.diffusion.schedule import NoiseSchedule
+from viewdistill.errors import ViewDistillError
 
 CPU = torch.device("cpu")
 
@@ -53,18 +57,26 @@ class TextConditionedPrior(LatentDiffusionPrior):
     def from_folder(
         cls, folder: Path, dtype: torch.dtype = torch.float32, device: torch.device = CPU
     ) -> "TextConditionedPrior":
-        """Load a frozen prior from ``vae``, ``unet``, ``text_encoder``, ``tokenizer`` and ``scheduler`` in ``folder``.
+        """Load a frozen prior from ``vae``, ``unet``, ``text_encoder``, ``tokenizer`` and ``scheduler``.
+
+        Args:
+            folder: With these components, or a name on the hub; see `viewdistill.diffusion.loading.locate`.
+            dtype: Precision of the weights.
+            device: Where they go.
 
         Raises:
-            ViewDistillError: A component is missing or damaged; the message names it and what to do.
+            ViewDistillError: A component is missing, damaged or made for another; the message says what to do.
         """
+        source = locate(folder, TEXT_COMPONENTS)
         prior = cls(
-            vae=load_component(AutoencoderKL, folder, "vae", dtype),
-            unet=load_component(UNet2DConditionModel, folder, "unet", dtype),
-            text_encoder=load_component(CLIPTextModel, folder, "text_encoder", dtype),
-            tokenizer=load_tokenizer(folder),
-            schedule=NoiseSchedule.from_folder(component_folder(folder, "scheduler")),
+            vae=load_component(AutoencoderKL, source, "vae", dtype),
+            unet=load_component(UNet2DConditionModel, source, "unet", dtype),
+            text_encoder=load_component(CLIPTextModel, source, "text_encoder", dtype),
+            tokenizer=load_tokenizer(source),
+            schedule=NoiseSchedule.from_folder(source.folders["scheduler"]),
         )
+        context = prior.text_encoder.config.hidden_size
+        _require_fit(source.name, prior, prior.latent_shape[0], context, "a text-conditioned prior")
         prior.freeze()
         return prior.to(device)
 
@@ -102,6 +114,8 @@ class ViewCondition:
     """Image tokens, before they are joined with a pose."""
     latent: Float[Tensor, "images c h w"]
     """Posterior mode of the image's latents, *unscaled* (Zero-1-to-3's convention)."""
+    input_polar: float | None = None
+    """Polar angle of the input camera from +z, radians, for a prior whose pose holds it; else none."""
 
 
 class ViewConditionedPrior(LatentDiffusionPrior):
@@ -113,6 +127,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         image_encoder: CLIP vision tower with projection.
         clip_camera_projection: Joins its tokens with the relative pose.
         schedule: Noise levels, and what the UNet's output means.
+        pose: What the fourth number of the relative pose is to it.
     """
 
     def __init__(
@@ -122,10 +137,12 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         image_encoder: CLIPVisionModelWithProjection,
         clip_camera_projection: CameraProjection,
         schedule: NoiseSchedule,
+        pose: Pose = "relative",
     ) -> None:
         super().__init__(vae, unet, schedule)
         self.image_encoder = image_encoder
         self.clip_camera_projection = clip_camera_projection
+        self.pose: Pose = pose
 
     @classmethod
     def from_folder(
@@ -133,27 +150,54 @@ class ViewConditionedPrior(LatentDiffusionPrior):
     ) -> "ViewConditionedPrior":
         """Load a frozen prior: ``vae``, ``unet``, ``image_encoder``, ``clip_camera_projection``, ``scheduler``.
 
+        Args:
+            folder: With these components, or a name on the hub; see `viewdistill.diffusion.loading.locate`. The camera
+                projection may be called ``cc_projection``.
+            dtype: Precision of the weights.
+            device: Where they go.
+
         Raises:
-            ViewDistillError: A component is missing or damaged; the message names it and what to do.
+            ViewDistillError: A component is missing, damaged or made for another; the message says what to do.
         """
-        projection = CameraProjection.from_pretrained(component_folder(folder, "clip_camera_projection"))
+        source = locate(folder, VIEW_COMPONENTS)
         prior = cls(
-            vae=load_component(AutoencoderKL, folder, "vae", dtype),
-            unet=load_component(UNet2DConditionModel, folder, "unet", dtype),
-            image_encoder=load_component(CLIPVisionModelWithProjection, folder, "image_encoder", dtype),
-            clip_camera_projection=projection.to(dtype=dtype),
-            schedule=NoiseSchedule.from_folder(component_folder(folder, "scheduler")),
+            vae=load_component(AutoencoderKL, source, "vae", dtype),
+            unet=load_component(UNet2DConditionModel, source, "unet", dtype),
+            image_encoder=load_component(CLIPVisionModelWithProjection, source, "image_encoder", dtype),
+            clip_camera_projection=load_camera_projection(source, dtype),
+            schedule=NoiseSchedule.from_folder(source.folders["scheduler"]),
+            pose=source.pose,
         )
+        context = prior.clip_camera_projection.proj.out_features
+        _require_fit(source.name, prior, 2 * prior.latent_shape[0], context, "a view-conditioned prior")
         prior.freeze()
         return prior.to(device)
 
     @torch.no_grad()
-    def condition(self, images: Float[Tensor, "images 3 height width"]) -> ViewCondition:
-        """Image tokens and latents of input images in [0, 1], over white, at the prior's `image_size`."""
+    def condition(
+        self, images: Float[Tensor, "images 3 height width"], elevation_deg: float | None = None
+    ) -> ViewCondition:
+        """Image tokens and latents of input images.
+
+        Args:
+            images: In [0, 1], over white, at the prior's `image_size`.
+            elevation_deg: Of the input camera, degrees; only a prior whose pose holds its polar angle asks for it.
+
+        Raises:
+            ViewDistillError: The prior asks for the elevation, and it is not given.
+        """
+        polar = None
+        if self.pose == "input_polar":
+            if elevation_deg is None:
+                raise ViewDistillError(
+                    "this view-conditioned prior (Stable-Zero123) has to be told the input's elevation, which is not "
+                    "known at this place; use another one here, as zero123-xl"
+                )
+            polar = math.radians(90 - elevation_deg)
         pixels = preprocess_for_clip(images, self.image_encoder)
         tokens = image_tokens(self.image_encoder, pixels, self.clip_camera_projection.tokens)
         latent = self.encode_image_moments(images).mean / self.scaling_factor
-        return ViewCondition(tokens.float(), latent)
+        return ViewCondition(tokens.float(), latent, polar)
 
     def predict_noise(
         self,
@@ -202,5 +246,23 @@ class ViewConditionedPrior(LatentDiffusionPrior):
     def _context(self, condition: ViewCondition, relative_pose: Tensor) -> tuple[Tensor, Tensor]:
         batch = len(relative_pose)
         tokens = condition.tokens.expand(batch, -1, -1).to(self.clip_camera_projection.proj.weight.dtype)
+        if condition.input_polar is not None:
+            polar = relative_pose.new_full((batch, 1), condition.input_polar)
+            relative_pose = torch.cat([relative_pose[:, :3], polar], 1)
         context = self.clip_camera_projection(tokens, relative_pose).float()
         return context, condition.latent.expand(batch, -1, -1, -1)
+
+
+def _require_fit(name: str, prior: LatentDiffusionPrior, channels: int, context: int, what: str) -> None:
+    """Make sure that the UNet takes what the other components give.
+
+    Raises:
+        ViewDistillError: It does not: the folder holds another kind of prior, or parts of two.
+    """
+    config: Any = prior.unet.config  # diffusers does not type its configurations
+    takes = (config.in_channels, config.cross_attention_dim)
+    if takes != (channels, context):
+        raise ViewDistillError(
+            f"{name}: its unet takes {takes[0]} channels and a context of width {takes[1]}, where {what} has "
+            f"{channels} and {context}; give {what}"
+        )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
 from viewdistill.fields.mlp import MLP
+from viewdistill.precision import Precision, dtype_of
 
 
 class DensityField(nn.Module):
@@ -35,7 +36,7 @@ class DensityField(nn.Module):
         n_hidden_layers: int = 1,
         blob_scale: float = 10.0,
         blob_radius: float = 0.5,
-        precision: Literal["fp32", "bf16"] = "fp32",
+        precision: Precision = "fp32",
         backend: Literal["auto", "numba", "torch"] = "auto",
     ) -> None:
         """Build the field.
@@ -57,12 +58,11 @@ class DensityField(nn.Module):
         super().__init__()
         if radius <= 0 or blob_radius <= 0:
             raise ValueError(f"radius and blob_radius must be positive, got {radius} and {blob_radius}")
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision is {precision!r}; choose 'fp32' or 'bf16'")
+        dtype_of(precision, torch.device("cpu"))
         self.radius = radius
         self.blob_scale = blob_scale
         self.blob_radius = blob_radius
-        self.precision = precision
+        self.precision: Precision = precision
         self.grid = HashGrid(grid, backend)
         self.density_network = MLP(grid.n_output_dims, 1, hidden_width, n_hidden_layers)
         self.color_network = MLP(grid.n_output_dims, 3, hidden_width, n_hidden_layers)
@@ -70,7 +70,7 @@ class DensityField(nn.Module):
     @property
     def network_dtype(self) -> torch.dtype:
         """What the networks compute in now."""
-        return torch.bfloat16 if self.training and self.precision == "bf16" else torch.float32
+        return dtype_of(self.precision if self.training else "fp32", self.grid.params.device)
 
     def forward(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
         """Density and raw colour.

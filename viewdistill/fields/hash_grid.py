@@ -3,16 +3,17 @@
 Source: Müller et al. 2022, "Instant Neural Graphics Primitives"; tiny-cuda-nn, `encodings/grid.h`.
 """
 
-from typing import Literal
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from viewdistill.fields import hash_grid_torch
+from viewdistill.fields.hash_grid_autograd import GridEncoder
+from viewdistill.fields.hash_grid_backends import Backend, ChosenBackend, build_encoder, choose, require
 from viewdistill.fields.hash_grid_layout import HashGridConfig
 
-__all__ = ["HashGrid", "HashGridConfig"]
+__all__ = ["Backend", "HashGrid", "HashGridConfig"]
 
 INITIAL_RANGE = 1e-4
 """Parameters start uniformly in [-1e-4, 1e-4], as tiny-cuda-nn's do."""
@@ -24,27 +25,37 @@ class HashGrid(nn.Module):
     The parameters are one flat float32 vector in tiny-cuda-nn's order (level, then entry, then feature fastest): a
     checkpoint moves between back ends.
 
+    Attributes:
+        backend: What computes the grid where its parameters are now.
+
     Example:
         >>> grid = HashGrid(HashGridConfig(n_levels=4, log2_hashmap_size=12))
         >>> grid(torch.rand(5, 3)).shape
         torch.Size([5, 8])
     """
 
-    def __init__(self, config: HashGridConfig, backend: Literal["auto", "numba", "torch"] = "auto") -> None:
+    backend: ChosenBackend
+
+    def __init__(self, config: HashGridConfig, backend: Backend = "auto") -> None:
         """Allocate and initialise the table.
 
         Args:
             config: The grid's size.
-            backend: "numba" (compiled kernels, CPU), "torch" (any device, slower), or "auto": the first where the
-                parameters are created on a CPU, else the second.
+            backend: "numba" (compiled kernels, CPU), "triton" (the same on a GPU, nothing to build), "tinycudann" (the
+                original, which has to be built), "torch" (any device, slower), or "auto": the fastest that is usable
+                where the parameters are, chosen again when they move.
+
+        Raises:
+            ViewDistillError: The package of the back end that was asked for is not installed.
         """
         super().__init__()
+        if backend != "auto":
+            require(backend)
         self.config = config
         self.params = nn.Parameter(torch.empty(config.n_params).uniform_(-INITIAL_RANGE, INITIAL_RANGE))
-        if backend == "auto":
-            backend = "numba" if self.params.device.type == "cpu" else "torch"
-        self.backend = backend
         self.active_levels = config.n_levels
+        self._asked_for: Backend = backend
+        self._choose_backend()
 
     @property
     def n_output_dims(self) -> int:
@@ -61,13 +72,6 @@ class HashGrid(nn.Module):
         if not 0 <= active_levels <= self.config.n_levels:
             raise ValueError(f"active_levels is {active_levels}; the grid has {self.config.n_levels} levels")
         self._active_levels = active_levels
-        if self.backend == "numba":
-            # here and not at the top of the file: compiling and loading kernels costs a second that "torch" never needs
-            from viewdistill.fields import hash_grid_numba
-
-            self._layout = hash_grid_numba.kernel_layout(self.config, active_levels)
-            self._encode = hash_grid_numba.encode
-            self._point_gradient = hash_grid_numba.point_gradient
 
     def forward(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
         """Interpolate features.
@@ -76,16 +80,15 @@ class HashGrid(nn.Module):
             points: Positions in [0, 1]^3; beyond it the lattice goes on, with rows taken modulo the level's entries.
 
         Returns:
-            Features, level-major, then feature; float32. Twice differentiable by points and parameters.
+            Features, level-major, then feature; float32. Twice differentiable by points and parameters (tinycudann: not
+            the gradient by the parameters).
 
         Raises:
-            ValueError: The numba back end is asked to run elsewhere than on a CPU.
+            ValueError: The back end that was asked for does not run where the parameters are.
+            ViewDistillError: The back end that was asked for cannot be used on this machine.
         """
         points = points.to(self.params.dtype)
-        if self.backend == "torch":
-            return hash_grid_torch.encode(points, self.params, self.config, self.active_levels)
-        self._check_device()
-        return self._encode(points, self.params, self._layout)
+        return self._encoder().encode(points, self.params, self.active_levels)
 
     def point_gradient(
         self, points: Float[Tensor, "n 3"], gradient: Float[Tensor, "n features"]
@@ -103,21 +106,29 @@ class HashGrid(nn.Module):
             Gradients by the points; differentiable by the parameters and by ``gradient`` while gradients are enabled.
 
         Raises:
-            ValueError: The numba back end is asked to run elsewhere than on a CPU.
+            ValueError: The back end that was asked for does not run where the parameters are.
+            ViewDistillError: The back end that was asked for cannot be used on this machine.
         """
         points = points.to(self.params.dtype)
-        if self.backend == "torch":
-            create_graph = torch.is_grad_enabled()
-            with torch.enable_grad():
-                points = points if points.requires_grad else points.detach().requires_grad_()
-                encoded = hash_grid_torch.encode(points, self.params, self.config, self.active_levels)
-            return torch.autograd.grad(encoded, points, gradient, create_graph=create_graph)[0]
-        self._check_device()
-        return self._point_gradient(points, self.params, gradient, self._layout)
+        return self._encoder().point_gradient(points, self.params, gradient, self.active_levels)
 
-    def _check_device(self) -> None:
-        if self.params.device.type != "cpu":
-            raise ValueError(
-                f"the hash grid's numba back end runs on a CPU, its parameters are on {self.params.device}: "
-                "build it with backend='torch'"
-            )
+    def extra_repr(self) -> str:
+        """What a printed module says of itself."""
+        return f"{self.config}, backend={self.backend!r}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "HashGrid":
+        # every move and every cast comes through here: a module is built on the CPU and then moved by its trainer
+        super()._apply(fn, recurse)
+        self._choose_backend()
+        return self
+
+    def _choose_backend(self) -> None:
+        device, dtype = self.params.device, self.params.dtype
+        self.backend = choose(device, dtype) if self._asked_for == "auto" else self._asked_for
+        self._built: GridEncoder | None = None
+
+    def _encoder(self) -> GridEncoder:
+        # on first use, because a back end may compile kernels, or belong to a device that the module is yet to reach
+        if self._built is None:
+            self._built = build_encoder(self.backend, self.config, self.params.device, self.params.dtype)
+        return self._built

@@ -1,4 +1,4 @@
-"""The hash grid's CPU back end: numba kernels, split among threads, behind differentiable torch functions.
+"""The hash grid's CPU back end: numba kernels, split among threads.
 
 Threads: numba's own threading layers either abort the process when two Python threads launch kernels at once
 (workqueue) or cannot be used after a fork and keep a second OpenMP pool beside torch's (omp). The kernels therefore
@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class KernelLayout:
     """Columns of the output: features of all levels; inactive levels stay zero."""
 
 
+@lru_cache(maxsize=64)
 def kernel_layout(config: HashGridConfig, active_levels: int) -> KernelLayout:
     """Layout of a grid of which only the ``active_levels`` coarsest levels are read."""
     levels = [
@@ -57,134 +58,74 @@ def kernel_layout(config: HashGridConfig, active_levels: int) -> KernelLayout:
     )
 
 
-def encode(
-    points: Float[Tensor, "n 3"], params: Float[Tensor, " params"], layout: KernelLayout
-) -> Float[Tensor, "n features"]:
-    """Features of points; differentiable twice by the points and the parameters.
+@dataclass(frozen=True)
+class NumbaSums:
+    """The three sums of `viewdistill.fields.hash_grid_autograd.GridSums`, on float32 tensors of the CPU."""
 
-    Args:
-        points: Positions in [0, 1]^3, float32, on the CPU.
-        params: The flat parameter vector, float32, on the CPU.
-        layout: The grid's levels.
+    config: HashGridConfig
+    """The grid's size."""
 
-    Returns:
-        Interpolated features, level-major.
-    """
-    return _Encode.apply(points.contiguous(), params.contiguous(), layout)  # pyright: ignore[reportReturnType]
+    def gather(
+        self,
+        points: Float[Tensor, "n 3"],
+        vectors: Float[Tensor, "n 3"] | None,
+        params: Float[Tensor, " params"],
+        active_levels: int,
+    ) -> Float[Tensor, "n features"]:
+        """Σ_c a_c θ_c."""
+        layout = kernel_layout(self.config, active_levels)
+        # every active column is written, so only a grid with masked levels needs zeros
+        n_columns = len(layout.levels) * len(layout.features)
+        allocate = torch.empty if n_columns == layout.n_output_dims else torch.zeros
+        output = allocate(len(points), layout.n_output_dims)
+        x, v, table, y = _array(points), _vectors(vectors), _table(params, layout), output.numpy()
 
+        def task(block: range) -> None:
+            for column, level in _columns(layout):
+                kernels.gather(x, v, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
 
-def point_gradient(
-    points: Float[Tensor, "n 3"],
-    params: Float[Tensor, " params"],
-    gradient: Float[Tensor, "n features"],
-    layout: KernelLayout,
-) -> Float[Tensor, "n 3"]:
-    """Σ_k g_k ∇h_k of the features h; differentiable once more by the points, the parameters and g.
+        parallel_for(task, _blocks(len(x)))
+        return output
 
-    Args:
-        points: Positions in [0, 1]^3, float32, on the CPU.
-        params: The flat parameter vector, float32, on the CPU.
-        gradient: g, one coefficient a feature.
-        layout: The grid's levels.
-    """
-    return _PointGradient.apply(gradient.contiguous(), points.contiguous(), params.contiguous(), layout)  # pyright: ignore[reportReturnType]
+    def slope(
+        self,
+        points: Float[Tensor, "n 3"],
+        vectors: Float[Tensor, "n 3"] | None,
+        gradient: Float[Tensor, "n features"],
+        params: Float[Tensor, " params"],
+        active_levels: int,
+    ) -> Float[Tensor, "n 3"]:
+        """Σ_c <g, θ_c> ∇a_c."""
+        layout = kernel_layout(self.config, active_levels)
+        output = torch.zeros_like(points)
+        x, v, g, table, y = _array(points), _vectors(vectors), _array(gradient), _table(params, layout), output.numpy()
 
+        def task(block: range) -> None:
+            for column, level in _columns(layout):
+                kernels.slope(x, v, g, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
 
-class _Encode(torch.autograd.Function):
-    """Points and table to features."""
+        parallel_for(task, _blocks(len(x)))
+        return output
 
-    @staticmethod
-    def forward(ctx: Any, points: Tensor, params: Tensor, layout: KernelLayout) -> Tensor:
-        ctx.save_for_backward(points, params)
-        ctx.layout = layout
-        return _gather(points, None, params, layout)
+    def scatter(
+        self,
+        points: Float[Tensor, "n 3"],
+        vectors: Float[Tensor, "n 3"] | None,
+        gradient: Float[Tensor, "n features"],
+        active_levels: int,
+    ) -> Float[Tensor, " params"]:
+        """a_c g added up by corner."""
+        layout = kernel_layout(self.config, active_levels)
+        output = torch.zeros(layout.n_entries * len(layout.features))
+        x, v, g, table = _array(points), _vectors(vectors), _array(gradient), _table(output, layout)
 
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        points, params = ctx.saved_tensors
-        gradient = grad_outputs[0].contiguous()
-        by_points = _PointGradient.apply(gradient, points, params, ctx.layout) if ctx.needs_input_grad[0] else None
-        by_params = _TableGradient.apply(gradient, points, ctx.layout) if ctx.needs_input_grad[1] else None
-        return by_points, by_params, None
+        def task(column_level: tuple[int, Level]) -> None:
+            column, level = column_level
+            kernels.scatter(x, v, g, level, layout.smooth, layout.features, column, table, 0, len(x))
 
-
-class _PointGradient(torch.autograd.Function):
-    """Output gradient to the gradient by the points; differentiable once more by all three inputs."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor, points: Tensor, params: Tensor, layout: KernelLayout) -> Tensor:
-        ctx.save_for_backward(gradient, points, params)
-        ctx.layout = layout
-        return _slope(points, None, gradient, params, layout)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        gradient, points, params = ctx.saved_tensors
-        vectors, layout, needs = grad_outputs[0].contiguous(), ctx.layout, ctx.needs_input_grad
-        by_gradient = _gather(points, vectors, params, layout) if needs[0] else None
-        by_points = _slope(points, vectors, gradient, params, layout) if needs[1] else None
-        by_params = _scatter(points, vectors, gradient, layout) if needs[2] else None
-        return by_gradient, by_points, by_params, None
-
-
-class _TableGradient(torch.autograd.Function):
-    """Output gradient to the gradient by the table; differentiable once more."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor, points: Tensor, layout: KernelLayout) -> Tensor:
-        ctx.save_for_backward(gradient, points)
-        ctx.layout = layout
-        return _scatter(points, None, gradient, layout)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        gradient, points = ctx.saved_tensors
-        table, layout, needs = grad_outputs[0].contiguous(), ctx.layout, ctx.needs_input_grad
-        by_gradient = _gather(points, None, table, layout) if needs[0] else None
-        by_points = _slope(points, None, gradient, table, layout) if needs[1] else None
-        return by_gradient, by_points, None
-
-
-def _gather(points: Tensor, vectors: Tensor | None, params: Tensor, layout: KernelLayout) -> Tensor:
-    # every active column is written, so only a grid with masked levels needs zeros
-    n_columns = len(layout.levels) * len(layout.features)
-    allocate = torch.empty if n_columns == layout.n_output_dims else torch.zeros
-    output = allocate(len(points), layout.n_output_dims)
-    x, v, table, y = _array(points), _vectors(vectors), _table(params, layout), output.numpy()
-
-    def task(block: range) -> None:
-        for column, level in _columns(layout):
-            kernels.gather(x, v, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
-
-    parallel_for(task, _blocks(len(x)))
-    return output
-
-
-def _slope(points: Tensor, vectors: Tensor | None, gradient: Tensor, params: Tensor, layout: KernelLayout) -> Tensor:
-    output = torch.zeros_like(points)
-    x, v, g, table, y = _array(points), _vectors(vectors), _array(gradient), _table(params, layout), output.numpy()
-
-    def task(block: range) -> None:
-        for column, level in _columns(layout):
-            kernels.slope(x, v, g, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
-
-    parallel_for(task, _blocks(len(x)))
-    return output
-
-
-def _scatter(points: Tensor, vectors: Tensor | None, gradient: Tensor, layout: KernelLayout) -> Tensor:
-    output = torch.zeros(layout.n_entries * len(layout.features))
-    x, v, g, table = _array(points), _vectors(vectors), _array(gradient), _table(output, layout)
-
-    def task(column_level: tuple[int, Level]) -> None:
-        column, level = column_level
-        kernels.scatter(x, v, g, level, layout.smooth, layout.features, column, table, 0, len(x))
-
-    # the finest levels take longest (cache misses), so they go first
-    parallel_for(task, _columns(layout)[::-1])
-    return output
+        # the finest levels take longest (cache misses), so they go first
+        parallel_for(task, _columns(layout)[::-1])
+        return output
 
 
 def _blocks(n_points: int) -> list[range]:

@@ -4,14 +4,41 @@ The table is split once into levels, and each level is indexed by itself: indexi
 autograd build one full-size gradient per level.
 """
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from viewdistill.fields.hash_grid_autograd import differentiated
 from viewdistill.fields.hash_grid_layout import PRIMES, HashGridConfig, HashGridLevel
 
 CORNERS = [(c & 1, c >> 1 & 1, c >> 2 & 1) for c in range(8)]
 """Offsets of a cell's corners, x fastest."""
+
+
+@dataclass(frozen=True)
+class TorchEncoder:
+    """The back end, as `viewdistill.fields.hash_grid_autograd.GridEncoder`."""
+
+    config: HashGridConfig
+    """The grid's size."""
+
+    def encode(
+        self, points: Float[Tensor, "n 3"], params: Float[Tensor, " params"], active_levels: int
+    ) -> Float[Tensor, "n features"]:
+        """Features of points; differentiable any number of times."""
+        return encode(points, params, self.config, active_levels)
+
+    def point_gradient(
+        self,
+        points: Float[Tensor, "n 3"],
+        params: Float[Tensor, " params"],
+        gradient: Float[Tensor, "n features"],
+        active_levels: int,
+    ) -> Float[Tensor, "n 3"]:
+        """Σ_k g_k ∇h_k; differentiable as the features are."""
+        return differentiated(lambda x: self.encode(x, params, active_levels), points, gradient)
 
 
 def encode(

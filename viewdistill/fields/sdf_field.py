@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
 from viewdistill.fields.mlp import MLP
 from viewdistill.fields.spherical_harmonics import N_HARMONICS, spherical_harmonics
+from viewdistill.precision import Precision, dtype_of
 
 Gradients = Literal["analytic", "finite_difference"]
 """How ∇f is computed: by differentiation, or by central differences along the axes (six more evaluations)."""
@@ -61,7 +62,7 @@ class SDFField(nn.Module):
         gradients: Gradients = "analytic",
         epsilon: float | None = None,
         initial_inverse_std: float = 20.0,
-        precision: Literal["fp32", "bf16"] = "fp32",
+        precision: Precision = "fp32",
         backend: Literal["auto", "numba", "torch"] = "auto",
     ) -> None:
         """Build the field.
@@ -93,7 +94,7 @@ class SDFField(nn.Module):
         self.view_dependent = view_dependent
         self.gradients = gradients
         self.epsilon = epsilon
-        self.precision = precision
+        self.precision: Precision = precision
         self.grid = HashGrid(grid, backend)
         self.sdf_network = MLP(grid.n_output_dims, 1, hidden_width, n_hidden_layers, activation="softplus")
         n_color_inputs = grid.n_output_dims + 3 + N_HARMONICS * view_dependent
@@ -152,7 +153,7 @@ class SDFField(nn.Module):
         inputs = [encoded, nn.functional.normalize(gradients, dim=-1)]
         if self.view_dependent:
             inputs.append(spherical_harmonics(directions))
-        dtype = torch.bfloat16 if self.training and self.precision == "bf16" else torch.float32
+        dtype = dtype_of(self.precision if self.training else "fp32", directions.device)
         return self.color_network(torch.cat(inputs, -1), dtype).sigmoid()
 
     def _differentiate(

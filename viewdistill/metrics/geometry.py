@@ -1,10 +1,11 @@
 """Agreement of surfaces: Chamfer distance, F-score, normal consistency, Volume IoU (the protocol called `surface`).
 
-No alignment: both meshes are taken as they stand in the world.
+No alignment: both meshes are taken as they stand in the world. `viewdistill.metrics.protocols` names the other ways of
+choosing the points and the place.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,9 +21,21 @@ SAMPLES = 100_000
 IOU_RESOLUTION = 128
 
 
+class Shape(NamedTuple):
+    """A triangle mesh in world space."""
+
+    vertices: Vertices
+    """Positions, world units."""
+    faces: Faces
+    """Vertex indices, oriented alike."""
+
+
 @dataclass(frozen=True)
 class GeometryScores:
-    """How well a mesh agrees with the truth. An empty prediction has infinite Chamfer distance and 0 for the rest."""
+    """How well a mesh agrees with the truth. An empty prediction has infinite Chamfer distance and 0 for the rest.
+
+    What the truth cannot tell (depth maps have neither normals nor an inside) is NaN.
+    """
 
     chamfer: float
     """Half the sum of both mean distances to the nearest sample of the other surface, world units (not squared)."""
@@ -36,13 +49,18 @@ class GeometryScores:
     """Intersection over union of the insides."""
 
 
+NOTHING = GeometryScores(float("inf"), 0.0, 0.0, 0.0, 0.0)
+"""The scores of an empty prediction."""
+
+
 @dataclass(frozen=True)
 class SurfaceSamples:
-    """Points drawn uniformly by area."""
+    """Points of a surface."""
 
     points: Float[np.ndarray, "n 3"]
+    """World units."""
     normals: Float[np.ndarray, "n 3"]
-    """Unit normals of the faces they lie on."""
+    """Unit normals of the faces they lie on; NaN where they are not known."""
 
 
 def sample_surface(vertices: Vertices, faces: Faces, count: int = SAMPLES, seed: int = 0) -> SurfaceSamples:
@@ -129,8 +147,26 @@ def geometry_scores(
     """
     truth = sample_surface(true_vertices, true_faces, samples, seed + 1)
     if len(faces) == 0:
-        return GeometryScores(float("inf"), 0.0, 0.0, 0.0, 0.0)
+        return NOTHING
     prediction = sample_surface(vertices, faces, samples, seed)
+    return agreement(prediction, truth, volume_iou(vertices, faces, true_vertices, true_faces, resolution))
+
+
+def agreement(prediction: SurfaceSamples, truth: SurfaceSamples, iou: float) -> GeometryScores:
+    """All figures of points of two surfaces.
+
+    Args:
+        prediction: Points of the prediction; none is legal.
+        truth: Points of the truth.
+        iou: Volume IoU of the two, which points cannot tell.
+
+    Raises:
+        ViewDistillError: If the truth has no points.
+    """
+    if len(truth.points) == 0:
+        raise ViewDistillError("metrics: the ground truth has no visible surface; check its scale and its up axis")
+    if len(prediction.points) == 0:
+        return NOTHING
     to_truth, cosine = _nearest(prediction, truth)
     to_prediction, back_cosine = _nearest(truth, prediction)
     return GeometryScores(
@@ -138,7 +174,7 @@ def geometry_scores(
         f_score_001=_f_score(to_truth, to_prediction, 0.01),
         f_score_002=_f_score(to_truth, to_prediction, 0.02),
         normal_consistency=0.5 * float(cosine.mean() + back_cosine.mean()),
-        volume_iou=volume_iou(vertices, faces, true_vertices, true_faces, resolution),
+        volume_iou=iou,
     )
 
 

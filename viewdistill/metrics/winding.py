@@ -99,7 +99,8 @@ def _scan_convert(
     beyond = np.ceil(height - 0.5).clip(0, resolution).astype(np.int64)
     index = (lines[:, 0] * resolution + lines[:, 1]) * (resolution + 1) + beyond
     # Positive area: the face looks along the line, which therefore comes out of the surface there.
-    return np.bincount(index, -np.sign(area), minlength=resolution * resolution * (resolution + 1))
+    # Without entries, bincount counts in whole numbers.
+    return np.bincount(index, -np.sign(area), resolution * resolution * (resolution + 1)).astype(np.float64)
 
 
 def _twice_area(

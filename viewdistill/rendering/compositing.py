@@ -3,6 +3,9 @@
 With σ the density and δ the length of a sample's interval: α = 1 - exp(-σδ), transmittance T = exp(-Σ σδ over the
 samples before it on its ray), weight w = T α (Max 1995; nerfacc's `volrend.py`). Samples are sorted by ray. Where a
 field gives α itself, as NeuS does, its optical depth -log(1 - α) takes the place of σδ.
+
+The sums along rays are torch's on every device: nerfacc's CUDA scans are single precision and differentiable only once.
+Tests hold the two against each other where there is a GPU.
 """
 
 from typing import Any

@@ -2,7 +2,7 @@
 
 The lattice is anchored at the near plane (t_k = near + k Δ), not where a ray enters the grid, and an interval
 [t_k, t_k + Δ] is kept if its *midpoint* lies in an occupied cell. nerfacc (0.5, `cuda/csrc/grid.cu`) walks each ray;
-here all candidates are tested at once, which gives the same set.
+plain torch tests all candidates at once, which gives the same set. The occupancy grid says which of the two marches.
 
 Names: ``t`` distance along a unit direction, world units; samples are packed, sorted by ray, then by t.
 """
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from viewdistill.rendering import nerfacc_traversal
 from viewdistill.rendering.occupancy import OccupancyGrid
 
 
@@ -76,7 +77,7 @@ def march(
     Args:
         origins: Ray origins, world units.
         directions: Unit ray directions.
-        occupancy: Where density may be.
+        occupancy: Where density may be, and with which back end to march.
         step: Length Δ of an interval, world units.
         near: Distance of the lattice's anchor; no midpoint is nearer.
         far: No midpoint is farther.
@@ -90,6 +91,12 @@ def march(
     anchor = torch.full((n_rays,), near, dtype=origins.dtype, device=device)
     if stratified:
         anchor += torch.rand(n_rays, dtype=origins.dtype, device=device, generator=generator) * step
+    if occupancy.backend == "nerfacc" and n_rays > 0:
+        binaries, radius = occupancy.binaries, occupancy.radius
+        ray_indices, t_starts, t_ends = nerfacc_traversal.traverse(
+            origins, directions, binaries, radius, anchor, far, step
+        )
+        return Samples(ray_indices, t_starts, t_ends, n_rays)
     t_enter, t_exit = _intersect(origins, directions, occupancy.bounds)
     # one candidate more at either end than geometry asks for: the exact test is the midpoint's, below
     first = ((t_enter.clamp_min(near) - anchor) / step - 1.5).ceil().clamp_min(0)

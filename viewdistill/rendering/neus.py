@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from viewdistill.fields.sdf_field import SurfaceQuery
+from viewdistill.phases import phase
 from viewdistill.rendering.compositing import accumulate, transmittance, weights_from_alpha
 from viewdistill.rendering.marching import Samples, march
 from viewdistill.rendering.volume_renderer import RenderOutput, ViewRenderer, composite
@@ -144,12 +145,13 @@ class NeusRenderer(ViewRenderer):
         Returns:
             Whether it was refreshed.
         """
-        return self.occupancy.update_every_n_steps(
-            step,
-            lambda points: self._head_on_alpha(self.field.sdf(points)),
-            threshold=OCCUPANCY_THRESHOLD,
-            generator=generator,
-        )
+        with phase("occupancy update"):
+            return self.occupancy.update_every_n_steps(
+                step,
+                lambda points: self._head_on_alpha(self.field.sdf(points)),
+                threshold=OCCUPANCY_THRESHOLD,
+                generator=generator,
+            )
 
     def render(
         self,
@@ -171,15 +173,17 @@ class NeusRenderer(ViewRenderer):
         """
         samples = self.sample(origins, directions, generator)
         ray_indices, along = samples.ray_indices, directions[samples.ray_indices]
-        sdf, gradients, rgb = self.field.query(samples.points(origins, directions), along)
-        normals = F.normalize(gradients, dim=-1)
-        cosine = annealed_cosine((along * normals).sum(-1), self.annealing)
-        alpha = neus_alpha(sdf, cosine, samples.lengths, self.field.inverse_std)
-        weights = weights_from_alpha(alpha, ray_indices, samples.n_rays)
-        seen = composite(samples, weights, rgb, background)
-        return SurfaceOutput(
-            **vars(seen), normals=accumulate(weights, normals, ray_indices, samples.n_rays), gradients=gradients
-        )
+        with phase("field query"):
+            sdf, gradients, rgb = self.field.query(samples.points(origins, directions), along)
+        with phase("compositing"):
+            normals = F.normalize(gradients, dim=-1)
+            cosine = annealed_cosine((along * normals).sum(-1), self.annealing)
+            alpha = neus_alpha(sdf, cosine, samples.lengths, self.field.inverse_std)
+            weights = weights_from_alpha(alpha, ray_indices, samples.n_rays)
+            seen = composite(samples, weights, rgb, background)
+            return SurfaceOutput(
+                **vars(seen), normals=accumulate(weights, normals, ray_indices, samples.n_rays), gradients=gradients
+            )
 
     @torch.no_grad()
     def sample(
@@ -189,12 +193,14 @@ class NeusRenderer(ViewRenderer):
         generator: torch.Generator | None = None,
     ) -> Samples:
         """Samples of rays in occupied space, without those that are transparent or hidden."""
-        samples = march(
-            origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
-        )
-        sdf = self.field.sdf(samples.points(origins, directions))
-        visible = transmittance_between(sdf, samples, self.field.inverse_std) >= self.early_stop
-        return samples.select(visible & (self._head_on_alpha(sdf) >= self.alpha_threshold))
+        with phase("march"):
+            samples = march(
+                origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
+            )
+        with phase("cull"):
+            sdf = self.field.sdf(samples.points(origins, directions))
+            visible = transmittance_between(sdf, samples, self.field.inverse_std) >= self.early_stop
+            return samples.select(visible & (self._head_on_alpha(sdf) >= self.alpha_threshold))
 
     def _head_on_alpha(self, sdf: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """α of a step for a ray that meets the surface head-on: the largest that any ray can see."""

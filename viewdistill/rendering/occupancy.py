@@ -4,10 +4,16 @@ State lives in buffers, so that a checkpoint carries it. Level i covers the cube
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+
+from viewdistill.rendering import nerfacc_traversal
+
+Backend = Literal["auto", "torch", "nerfacc"]
+"""What marches through a grid: plain torch on any device, nerfacc's CUDA code, or the faster that is ready."""
 
 OccupancyFn = Callable[[Tensor], Tensor]
 """World positions [n, 3] to occupancies [n]; for a density field, density times the step size."""
@@ -16,25 +22,34 @@ OccupancyFn = Callable[[Tensor], Tensor]
 class OccupancyGrid(nn.Module):
     """Running maximum of occupancy per cell, and its thresholded version that marching reads.
 
-    A new grid is empty: rays find no samples before the first `update`.
+    A new grid is empty: rays find no samples before the first `update`. The buffers are the same whatever marches
+    through them, so a checkpoint moves between back ends.
     """
 
     occs: Tensor
     binaries: Tensor
     bounds: Tensor
 
-    def __init__(self, radius: float, resolution: int = 32, n_levels: int = 1) -> None:
+    def __init__(self, radius: float, resolution: int = 32, n_levels: int = 1, backend: Backend = "auto") -> None:
         """Allocate an empty grid.
 
         Args:
             radius: Half the side of the finest level's cube, world units.
             resolution: Cells a side, the same in every level.
             n_levels: Number of nested cubes, each twice as large as the one before.
+            backend: What marches; "auto" is nerfacc where the grid is on a GPU and nerfacc's CUDA code is compiled, and
+                torch elsewhere.
+
+        Raises:
+            ViewDistillError: nerfacc is asked for and cannot be used on this machine.
         """
+        if backend == "nerfacc":
+            nerfacc_traversal.require()
         super().__init__()
         self.radius = radius
         self.resolution = resolution
         self.n_levels = n_levels
+        self._asked_for: Backend = backend
         self.register_buffer("occs", torch.zeros(n_levels * resolution**3))
         self.register_buffer("binaries", torch.zeros(n_levels, *[resolution] * 3, dtype=torch.bool))
         # box around the occupied cells [min xyz, max xyz]; min > max while there are none
@@ -44,6 +59,20 @@ class OccupancyGrid(nn.Module):
     def outer_radius(self) -> float:
         """Half the side of the largest level's cube, world units."""
         return self.radius * 2 ** (self.n_levels - 1)
+
+    @property
+    def backend(self) -> Literal["torch", "nerfacc"]:
+        """What marches through the grid where it is now.
+
+        Raises:
+            ValueError: nerfacc is asked for and the grid is not on a GPU.
+        """
+        on_gpu = self.binaries.is_cuda
+        if self._asked_for == "nerfacc" and not on_gpu:
+            raise ValueError(f"nerfacc marches on a GPU, the occupancy grid is on {self.binaries.device}: move it")
+        if self._asked_for == "auto":
+            return "nerfacc" if on_gpu and nerfacc_traversal.obstacle() is None else "torch"
+        return self._asked_for
 
     def occupied(
         self, x: Float[Tensor, "*batch"], y: Float[Tensor, "*batch"], z: Float[Tensor, "*batch"]

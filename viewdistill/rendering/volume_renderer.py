@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from viewdistill.cameras import rays
+from viewdistill.phases import phase
 from viewdistill.rendering.compositing import accumulate, visibility, weights_from_density
 from viewdistill.rendering.marching import Samples, march, step_size
 from viewdistill.rendering.occupancy import OccupancyGrid
@@ -169,9 +170,10 @@ class VolumeRenderer(ViewRenderer):
         Returns:
             Whether it was refreshed.
         """
-        return self.occupancy.update_every_n_steps(
-            step, lambda points: self.field.density(points) * self.step_size, generator=generator
-        )
+        with phase("occupancy update"):
+            return self.occupancy.update_every_n_steps(
+                step, lambda points: self.field.density(points) * self.step_size, generator=generator
+            )
 
     def render(
         self,
@@ -192,9 +194,11 @@ class VolumeRenderer(ViewRenderer):
             Colours, opacities and depths, differentiable by the field's parameters even where no ray meets the field.
         """
         samples = self.sample(origins, directions, generator)
-        density, rgb = self.field.query(samples.points(origins, directions))
-        weights = weights_from_density(density, samples.lengths, samples.ray_indices, samples.n_rays)
-        return composite(samples, weights, rgb, background)
+        with phase("field query"):
+            density, rgb = self.field.query(samples.points(origins, directions))
+        with phase("compositing"):
+            weights = weights_from_density(density, samples.lengths, samples.ray_indices, samples.n_rays)
+            return composite(samples, weights, rgb, background)
 
     @torch.no_grad()
     def sample(
@@ -204,14 +208,16 @@ class VolumeRenderer(ViewRenderer):
         generator: torch.Generator | None = None,
     ) -> Samples:
         """Samples of rays in occupied space, without those that are transparent or hidden."""
-        samples = march(
-            origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
-        )
-        alpha_threshold = min(self.alpha_threshold, self.occupancy.mean_occupancy())
-        density = self.field.density(samples.points(origins, directions))
-        return samples.select(
-            visibility(density, samples.lengths, samples.ray_indices, samples.n_rays, alpha_threshold, self.early_stop)
-        )
+        with phase("march"):
+            samples = march(
+                origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
+            )
+        with phase("cull"):
+            threshold = min(self.alpha_threshold, self.occupancy.mean_occupancy())
+            density = self.field.density(samples.points(origins, directions))
+            return samples.select(
+                visibility(density, samples.lengths, samples.ray_indices, samples.n_rays, threshold, self.early_stop)
+            )
 
 
 def composite(

@@ -3,14 +3,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from tests.viewdistill.diffusion.saved_priors import save
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.errors import ViewDistillError
 
@@ -18,25 +17,6 @@ TextBuilder = Callable[..., TextConditionedPrior]
 ViewBuilder = Callable[..., ViewConditionedPrior]
 
 T = torch.tensor([40, 700])
-
-
-def save(prior: TextConditionedPrior | ViewConditionedPrior, folder: Path, dtype: torch.dtype = torch.float32) -> Path:
-    """Write a prior as a training run does, with stock methods."""
-    prior.to(dtype)
-    for name in ("vae", "unet", "text_encoder", "tokenizer", "image_encoder", "clip_camera_projection"):
-        component: Any = getattr(prior, name, None)
-        if component is not None:
-            component.save_pretrained(folder / name)
-    DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type=prior.prediction_type,
-    ).save_pretrained(folder / "scheduler")
-    prior.float()
-    return folder
 
 
 def test_sizes(text_prior: TextBuilder) -> None:

@@ -1,0 +1,179 @@
+"""Folders of views of any origin, for scoring: with cameras in a file, or in SyncDreamer's layout.
+
+Three forms are read:
+
+- A folder with ``cameras.json`` as `datamodules.posed_views` describes it. Files may have any name, may be RGB (then
+  the background counts as it is) or RGBA (then they are put over white), and are square, all of one size. A view may
+  also name a depth map, and the file says what its counts mean:
+
+      {"format": 1, "depth_scale": 0.0001, "depth_offset": 0.0,
+       "views": [{"file": "000.png", "depth": "000_depth.png", "azimuth_deg": 0.0, …}, …]}
+
+  Depth is count · scale + offset, in world units along the viewing axis; a count of 0 means that nothing is there.
+- A folder of 16 pictures ``000.png`` … ``015.png`` (or ``0.png`` … ``15.png``) without ``cameras.json``: SyncDreamer's
+  cameras, at azimuth 22.5° · number, elevation 30°, distance 1.5. Where ``000-depth.png`` … ``015-depth.png`` lie
+  beside them, they are 16-bit depth from 0.6 to 2.4, of which 0.63 to 2.37 counts.
+- One picture 16 times as wide as high: the same 16 views side by side, as SyncDreamer's sampler writes them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
+from datamodules.run_folder import read_json
+from viewdistill.errors import ViewDistillError
+from viewdistill.input_image import read_image, to_rgba
+from viewdistill.metrics.images import over_white
+from viewdistill.metrics.protocols import RIG_ELEVATION, RIG_VIEWS
+
+Layout = Literal["cameras.json", "SyncDreamer folder", "SyncDreamer strip", "rendered"]
+
+RIG_CAMERAS = tuple(ViewCamera(360.0 / RIG_VIEWS * index, RIG_ELEVATION) for index in range(RIG_VIEWS))
+"""SyncDreamer's cameras, see `viewdistill.metrics.protocols.rig`."""
+
+SYNCDREAMER_DEPTH = (0.6, 2.4)
+"""Depth of the counts 0 and 65535 in SyncDreamer's maps, world units."""
+
+SYNCDREAMER_VALID = (0.63, 2.37)
+"""Depth that counts in them; the background lies beyond."""
+
+
+@dataclass(frozen=True)
+class ViewSet:
+    """Square views of one size over white, with their cameras."""
+
+    rgb: Float[Tensor, "views 3 size size"]
+    """In [0, 1]."""
+    cameras: tuple[ViewCamera, ...]
+    """One a view."""
+    names: tuple[str, ...]
+    """What each view is called in messages."""
+    layout: Layout
+    """Form in which they were found."""
+    depth: Float[np.ndarray, "views size size"] | None = None
+    """Along the viewing axis, world units, 0 where nothing is; None where the folder has none."""
+
+    @property
+    def c2w(self) -> Float[Tensor, "views 4 4"]:
+        """Camera-to-world matrices."""
+        return torch.stack([camera.c2w for camera in self.cameras])
+
+    @property
+    def fovy(self) -> list[float]:
+        """Vertical fields of view, degrees."""
+        return [camera.fovy_deg for camera in self.cameras]
+
+
+def load_view_set(path: Path) -> ViewSet:
+    """Read views in one of the forms above.
+
+    Raises:
+        ViewDistillError: The path has none of them, a file is damaged, or the views are not square and alike.
+    """
+    if path.is_file():
+        return _load_strip(path)
+    if (path / CAMERAS_FILE).is_file():
+        return _load_posed(path)
+    if not path.is_dir():
+        raise ViewDistillError(f"{path}: no such folder; give a folder of views")
+    for digits in (3, 1):
+        files = [path / f"{index:0{digits}d}.png" for index in range(RIG_VIEWS)]
+        if all(file.is_file() for file in files):
+            depths = [file.with_name(f"{file.stem}-depth.png") for file in files]
+            depth = _syncdreamer_depth(depths) if all(file.is_file() for file in depths) else None
+            return ViewSet(_pictures(files), RIG_CAMERAS, _names(files), "SyncDreamer folder", depth)
+    raise ViewDistillError(
+        f"{path}: neither {CAMERAS_FILE} nor SyncDreamer's {RIG_VIEWS} pictures, 000.png to {RIG_VIEWS - 1:03d}.png, "
+        f"are here; write {CAMERAS_FILE} as datamodules/view_sets.py describes it"
+    )
+
+
+def _load_posed(folder: Path) -> ViewSet:
+    entries = load_cameras(folder)
+    if not entries:
+        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no views")
+    files = [file for file, _ in entries]
+    content = read_json(folder / CAMERAS_FILE)
+    depths = [view.get("depth") for view in content["views"]]
+    depth = None
+    if all(isinstance(name, str) for name in depths):
+        depth = _posed_depth(folder, [folder / name for name in depths], content)
+    return ViewSet(_pictures(files), tuple(camera for _, camera in entries), _names(files), "cameras.json", depth)
+
+
+def _load_strip(path: Path) -> ViewSet:
+    pixels = _over_white(path)
+    height, width = pixels.shape[1:]
+    if width != RIG_VIEWS * height:
+        raise ViewDistillError(
+            f"{path}: {width} x {height} pixels are not {RIG_VIEWS} square views side by side; give a folder of views"
+        )
+    views = torch.stack(list(pixels.split(height, dim=2)))
+    return ViewSet(views, RIG_CAMERAS, tuple(f"{path}#{k}" for k in range(RIG_VIEWS)), "SyncDreamer strip")
+
+
+def _names(files: list[Path]) -> tuple[str, ...]:
+    return tuple(str(file) for file in files)
+
+
+def _pictures(files: list[Path]) -> Float[Tensor, "views 3 size size"]:
+    """All pictures over white.
+
+    Raises:
+        ViewDistillError: One cannot be read, is not square, or is not of the first one's size.
+    """
+    pictures = [_over_white(file) for file in files]
+    for file, picture in zip(files, pictures, strict=True):
+        height, width = picture.shape[1:]
+        if height != width or height != pictures[0].shape[1]:
+            raise ViewDistillError(f"{file}: {width} x {height} pixels; views must be square and all of one size")
+    return torch.stack(pictures)
+
+
+def _over_white(path: Path) -> Float[Tensor, "3 height width"]:
+    rgba = torch.from_numpy(to_rgba(read_image(path))).permute(2, 0, 1)[None] / 255
+    return over_white(rgba)[0]
+
+
+def _posed_depth(folder: Path, files: list[Path], content: dict[str, Any]) -> Float[np.ndarray, "views size size"]:
+    try:
+        scale, offset = float(content["depth_scale"]), float(content.get("depth_offset", 0.0))
+        if not (np.isfinite([scale, offset]).all() and scale > 0):
+            raise ValueError(f"scale {scale:g}, offset {offset:g}")
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{folder / CAMERAS_FILE}: views have depth, but depth_scale or depth_offset is missing or wrong"
+        raise ViewDistillError(f"{message} ({error})") from None
+    counts = _counts(files)
+    return np.where(counts > 0, counts * scale + offset, 0.0)
+
+
+def _syncdreamer_depth(files: list[Path]) -> Float[np.ndarray, "views size size"]:
+    near, far = SYNCDREAMER_DEPTH
+    depth = _counts(files) / 65535 * (far - near) + near
+    return np.where((depth > SYNCDREAMER_VALID[0]) & (depth < SYNCDREAMER_VALID[1]), depth, 0.0)
+
+
+def _counts(files: list[Path]) -> Float[np.ndarray, "views size size"]:
+    """Counts of 16-bit maps.
+
+    Raises:
+        ViewDistillError: One is missing, no 16-bit grey picture, not square or not of the first one's size.
+    """
+    maps: list[Float[np.ndarray, "h w"]] = []
+    for file in files:
+        try:
+            with Image.open(file, formats=("PNG", "TIFF")) as image:
+                pixels = np.asarray(image)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise ViewDistillError(f"{file}: not readable as a depth map ({error}); save it as a 16-bit PNG") from error
+        if pixels.ndim != 2 or pixels.dtype.itemsize < 2 or len({*pixels.shape, *(m.shape[0] for m in maps)}) != 1:
+            raise ViewDistillError(f"{file}: not a square 16-bit grey picture of the other maps' size")
+        maps.append(pixels.astype(np.float64))
+    return np.stack(maps)

@@ -1,0 +1,219 @@
+"""The ablations: arms of studies on test objects with exact truth, every shared stage computed once.
+
+    python -m experiments.ablate                    # A1 to A8, 8 objects, 2 seeds
+    python -m experiments.ablate A2 A6 --quick      # two of them on 2 objects with 1 seed: a look, no result
+    python -m experiments.ablate my_study.yaml      # one of your own
+
+Nothing that is complete is run again, whoever asked for it; a run that was stopped goes on where it was. What failed is
+named at the end, does not stop the rest, and is tried again the next time. `python -m experiments.tables` makes tables.
+Changed code is not noticed: remove ``stages/`` in the folder of the runs after changing a stage.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from datamodules.run_folder import write_json
+from experiments.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
+from experiments.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
+from experiments.plan import PlannedRun, Planner, Priors
+from experiments.scores import default_threads, score
+from experiments.studies import ABLATIONS, Study
+from viewdistill.cli import OneLineParser, one_line
+from viewdistill.cli.configuration import REPOSITORY
+from viewdistill.errors import ViewDistillError
+from viewdistill.objects.generator import TEST_SEEDS
+
+QUICK = 2, 1
+"""Objects and seeds of ``--quick``."""
+
+RUNS = Path("runs/ablations")
+"""Folder of all runs."""
+
+
+@dataclass
+class Display:
+    """One bar for everything, with what is being run beside it; lines for failures above."""
+
+    progress: Progress
+    bar: TaskID
+    running: list[str]
+    failures: dict[str, int]
+    """Messages, and how many runs each has cost."""
+
+    @classmethod
+    def of(cls, progress: Progress, total: int) -> "Display":
+        """A new bar."""
+        return cls(progress, progress.add_task("", total=total), [], {})
+
+    def started(self, task: Task) -> None:
+        """Show a task."""
+        self.running.append(task.label)
+        self._show()
+
+    def settled(self, task: Task, error: StageFailedError | None) -> None:
+        """Count a task, and tell of a failure once."""
+        if task.label in self.running:
+            self.running.remove(task.label)
+        if error is not None:
+            if str(error) not in self.failures:
+                self.progress.console.print(f"failed: {one_line(str(error))}", markup=False, highlight=False)
+            self.failures[str(error)] = self.failures.get(str(error), 0) + task.key.startswith("score:")
+        self.progress.advance(self.bar)
+        self._show()
+
+    def _show(self) -> None:
+        self.progress.update(self.bar, description=", ".join(self.running) or "done")
+
+
+def run_studies(
+    runs: Sequence[PlannedRun], prior: str, jobs: int, console: Console, execute: Execute = viewdistill
+) -> dict[str, int]:
+    """Compute and score runs.
+
+    Args:
+        runs: In the order in which they should be complete.
+        prior: Fingerprint of their priors.
+        jobs: Stages at a time, one thread each.
+        console: Where progress is shown.
+        execute: Runs a subcommand.
+
+    Returns:
+        Messages of what failed, each with the number of runs that have no scores for it.
+    """
+    tasks: list[Task] = []
+    scored: dict[str, PlannedRun] = {}
+    for run in runs:
+        for node in run.nodes:
+            label = f"{node.stage} {run.study.id} {run.arm.name} {run.case.object}"
+            needed = tuple(needed.key for needed in node.needs)
+            tasks.append(Task(node.key, label, needed, lambda node=node: complete(node, execute)))
+        key = f"score:{run.folder.root}"
+        scored[key] = run
+        label = f"scores {run.study.id} {run.arm.name} {run.case.object}"
+        needed = tuple(node.key for node in run.nodes)
+        tasks.append(Task(key, label, needed, lambda run=run: score(run, prior, execute)))
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console) as progress:
+        display = Display.of(progress, len({task.key for task in tasks}))
+
+        def settled(task: Task, error: StageFailedError | None) -> None:
+            display.settled(task, error)
+            if error is not None and task.key in scored:
+                run = scored[task.key]
+                # Scores of an earlier attempt would be of other stages.
+                run.scores.unlink(missing_ok=True)
+                write_json(run.failure, {"stage": error.stage, "message": error.message})
+
+        execute_all(tasks, jobs, display.started, settled)
+    return display.failures
+
+
+def build_parser() -> OneLineParser:
+    """The options."""
+    summary, examples = (__doc__ or "").split("\n\n", 1)
+    parser = OneLineParser(
+        prog="python -m experiments.ablate",
+        description=summary,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="ids or YAML files (default: all that are shipped)")
+    parser.add_argument("--quick", action="store_true", help="2 objects with 1 seed")
+    parser.add_argument("--objects", type=int, metavar="N", help=f"test objects (default {FEWEST_OBJECTS})")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds (default {FEWEST_SEEDS})")
+    parser.add_argument("--skip", type=int, default=0, metavar="N", help="test objects to leave out before them")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="stages side by side (default 2)")
+    parser.add_argument("--preset", default="ablation", help="overlays on the YAML (default ablation; '' for none)")
+    nano = REPOSITORY / "priors" / "nano"
+    for name, folder in (("--view-prior", nano / "zero123"), ("--text-prior", nano / "stable-diffusion")):
+        parser.add_argument(
+            name, type=Path, default=folder, metavar="PRIOR", help=f"default {folder.name} of priors/nano"
+        )
+    parser.add_argument("--out", type=Path, default=RUNS, metavar="DIR", help=f"folder of all runs (default {RUNS})")
+    return parser
+
+
+def counts(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Objects and seeds.
+
+    Raises:
+        ViewDistillError: They are too few for a result, and no quick look is asked for.
+    """
+    fewest = QUICK if arguments.quick else (FEWEST_OBJECTS, FEWEST_SEEDS)
+    objects = fewest[0] if arguments.objects is None else arguments.objects
+    seeds = fewest[1] if arguments.seeds is None else arguments.seeds
+    if min(objects, seeds, arguments.jobs) < 1 or arguments.skip < 0:
+        raise ViewDistillError("--objects, --seeds and --jobs must be at least 1, --skip at least 0")
+    if not arguments.quick and (objects < FEWEST_OBJECTS or seeds < FEWEST_SEEDS):
+        raise ViewDistillError(
+            f"{objects} objects with {seeds} seeds are too few for a result: {FEWEST_OBJECTS} and {FEWEST_SEEDS} at "
+            "least; say --quick for a look"
+        )
+    return objects, seeds
+
+
+def load_studies(names: Sequence[str]) -> list[Study]:
+    """Studies by id or path; all that are shipped without any.
+
+    Raises:
+        ViewDistillError: One does not exist or is damaged.
+    """
+    paths = [Path(name) if name.endswith((".yaml", ".yml")) else ABLATIONS / f"{name}.yaml" for name in names]
+    return [Study.load(path) for path in paths or sorted(ABLATIONS.glob("*.yaml"))]
+
+
+def ablate(argv: Sequence[str] | None, execute: Execute = viewdistill) -> int:
+    """Plan and run.
+
+    Args:
+        argv: Options; those of the process when not given.
+        execute: Runs a subcommand.
+
+    Returns:
+        0, or 1 where something failed.
+
+    Raises:
+        ViewDistillError: An option, a study or a prior is wrong.
+    """
+    arguments = build_parser().parse_args(argv)
+    objects, seeds = counts(arguments)
+    folder = REPOSITORY / "configs" / "presets" / arguments.preset
+    if arguments.preset and not folder.is_dir():
+        raise ViewDistillError(f"{folder}: no such preset")
+    default_threads()
+    priors = Priors(arguments.view_prior, arguments.text_prior)
+    planner = Planner(arguments.out, priors, arguments.preset)
+    numbers = TEST_SEEDS[arguments.skip :][:objects]
+    runs = [run for study in load_studies(arguments.studies) for run in planner.plan(study, numbers, range(seeds))]
+    console = Console()
+    failures = run_studies(runs, priors.fingerprint, arguments.jobs, console, execute)
+    stages = {node.key for run in runs for node in run.nodes}
+    asked = sum(len(run.nodes) for run in runs)
+    scored = sum(run.scores.is_file() for run in runs)
+    console.print(f"{scored} of {len(runs)} runs have scores; {len(stages)} stages served {asked}", highlight=False)
+    for message, cost in failures.items():
+        console.print(f"{cost} runs failed: {one_line(message)}", markup=False, highlight=False)
+    return 1 if failures else 0
+
+
+def main() -> None:
+    """Command line of the ablations."""
+    try:
+        status = ablate(None)
+    except ViewDistillError as error:
+        print(f"ablate: {one_line(str(error))}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("ablate: interrupted; the same command resumes", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The inputs of an ablation: test objects, each seen once, from a camera that is known exactly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datamodules.run_folder import atomic_path, write_json
+from viewdistill.cameras import FOVY_ZERO123
+from viewdistill.objects.generator import generate
+from viewdistill.objects.render import poses, render
+
+INPUT_SIZE = 256
+"""Side of a rendered input view, pixels."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One object and the camera of its input view."""
+
+    object: int
+    """Seed of the procedural object."""
+    azimuth: float
+    """Azimuth of the input camera in the object's own frame, degrees; a run calls it 0."""
+    elevation: float
+    """Elevation of the input camera, degrees."""
+
+    @classmethod
+    def of(cls, seed: int, elevation: float | None = None) -> "Case":
+        """The input camera of an object: somewhere before its front, from eye level to 30 degrees above.
+
+        Args:
+            seed: Of the object.
+            elevation: In place of the drawn one, degrees.
+        """
+        rng = np.random.default_rng([seed, 3])
+        azimuth, drawn = round(float(rng.uniform(-40, 40)), 1), round(float(rng.uniform(0, 30)), 1)
+        return cls(seed, azimuth, drawn if elevation is None else elevation)
+
+    def path(self, folder: Path) -> Path:
+        """The image of the input view in a folder; its name says which object it shows from where."""
+        return folder / f"{self.object}_{self.azimuth:g}_{self.elevation:g}.png"
+
+    def write(self, folder: Path) -> None:
+        """Render the input view, once, with the description beside it that the input stage and the scores read.
+
+        Args:
+            folder: Where inputs are kept.
+        """
+        path = self.path(folder)
+        if not path.is_file():
+            obj = generate(self.object)
+            description = {
+                "elevation_deg": self.elevation,
+                "object_azimuth_deg": self.azimuth,
+                "framing": "kept",
+                "caption": obj.caption,
+                "seed": self.object,
+            }
+            write_json(path.with_suffix(".json"), description)
+            c2w = poses([self.azimuth], [self.elevation])
+            with atomic_path(path) as partial:
+                Image.fromarray(render(obj, c2w, FOVY_ZERO123, INPUT_SIZE, supersample=4).rgba[0]).save(partial)

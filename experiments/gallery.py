@@ -1,0 +1,95 @@
+"""The README's gallery: finished runs side by side, a row an object.
+
+    python -m experiments.gallery runs/robot runs/mug --out docs/gallery.png      # what `make gallery` ends with
+
+A row shows the input, refined views spread around the object, and the mesh with its texture from four sides.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+
+from datamodules.cameras import read_rgba
+from datamodules.posed_views import load_views
+from datamodules.run_folder import InputMeta, RunFolder
+from viewdistill.cli import OneLineParser, one_line
+from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.atomic import replacing
+from viewdistill.mesh.contact_sheet import grid
+from viewdistill.mesh.loading import load_mesh
+from viewdistill.mesh.raster import render_mesh
+from viewdistill.mesh.turntable import ring
+from viewdistill.metrics.images import over_white
+
+VIEWS = 4
+"""Refined views and sides of the mesh that a row shows."""
+
+
+def resized(image: Float[torch.Tensor, "3 height width"], size: int) -> np.ndarray:
+    """A picture as bytes [size, size, 3]."""
+    pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS))
+
+
+def row(folder: RunFolder, size: int) -> list[np.ndarray | None]:
+    """Input, refined views and mesh of a run, each [size, size, 3].
+
+    Raises:
+        ViewDistillError: The run has no mesh, or its files are damaged.
+    """
+    if not folder.glb.is_file():
+        raise ViewDistillError(f"{folder.root}: has no mesh yet; run `make object` for its image first")
+    meta = InputMeta.load(folder.input_meta)
+    pictures: list[np.ndarray | None] = [resized(over_white(read_rgba(folder.rgba)[None])[0], size)]
+    if folder.record("views").is_file():
+        refined = load_views(folder.refined_views)
+        azimuths = torch.tensor([camera.azimuth_deg for camera in refined.cameras])
+        for wanted in torch.arange(VIEWS) * (360.0 / VIEWS):
+            away = ((azimuths - wanted + 180) % 360 - 180).abs()
+            pictures.append(resized(refined.over_white[int(away.argmin())], size))
+    else:  # a mesh straight from the field
+        pictures += [None] * VIEWS
+    mesh = load_mesh(folder.glb).textured
+    if mesh is None:
+        raise ViewDistillError(f"{folder.glb}: has no texture; run the mesh stage again")
+    return [*pictures, *render_mesh(mesh, ring(VIEWS, meta.elevation_deg, meta.distance), meta.fovy_deg, size).rgb]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw the gallery; returns the exit status."""
+    summary, _, rest = (__doc__ or "").partition("\n\n")
+    parser = OneLineParser(
+        prog="python -m experiments.gallery",
+        description=summary,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder with a complete mesh stage")
+    parser.add_argument("--out", type=Path, default=Path("docs/gallery.png"), metavar="PNG", help="picture to write")
+    parser.add_argument("--size", type=int, default=128, metavar="N", help="side of a picture, pixels (default 128)")
+    arguments = parser.parse_args(argv)
+    try:
+        folders = [RunFolder(run) for run in arguments.runs]
+        columns = [
+            "input",
+            *(f"view {360 // VIEWS * i}°" for i in range(VIEWS)),
+            *(f"mesh {360 // VIEWS * i}°" for i in range(VIEWS)),
+        ]
+        sheet = grid([row(folder, arguments.size) for folder in folders], [folder.name for folder in folders], columns)
+        with replacing(arguments.out) as temporary:
+            Image.fromarray(sheet).save(temporary)
+    except ViewDistillError as error:
+        print(f"gallery: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    print(f"wrote {arguments.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

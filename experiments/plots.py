@@ -1,0 +1,80 @@
+"""A comparison as a picture: a panel a figure, with 95 % intervals."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.comparison import Comparison
+from viewdistill.metrics.intervals import Interval
+
+
+def plot(comparison: Comparison) -> Figure:
+    """A panel a name of figures; figures or arms that lie along an axis are curves, all others marks."""
+    study = comparison.study
+    names = list(dict.fromkeys(column.name for column in study.columns))
+    figure = Figure(figsize=(3.6 * len(names), 1.2 + 0.34 * max(len(comparison.rows), 5)), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
+        chosen = [index for index, column in enumerate(study.columns) if column.name == name]
+        axes.set_title(plain(f"{name} ({study.columns[chosen[0]].better} is better)"), fontsize=9)
+        axes.tick_params(labelsize=8)
+        if study.columns[chosen[0]].at is not None:
+            draw_columns(axes, comparison, chosen)
+        elif study.arms[0].at is not None:
+            draw_lines(axes, comparison, chosen[0])
+        else:
+            draw_marks(axes, comparison, chosen[0])
+    return figure
+
+
+def draw_columns(axes: Axes, comparison: Comparison, columns: Sequence[int]) -> None:
+    """A curve an arm over figures that lie along the axis."""
+    for row in comparison.rows:
+        places = [comparison.study.columns[index].at for index in columns]
+        draw_curve(axes, row.arm, places, [row.cells[index].mean for index in columns])
+    label_axis(axes, comparison.study.axis)
+
+
+def draw_lines(axes: Axes, comparison: Comparison, column: int) -> None:
+    """A curve over the arms of each line."""
+    arms = {arm.name: arm for arm in comparison.study.arms}
+    for line in dict.fromkeys(arm.line for arm in comparison.study.arms):
+        rows = [row for row in comparison.rows if arms[row.arm].line == line]
+        draw_curve(axes, line, [arms[row.arm].at for row in rows], [row.cells[column].mean for row in rows])
+    label_axis(axes, comparison.study.axis)
+
+
+def draw_marks(axes: Axes, comparison: Comparison, column: int) -> None:
+    """A mark an arm."""
+    for index, row in enumerate(comparison.rows):
+        mean = row.cells[column].mean
+        if mean.count:
+            axes.errorbar([mean.mean], [index], xerr=bars([mean]), marker="o", color=f"C{index % 10}")
+    axes.set_yticks(range(len(comparison.rows)), [plain(row.arm) for row in comparison.rows])
+    axes.set_ylim(len(comparison.rows) - 0.5, -0.5)
+
+
+def draw_curve(axes: Axes, label: str, places: Sequence[float | None], means: Sequence[Interval]) -> None:
+    """Means with bars over their places; those of nothing are left out."""
+    known = [(place, mean) for place, mean in zip(places, means, strict=True) if place is not None and mean.count]
+    if known:
+        where, found = zip(*known, strict=True)
+        values = [mean.mean for mean in found]
+        axes.errorbar(where, values, yerr=bars(found), marker=".", linewidth=1, capsize=2, label=plain(label))
+
+
+def bars(means: Sequence[Interval]) -> list[list[float]]:
+    """How far the intervals reach below and above; rounding can put an end on the wrong side of equal values."""
+    return [[max(m.mean - m.low, 0.0) for m in means], [max(m.high - m.mean, 0.0) for m in means]]
+
+
+def label_axis(axes: Axes, axis: str) -> None:
+    """Name the axis and the curves, if they have names."""
+    axes.set_xlabel(plain(axis), fontsize=8)
+    if any(axes.get_legend_handles_labels()[1]):
+        axes.legend(fontsize=7)
+
+
+def plain(text: str) -> str:
+    """Text in which a dollar begins no formula."""
+    return text.replace("$", r"\$")

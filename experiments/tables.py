@@ -1,0 +1,118 @@
+"""Tables and plots of the ablations, from the scores of finished runs alone.
+
+    python -m experiments.tables                    # runs/ablations/tables/: A1.md, A1.tex, A1.csv, A1.png, … tables.md
+    python -m experiments.tables A2 --quoted        # one study; and a table of figures of others, marked as quoted
+
+Runs of several priors are never mixed. Every table names the runs that it was made from.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from datamodules.run_folder import atomic_path
+from experiments.ablate import RUNS, load_studies
+from experiments.comparison import Comparison, compare, count_failures, load_runs, one_prior
+from experiments.plots import plot
+from experiments.table_formats import csv_text, latex, markdown
+from viewdistill.cli import OneLineParser, one_line
+from viewdistill.errors import ViewDistillError
+
+QUOTED = Path(__file__).with_name("quoted.yaml")
+"""Figures of others."""
+
+
+def build_parser() -> OneLineParser:
+    """The options."""
+    summary, examples = (__doc__ or "").split("\n\n", 1)
+    parser = OneLineParser(
+        prog="python -m experiments.tables",
+        description=summary,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("studies", nargs="*", metavar="STUDY", help="ids or YAML files (default: all that are shipped)")
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help=f"folder of all runs (default {RUNS})")
+    parser.add_argument("--prior", metavar="FINGERPRINT", help="only runs of the priors whose fingerprint begins so")
+    parser.add_argument("--quoted", action="store_true", help="add figures of others, marked as quoted")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to (default: tables in that of the runs)"
+    )
+    return parser
+
+
+def quoted_table() -> str:
+    """The figures of others as Markdown, every row marked."""
+    content = yaml.safe_load(QUOTED.read_text(encoding="utf-8"))
+    lines = [
+        "## Quoted, not measured here",
+        "",
+        "Google Scanned Objects, 30 of them; from notes of third parties on the papers, and under several protocols.",
+        "",
+        "| method | " + " | ".join(content["columns"]) + " | |",
+        "|---" * (len(content["columns"]) + 2) + "|",
+    ]
+    for method, values in content["rows"].items():
+        cells = ["" if value is None else f"{value:g}" for value in values]
+        mark = "*quoted*, aligned first" if method in content["aligned"] else "*quoted*"
+        lines.append(f"| {method} | {' | '.join(cells)} | {mark} |")
+    return "\n".join([*lines, ""])
+
+
+def write_tables(comparisons: Sequence[Comparison], out: Path, quoted: bool) -> None:
+    """Write all forms of all tables, each file atomically."""
+    sections: list[str] = []
+    for comparison in comparisons:
+        text = markdown(comparison)
+        sections.append(text)
+        forms = {"md": text, "tex": latex(comparison), "csv": csv_text(comparison)}
+        for suffix, content in forms.items():
+            with atomic_path(out / f"{comparison.study.id}.{suffix}") as partial:
+                partial.write_text(content, encoding="utf-8")
+        with atomic_path(out / f"{comparison.study.id}.png") as partial:
+            plot(comparison).savefig(partial, dpi=110, format="png")
+    with atomic_path(out / "tables.md") as partial:
+        partial.write_text("\n".join([*sections, *([quoted_table()] if quoted else [])]), encoding="utf-8")
+
+
+def tables(argv: Sequence[str] | None) -> None:
+    """Compare and write.
+
+    Args:
+        argv: Options; those of the process when not given.
+
+    Raises:
+        ViewDistillError: There is nothing to compare, runs are of several priors, or a file is damaged.
+    """
+    arguments = build_parser().parse_args(argv)
+    studies = load_studies(arguments.studies)
+    names = {study.id for study in studies}
+    runs = [run for run in load_runs(arguments.runs) if run.study in names]
+    runs = [run for run in runs if run.prior.startswith(arguments.prior or "")]
+    if not runs:
+        raise ViewDistillError(f"{arguments.runs}: no scores of {', '.join(sorted(names))}; run `make ablations` first")
+    one_prior(runs)
+    found = [compare(study, runs, count_failures(arguments.runs, study.id)) for study in studies]
+    comparisons = [comparison for comparison in found if comparison is not None]
+    out = arguments.out or arguments.runs / "tables"
+    write_tables(comparisons, out, arguments.quoted)
+    used = sum(len(comparison.runs) for comparison in comparisons)
+    print(
+        f"{', '.join(c.study.id for c in comparisons)}: {used} runs, priors {runs[0].prior[:12]}; wrote {out}/tables.md"
+    )
+
+
+def main() -> None:
+    """Command line of the tables."""
+    try:
+        tables(None)
+    except ViewDistillError as error:
+        print(f"tables: {one_line(str(error))}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Triton's kernels compile for GPUs, which its interpreter cannot show; the compiler itself needs no GPU."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import json
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from viewdistill.fields import hash_grid_triton_kernels as kernels
+from viewdistill.fields.hash_grid_triton import INTERPRETED
+
+assert not INTERPRETED
+sizes = {}
+for kernel in (kernels.gather, kernels.scatter, kernels.slope):
+    for directional in (False, True):
+        constants = {"F": 2, "SMOOTH": True, "DIRECTIONAL": directional, "BLOCK": 128}
+        numbers = dict.fromkeys(("n_points", "n_columns", "n_levels"), "i32")
+        types = {**dict.fromkeys(kernel.arg_names, "*fp32"), **numbers, "levels": "*i64"}
+        source = ASTSource(
+            fn=kernel,
+            signature={name: "constexpr" if name in constants else types[name] for name in kernel.arg_names},
+            constexprs={(kernel.arg_names.index(name),): value for name, value in constants.items()},
+        )
+        compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32))
+        sizes[f"{kernel.__name__} {directional}"] = [len(compiled.asm["cubin"]), compiled.asm["ptx"].count("atom")]
+print(json.dumps(sizes))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+@pytest.mark.slow
+def test_every_kernel_compiles_for_a_gpu(tmp_path: Path):
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        env={**environment, "TRITON_CACHE_DIR": str(tmp_path)},
+        cwd=Path(__file__).parents[3],
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    sizes = json.loads(result.stdout)
+    assert len(sizes) == 6
+    for name, (n_bytes, n_atomics) in sizes.items():
+        assert n_bytes > 1000, name
+        assert (n_atomics > 0) == name.startswith("scatter"), name

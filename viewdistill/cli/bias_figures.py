@@ -1,0 +1,135 @@
+"""What `viewdistill bias` measures of one prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from viewdistill.diffusion.latents import LatentDiffusionPrior
+from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.diffusion.samplers import NoisePredictor
+from viewdistill.errors import ViewDistillError
+from viewdistill.guidance.bias import NoiseBias, empty_text_predictor, noise_bias, recover_ddim, recover_one_step
+from viewdistill.metrics.images import psnr
+
+Kind = Literal["view", "text"]
+"""What a prior is conditioned on."""
+
+RECOVERED_SEED = 1
+"""Added to the seed for the noise that images are recovered from, which thus is none of the draws."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The unconditional branch of a prior."""
+
+    name: str
+    kind: Kind
+    prior: LatentDiffusionPrior
+    predict_noise: NoisePredictor
+
+    @property
+    def image_size(self) -> int:
+        """Side of the prior's images, pixels."""
+        return self.prior.image_size
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Bias of one branch."""
+
+    content: dict[str, Any]
+    """Figures in the form of ``bias.json``."""
+    biases: list[NoiseBias]
+    """One a timestep."""
+    one_step: list[Float[Tensor, "images 3 size size"]]
+    """Images recovered in one step, one batch a timestep."""
+    ddim: list[Float[Tensor, "images 3 size size"]]
+    """The same by DDIM."""
+
+
+def load_branch(name: str, prior: Path, kind: Kind | None = None) -> Branch:
+    """Load a prior for its unconditional branch.
+
+    Args:
+        name: Its name in tables.
+        prior: Folder, or a name on the hub.
+        kind: What it is conditioned on; by what the folder holds when not given.
+
+    Raises:
+        ViewDistillError: It cannot be read, or what it is conditioned on is not known.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if (kind or kind_of(prior)) == "text":
+        text = TextConditionedPrior.from_folder(prior, device=device)
+        return Branch(name, "text", text, empty_text_predictor(text))
+    view = ViewConditionedPrior.from_folder(prior, device=device)
+    return Branch(name, "view", view, view.predict_noise_unconditional)
+
+
+def kind_of(prior: Path) -> Kind:
+    """What a prior in a folder is conditioned on.
+
+    Raises:
+        ViewDistillError: It is in no folder, where one could see it.
+    """
+    if (prior / "text_encoder").is_dir():
+        return "text"
+    if prior.is_dir():
+        return "view"
+    raise ViewDistillError(f"{prior}: no such folder; for a prior of the hub, say --kind view or --kind text")
+
+
+@torch.no_grad()
+def measure(
+    branch: Branch,
+    images: Float[Tensor, "images 3 size size"],
+    timesteps: list[int],
+    draws: int,
+    steps: int,
+    seed: int,
+) -> Measured:
+    """Bias norms and recovered images at each timestep.
+
+    Args:
+        branch: The branch.
+        images: Clean images over white, in [0, 1], of the prior's size.
+        timesteps: Where to look.
+        draws: Noise draws an image, at least 2.
+        steps: DDIM steps of a run from pure noise.
+        seed: Of the noise.
+    """
+    prior, schedule = branch.prior, branch.prior.schedule
+    latents = prior.encode_images(images.to(prior.device))
+    generator = torch.Generator().manual_seed(seed)
+    biases = noise_bias(branch.predict_noise, schedule, latents, timesteps, draws, generator)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed + RECOVERED_SEED)).to(latents)
+    one_step: list[Tensor] = []
+    ddim: list[Tensor] = []
+    rows: list[dict[str, Any]] = []
+    for bias in biases:
+        first = recover_one_step(branch.predict_noise, schedule, latents, bias.timestep, noise)
+        last = recover_ddim(branch.predict_noise, schedule, latents, bias.timestep, noise, steps)
+        one_step.append(prior.decode_latents(first).clamp(0, 1).cpu())
+        ddim.append(prior.decode_latents(last).clamp(0, 1).cpu())
+        rows.append(figures(bias, images, one_step[-1], ddim[-1]))
+    content = {"prior": branch.name, "kind": branch.kind, "images": len(images), "timesteps": rows}
+    return Measured(content, biases, one_step, ddim)
+
+
+def figures(bias: NoiseBias, images: Tensor, one_step: Tensor, ddim: Tensor) -> dict[str, Any]:
+    """One row of ``bias.json``."""
+    return {
+        "timestep": bias.timestep,
+        "norm": bias.norm,
+        "noise_floor": bias.noise_floor,
+        "mean_norm": bias.mean_norm,
+        "norms": bias.map.square().mean((1, 2, 3)).sqrt().tolist(),
+        "one_step_psnr": float(psnr(one_step, images).mean()),
+        "ddim_psnr": float(psnr(ddim, images).mean()),
+    }

@@ -1,0 +1,141 @@
+"""Priors on the Hugging Face hub: how they are named, found in the cache, and fetched file by file."""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
+from viewdistill.diffusion.published import PUBLISHED
+from viewdistill.errors import ViewDistillError
+
+PATTERN = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?(:(?P<variant>[\w.-]+))?")
+"""``owner/name@revision:variant``."""
+
+LOCAL_OWNERS = ("priors", "runs", "examples")
+"""Folders of this repository, which are never owners on the hub."""
+
+# The library's HTTP errors derive from those of the client it uses, which is another one in other versions.
+_HUB_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, *HfHubHTTPError.__bases__)
+
+
+@dataclass(frozen=True)
+class HubPlace:
+    """A repository on the hub at a revision."""
+
+    id: str
+    """``owner/name``."""
+    revision: str = "main"
+    """Commit, branch or tag."""
+    variant: str | None = None
+    """Wanted variant of the weights."""
+
+    @classmethod
+    def parse(cls, text: str) -> "HubPlace | None":
+        """Read a short name of `PUBLISHED` or ``owner/name@revision:variant``; none where it is neither.
+
+        A published repository without a revision gets the one that is pinned.
+        """
+        text = PUBLISHED[text].places[0] if text in PUBLISHED else text
+        match = PATTERN.fullmatch(text)
+        if match is None or match["id"].split("/")[0] in LOCAL_OWNERS:
+            return None
+        return cls(match["id"], match["revision"] or pinned_revision(match["id"]) or "main", match["variant"])
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """Other places of the same published prior."""
+        places = next((prior.places for prior in PUBLISHED.values() if _lists(prior.places, self.id)), ())
+        return tuple(place for place in places if not _lists((place,), self.id))
+
+    @property
+    def command(self) -> str:
+        """The shell command that fetches all of it into the cache."""
+        return f"hf download {self.id}" + ("" if self.revision == "main" else f" --revision {self.revision}")
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it cannot be had, for messages."""
+        mirrors = f", or use a mirror ({', '.join(self.mirrors)})" if self.mirrors else ""
+        return f"fetch it with `{self.command}`, or give the folder of a copy{mirrors}"
+
+    def describe(self, names: frozenset[str]) -> PriorFiles:
+        """A listing of it."""
+        return PriorFiles(self.id, names, self.remedy, self.variant)
+
+
+def pinned_revision(repository: str) -> str | None:
+    """The revision that `PUBLISHED` pins a repository to."""
+    places = (place for prior in PUBLISHED.values() for place in prior.places)
+    match = next((match for place in places if (match := PATTERN.fullmatch(place)) and match["id"] == repository), None)
+    return match["revision"] if match else None
+
+
+def cached(place: HubPlace, component: str) -> Path | None:
+    """The cached snapshot of a repository, complete or not, if it has the configuration of a component."""
+    for name in ("config.json", "scheduler_config.json"):
+        found = try_to_load_from_cache(place.id, f"{component}/{name}", revision=place.revision)
+        if isinstance(found, str):
+            return Path(found).parent.parent
+    return None
+
+
+def fetch(place: HubPlace, wanted: tuple[str, ...]) -> Path:
+    """The snapshot of a repository with at least the wanted components; the network is used only for what is missing.
+
+    Args:
+        place: The repository.
+        wanted: Components, see `prior_files`; one that the repository does not have is left out.
+
+    Raises:
+        ViewDistillError: It is not in the cache and cannot be fetched, or a file of a component is missing there.
+    """
+    folder = cached(place, wanted[0])
+    if folder is not None:
+        try:
+            place.describe(listing(folder)).components(wanted)
+        except ViewDistillError:
+            folder = None  # an incomplete snapshot
+    if folder is not None:
+        return folder
+    try:
+        api = HfApi(library_name="viewdistill")
+        names = frozenset(api.list_repo_files(place.id, revision=place.revision))
+        files = place.describe(names)
+        present = files.components(name for name in wanted if files.has(name) or name != "image_encoder")
+        return _download(place, present)
+    except _HUB_ERRORS as error:
+        raise ViewDistillError(f"{place.id}: cannot be fetched ({_reason(error, place)}); {place.remedy}") from error
+
+
+def listing(folder: Path) -> frozenset[str]:
+    """Names of all files below a folder, relative to it."""
+    return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _download(place: HubPlace, present: dict[str, ComponentFiles]) -> Path:
+    paths = [path for files in present.values() for path in files.paths]
+    print(f"fetching {', '.join(present)} of {place.id} at {place.revision}", file=sys.stderr, flush=True)
+    return Path(snapshot_download(place.id, revision=place.revision, allow_patterns=paths, library_name="viewdistill"))
+
+
+def _reason(error: Exception, place: HubPlace) -> str:
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set, and it is not whole in the cache"
+    if isinstance(error, RevisionNotFoundError):
+        return f"it has no revision {place.revision}"
+    if isinstance(error, RepositoryNotFoundError):
+        return "no such repository, or none that is open to you"
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _lists(places: tuple[str, ...], repository: str) -> bool:
+    return any(re.split("[@:]", place)[0] == repository for place in places)

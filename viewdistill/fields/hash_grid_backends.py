@@ -1,0 +1,175 @@
+"""Which back ends of the hash grid can be used where, why not, and which one is chosen."""
+
+import importlib.util
+import logging
+from functools import cache
+from typing import Literal
+
+import torch
+
+from viewdistill.errors import ViewDistillError
+from viewdistill.fields.hash_grid_autograd import GridEncoder, SumsEncoder
+from viewdistill.fields.hash_grid_layout import HashGridConfig
+from viewdistill.fields.hash_grid_torch import TorchEncoder
+
+ChosenBackend = Literal["numba", "torch", "tinycudann", "triton"]
+Backend = Literal["auto", "numba", "torch", "tinycudann", "triton"]
+
+PACKAGES: dict[ChosenBackend, str] = {"tinycudann": "tiny-cuda-nn", "triton": "Triton", "numba": "numba"}
+"""Back ends that need a package of their own name, and what people call it."""
+
+GPU_BACKENDS: tuple[ChosenBackend, ...] = ("tinycudann", "triton")
+"""Back ends of GPUs, the fastest first."""
+
+PROBE = HashGridConfig(n_levels=2, log2_hashmap_size=7, base_resolution=4, per_level_scale=2.0)
+"""A dense and a hashed level, to try a back end on."""
+
+TOLERANCE = 1e-3
+"""Largest difference from plain torch that a usable back end may have on the probe, relative to the magnitude."""
+
+logger = logging.getLogger(__name__)
+
+
+def choose(device: torch.device, dtype: torch.dtype = torch.float32) -> ChosenBackend:
+    """The fastest back end that can be used; never one that fails later for want of a compiler.
+
+    Args:
+        device: Where the parameters are.
+        dtype: Their precision; all back ends but "torch" compute in float32.
+    """
+    if dtype != torch.float32:
+        return "torch"
+    if device.type == "cpu":
+        return "numba"
+    for backend in GPU_BACKENDS if device.type == "cuda" else ():
+        if obstacle(backend, device) is None:
+            return backend
+    if device.type == "cuda":
+        logger.warning(
+            "hash grid on %s: plain torch, which is slow (%s); `viewdistill doctor` says how to mend it",
+            device,
+            "; ".join(f"{PACKAGES[backend]}: {obstacle(backend, device)}" for backend in GPU_BACKENDS),
+        )
+    return "torch"
+
+
+def require(backend: ChosenBackend) -> None:
+    """Make sure that a back end's package is there.
+
+    Raises:
+        ViewDistillError: It is not.
+    """
+    if backend in PACKAGES and importlib.util.find_spec(backend) is None:
+        raise ViewDistillError(
+            f"the hash grid's back end {backend} needs {PACKAGES[backend]}, which is not installed; "
+            "`viewdistill doctor` says how, backend='auto' does without"
+        )
+
+
+def build_encoder(
+    backend: ChosenBackend, config: HashGridConfig, device: torch.device, dtype: torch.dtype
+) -> GridEncoder:
+    """A back end for one grid.
+
+    Args:
+        backend: Which.
+        config: The grid's size.
+        device: Where the parameters are.
+        dtype: Their precision.
+
+    Raises:
+        ValueError: The back end does not run there, or not in this precision.
+        ViewDistillError: It cannot be used on this machine.
+    """
+    if backend == "torch":
+        return TorchEncoder(config)
+    if dtype != torch.float32:
+        raise ValueError(f"the hash grid's {backend} back end computes in float32, not {dtype}: use backend='torch'")
+    kind = "cpu" if backend == "numba" else "cuda"
+    if device.type != kind and not (backend == "triton" and triton_is_interpreted()):
+        raise ValueError(
+            f"the hash grid's {backend} back end runs on a {'CPU' if kind == 'cpu' else 'GPU'}, its parameters are on "
+            f"{device}: build it with backend='torch' or 'auto'"
+        )
+    if backend in GPU_BACKENDS and (problem := obstacle(backend, device)) is not None:
+        raise ViewDistillError(
+            f"the hash grid's back end {backend} cannot be used on {device} ({problem}); "
+            "`viewdistill doctor` says how to mend it, backend='auto' does without"
+        )
+    return _encoder(backend, config, device)
+
+
+@cache
+def obstacle(backend: ChosenBackend, device: torch.device) -> str | None:
+    """What stands in the way of a GPU back end on a device, or None where it works.
+
+    It is tried on a tiny grid and compared with plain torch, so that a missing compiler or a build for another GPU
+    shows here and not in the middle of a fit.
+
+    Args:
+        backend: "tinycudann" or "triton".
+        device: Where.
+    """
+    if importlib.util.find_spec(backend) is None:
+        return "not installed"
+    if device.type != "cuda" and not (backend == "triton" and triton_is_interpreted()):
+        return f"needs a GPU, not {device}"
+    try:
+        worst = probe(_encoder(backend, PROBE, device), device)
+    except Exception as error:  # whatever a compiler, a driver or a broken build may raise
+        return f"does not work here: {str(error).strip().splitlines()[0] if str(error).strip() else repr(error)}"
+    return None if worst <= TOLERANCE else f"differs from plain torch by {worst:.1e}"
+
+
+def probe(encoder: GridEncoder, device: torch.device) -> float:
+    """Largest difference between a back end and plain torch on `PROBE`, relative to each result's magnitude.
+
+    Features, both of their gradients, and those of the point gradient are compared.
+
+    Args:
+        encoder: The back end.
+        device: Where to try it.
+    """
+    results: list[tuple[torch.Tensor, ...]] = []
+    # a module may be moved where gradients are off
+    with torch.inference_mode(False), torch.enable_grad():
+        # ramps and not random numbers: trying a back end must not move the fit's stream of randomness
+        points = (torch.arange(192, device=device).view(64, 3) * 0.6180339887).frac()
+        params = (torch.arange(PROBE.n_params, device=device) * 0.4142135624).frac() - 0.5
+        weights = (torch.arange(64 * PROBE.n_output_dims, device=device) * 0.7320508076).frac().view(64, -1) - 0.5
+        for each in (encoder, TorchEncoder(PROBE)):
+            x, table = points.clone().requires_grad_(), torch.nn.Parameter(params.clone())
+            encoded = each.encode(x, table, PROBE.n_levels)
+            first = torch.autograd.grad(encoded, (x, table), weights)
+            g = weights.clone().requires_grad_()
+            slope = each.point_gradient(points, table, g, PROBE.n_levels)
+            second = torch.autograd.grad(slope.square().sum(), (g, table))
+            results.append((encoded, *first, slope, *second))
+    pairs = zip(*results, strict=True)
+    return max(float((a - b).detach().abs().max() / b.detach().abs().max()) for a, b in pairs)
+
+
+def triton_is_interpreted() -> bool:
+    """Whether the Triton kernels run in Triton's interpreter (``TRITON_INTERPRET=1`` when they were imported)."""
+    if importlib.util.find_spec("triton") is None:
+        return False
+    from viewdistill.fields.hash_grid_triton import INTERPRETED
+
+    return INTERPRETED
+
+
+def _encoder(backend: ChosenBackend, config: HashGridConfig, device: torch.device) -> GridEncoder:
+    # imported here and not at the top of the file: each costs a second or more, and most are not there on most machines
+    if backend == "numba":
+        from viewdistill.fields.hash_grid_numba import NumbaSums
+
+        return SumsEncoder(NumbaSums(config))
+    if backend == "triton":
+        from viewdistill.fields.hash_grid_triton import TritonSums
+
+        return SumsEncoder(TritonSums(config, device))
+    if backend == "tinycudann":
+        from viewdistill.fields.hash_grid_tinycudann import TinyCudaNNEncoder
+
+        return TinyCudaNNEncoder(config, device)
+    return TorchEncoder(config)

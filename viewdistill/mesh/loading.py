@@ -1,0 +1,140 @@
+"""Meshes of any origin with whatever colour they have: textures, colours of vertices or faces, one colour, or none."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import trimesh
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+
+from viewdistill.errors import ViewDistillError
+from viewdistill.input_image import read_image
+from viewdistill.mesh.export import WORLD_TO_FILE
+from viewdistill.mesh.textured_mesh import TexturedMesh, vertex_normals
+
+Up = Literal["y", "z"]
+"""Axis of a file that points up. With y up the front is +z, as in glTF; with z up the axes are the world's."""
+
+GSO_MODEL = Path("meshes") / "model.obj"
+"""Where an object of Google Scanned Objects has its mesh."""
+
+GSO_TEXTURES = (Path("materials") / "textures" / "texture.png", Path("meshes") / "texture.png", Path("texture.png"))
+"""Where its texture may be."""
+
+ADVICE = "give a GLB, OBJ, PLY or STL file"
+
+
+@dataclass(frozen=True)
+class LoadedMesh:
+    """A mesh file in world axes."""
+
+    vertices: Float[np.ndarray, "v 3"]
+    """Positions in the file's unit, float64."""
+    faces: Int[np.ndarray, "f 3"]
+    """Triangles."""
+    textured: TexturedMesh | None
+    """The same triangles with their colour; None where the file has none."""
+
+
+def gso_folder(path: Path) -> bool:
+    """Whether a path is the folder of an object of Google Scanned Objects."""
+    return (path / GSO_MODEL).is_file()
+
+
+def load_gso(folder: Path, up: Up = "z") -> LoadedMesh:
+    """An object of Google Scanned Objects: ``meshes/model.obj``, z up as published, with its ``texture.png``.
+
+    Raises:
+        ViewDistillError: The mesh or the texture cannot be read.
+    """
+    textures = [folder / path for path in GSO_TEXTURES if (folder / path).is_file()]
+    image = read_image(textures[0]) if textures else None
+    return load_mesh(folder / GSO_MODEL, up, image)
+
+
+def load_mesh(path: Path, up: Up = "y", image: Image.Image | None = None) -> LoadedMesh:
+    """Read a mesh with its colour; the parts of a scene are joined at the places the scene puts them.
+
+    Args:
+        path: The file.
+        up: Its axis that points up.
+        image: The texture, where the file does not say which it is.
+
+    Raises:
+        ViewDistillError: The file is missing, cannot be read, or holds no triangles.
+    """
+    if not path.is_file():
+        raise ViewDistillError(f"{path}: {'a directory' if path.is_dir() else 'no such file'}; {ADVICE}")
+    library: Any = trimesh
+    try:
+        mesh = library.load(path, force="mesh")
+        vertices, faces = np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
+    except Exception as problem:  # loaders meet arbitrary bytes and raise nearly anything
+        raise ViewDistillError(f"{path}: cannot be read as a mesh ({problem}); {ADVICE}") from problem
+    if len(faces) == 0:
+        raise ViewDistillError(f"{path}: holds no triangles; give a mesh with faces")
+    world = vertices @ WORLD_TO_FILE if up == "y" else vertices
+    return LoadedMesh(world, faces, _textured(world, faces, mesh.visual, image))
+
+
+def _textured(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], visual: Any, image: Image.Image | None
+) -> TexturedMesh | None:
+    """The mesh with one texture, whatever form its colour has."""
+    if visual.kind == "texture":
+        uvs = getattr(visual, "uv", None)
+        image = image or getattr(visual.material, "image", None) or getattr(visual.material, "baseColorTexture", None)
+        if uvs is not None and image is not None:
+            return _with_texture(vertices, faces, np.asarray(uvs, dtype=np.float32), image)
+        uniform = np.asarray(visual.material.main_color, dtype=np.uint8)[:3]
+        return _with_corner_colors(vertices, faces, np.broadcast_to(uniform, (len(faces), 3, 3)))
+    if visual.kind == "vertex":
+        return _with_corner_colors(vertices, faces, np.asarray(visual.vertex_colors, dtype=np.uint8)[faces][..., :3])
+    if visual.kind == "face":
+        colors = np.asarray(visual.face_colors, dtype=np.uint8)[:, None, :3]
+        return _with_corner_colors(vertices, faces, np.repeat(colors, 3, axis=1))
+    return None
+
+
+def _with_texture(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], uvs: Float[np.ndarray, "v 2"], image: Image.Image
+) -> TexturedMesh:
+    """The texture made square, and faces whose coordinates lie in another repeat of it brought to the first."""
+    normals = vertex_normals(vertices, faces)
+    corners = uvs[faces]
+    repeat = np.floor(corners.min(1) + 1e-6)
+    if (repeat != 0).any():
+        uvs = (corners - repeat[:, None]).reshape(-1, 2).astype(np.float32)
+        vertices, normals, faces = vertices[faces.ravel()], normals[faces.ravel()], _loose(len(faces))
+    side = max(image.size)
+    square = np.array(image.convert("RGB").resize((side, side)) if min(image.size) < side else image.convert("RGB"))
+    return TexturedMesh(vertices.astype(np.float32), faces, uvs, square, normals)
+
+
+def _with_corner_colors(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], colors: UInt8[np.ndarray, "f 3 3"]
+) -> TexturedMesh:
+    """Colours of corners as a texture of 2 x 2 texels a face, between whose centres bilinear look-up is linear.
+
+    The fourth texel holds what continues the plane through the other three, as far as 8 bits can.
+    """
+    columns = int(np.ceil(np.sqrt(len(faces))))
+    row, column = np.divmod(np.arange(len(faces)), columns)
+    first, second, third = (colors[:, k].astype(np.int64) for k in range(3))
+    texture = np.zeros((2 * columns, 2 * columns, 3), dtype=np.uint8)
+    texture[2 * row, 2 * column] = first
+    texture[2 * row, 2 * column + 1] = second
+    texture[2 * row + 1, 2 * column] = third
+    texture[2 * row + 1, 2 * column + 1] = (second + third - first).clip(0, 255)
+    x = (2 * column[:, None] + 0.5 + np.array([0, 1, 0])) / (2 * columns)
+    y = (2 * row[:, None] + 0.5 + np.array([0, 0, 1])) / (2 * columns)
+    uvs = np.stack([x, 1 - y], -1).reshape(-1, 2).astype(np.float32)
+    normals = vertex_normals(vertices, faces)[faces.ravel()]
+    return TexturedMesh(vertices[faces.ravel()].astype(np.float32), _loose(len(faces)), uvs, texture, normals)
+
+
+def _loose(faces: int) -> Int[np.ndarray, "faces 3"]:
+    """Triangles that share no vertices."""
+    return np.arange(3 * faces).reshape(-1, 3)

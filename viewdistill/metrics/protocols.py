@@ -1,0 +1,116 @@
+"""The named protocols of geometry: which points of two surfaces are compared, where, and on which grid.
+
+`syncdreamer` is how SyncDreamer's published figures were made (Liu et al. 2023, evaluation script): points are what 16
+cameras see, thinned to one a voxel of 0.01; the Volume IoU counts 64³ cells of [-1, 1]³; nothing is aligned. Two
+differences: the inside comes from the winding number, since a signed distance has no sure sign on an open mesh, and
+pixels are taken at their centres. `surface` draws 100,000 points by area from each surface and counts 128³ cells of the
+box around both, without alignment; `surface-aligned` moves, turns and scales the prediction by ICP first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at
+from viewdistill.metrics.alignment import Similarity, align
+from viewdistill.metrics.geometry import (
+    IOU_RESOLUTION,
+    NOTHING,
+    SAMPLES,
+    GeometryScores,
+    Shape,
+    agreement,
+    geometry_scores,
+    sample_surface,
+    volume_iou,
+)
+from viewdistill.metrics.visible import visible_samples
+
+RIG_VIEWS = 16
+"""Cameras of SyncDreamer's rig, at equal steps of azimuth from 0 on."""
+
+RIG_ELEVATION = 30.0
+"""Their elevation, degrees."""
+
+RIG_SIZE = 256
+"""Side of their pictures, pixels."""
+
+RIG_RESOLUTION = 64
+"""Cells along each axis of SyncDreamer's grid."""
+
+RIG_BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
+"""Corners of SyncDreamer's grid, world units."""
+
+
+@dataclass(frozen=True)
+class ProtocolScores:
+    """Figures of one mesh under one protocol."""
+
+    protocol: str
+    """Its name."""
+    scores: GeometryScores
+    """The figures."""
+    prediction_points: int
+    """Points of the prediction."""
+    truth_points: int
+    """Points of the truth."""
+    iou_resolution: int
+    """Cells along each axis of the grid of the Volume IoU; 0 where none was counted."""
+    alignment: Similarity | None = None
+    """What was done to the prediction first, where the protocol aligns."""
+
+
+def rig() -> Float[Tensor, "views 4 4"]:
+    """Camera-to-world matrices of SyncDreamer's 16 cameras; the first is on the side of the input view."""
+    azimuth = torch.arange(RIG_VIEWS) * (360.0 / RIG_VIEWS)
+    return look_at(azimuth, torch.full_like(azimuth, RIG_ELEVATION), torch.full_like(azimuth, DISTANCE))
+
+
+def syncdreamer(prediction: Shape, truth: Shape) -> ProtocolScores:
+    """Points seen by the rig; the truth should be centred on its box with a longest side of 1.
+
+    Raises:
+        ViewDistillError: If the rig sees nothing of the truth.
+    """
+    fovy = [FOVY_ZERO123] * RIG_VIEWS
+    seen, true = (visible_samples(shape, rig(), fovy, RIG_SIZE) for shape in (prediction, truth))
+    iou = volume_iou(*prediction, *truth, RIG_RESOLUTION, RIG_BOX)
+    scores = agreement(seen, true, iou)
+    return ProtocolScores("syncdreamer", scores, len(seen.points), len(true.points), RIG_RESOLUTION)
+
+
+def surface(prediction: Shape, truth: Shape) -> ProtocolScores:
+    """Points by area, both meshes as they stand in the world.
+
+    Raises:
+        ViewDistillError: If a mesh has faces but no area, or the truth has no faces.
+    """
+    scores = geometry_scores(*prediction, *truth)
+    drawn = SAMPLES if len(prediction.faces) else 0
+    return ProtocolScores("surface", scores, drawn, SAMPLES, IOU_RESOLUTION)
+
+
+def surface_aligned(prediction: Shape, truth: Shape) -> ProtocolScores:
+    """As `surface`, after similarity-ICP of the prediction.
+
+    Raises:
+        ViewDistillError: If a mesh has faces but no area, or the truth has no faces.
+    """
+    target = sample_surface(*truth, seed=1)
+    if len(prediction.faces) == 0:
+        return ProtocolScores("surface-aligned", NOTHING, 0, SAMPLES, IOU_RESOLUTION)
+    similarity = align(sample_surface(*prediction).points, target.points)
+    moved = Shape(similarity(np.asarray(prediction.vertices, dtype=np.float64)), prediction.faces)
+    scores = geometry_scores(*moved, *truth)
+    return ProtocolScores("surface-aligned", scores, SAMPLES, SAMPLES, IOU_RESOLUTION, similarity)
+
+
+PROTOCOLS: Mapping[str, Callable[[Shape, Shape], ProtocolScores]] = MappingProxyType(
+    {"syncdreamer": syncdreamer, "surface": surface, "surface-aligned": surface_aligned}
+)
+"""All of them by name."""
