@@ -3,12 +3,12 @@
 import functools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.cameras import InputView
 from lightning_modules.reference_score import ReferenceScore, draw, resize, statistics
@@ -178,7 +178,7 @@ def _view_prior(
     folder: str, precision: Precision, device: torch.device, state: tuple[tuple[str, int, int], ...]
 ) -> ViewConditionedPrior:
     prior = ViewConditionedPrior.from_folder(Path(folder), dtype_of(precision, device), device)
-    plain_attention(prior, device)
+    suit_to_device(prior, device)
     return prior
 
 
@@ -187,11 +187,17 @@ def _text_prior(
     folder: str, precision: Precision, device: torch.device, state: tuple[tuple[str, int, int], ...]
 ) -> TextConditionedPrior:
     prior = TextConditionedPrior.from_folder(Path(folder), dtype_of(precision, device), device)
-    plain_attention(prior, device)
+    suit_to_device(prior, device)
     return prior
 
 
-def plain_attention(prior: ViewConditionedPrior | TextConditionedPrior, device: torch.device) -> None:
-    """On a CPU, compute attention plainly: the fused form is slower there for few tokens."""
+def suit_to_device(prior: ViewConditionedPrior | TextConditionedPrior, device: torch.device) -> None:
+    """Let the networks compute in the way that is fastest on a device; what they compute stays the same.
+
+    Attention is plain on a CPU, where the fused form is slower for few tokens. Convolutions are channels-last: their
+    libraries would bring every input into an order of that kind, and back.
+    """
     if device.type == "cpu":
         prior.unet.set_attn_processor(AttnProcessor())
+    for network in (prior.unet, prior.vae):
+        cast(nn.Module, network).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from datamodules.dreambooth import DreamBooth, DreamBoothBatch, PromptedImages
 from datamodules.rendered_views import RenderBatch
 from datamodules.seeding import Purpose, generator_at, image_noise
-from lightning_modules.field_scores import plain_attention
+from lightning_modules.field_scores import suit_to_device
 from lightning_modules.reference_score import resize
 from viewdistill.diffusion.latents import LatentPosterior
 from viewdistill.diffusion.lora import add_lora, load_lora, lora_weights
@@ -119,7 +119,7 @@ class Specialization(pl.LightningModule):
     def place(self) -> None:
         """Move the prior, which Lightning does not know of, to where the LoRA is."""
         self.prior.to(self.device)
-        plain_attention(self.prior, self.device)
+        suit_to_device(self.prior, self.device)
 
     def on_fit_start(self) -> None:
         """Encode both sets of images once."""

@@ -23,6 +23,7 @@ from viewdistill.cli import (
     objects,
     objects_preview,
     picture,
+    profile,
     report,
     specialize,
     summary,
@@ -51,6 +52,7 @@ SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
     ("evaluate", evaluate, "score a run, or any mesh or views, against the truth, as tables and as evaluation.json"),
     ("summary", summary, "show what the stages of a run cost and wrote, as a table and as summary.json"),
     ("doctor", doctor, "show what this machine has, which back ends are in use, and how to get what is missing"),
+    ("profile", profile, "measure where the time and memory of a stage's step go, against what the machine can do"),
     ("train", train, "train one of the embedded priors"),
     ("export-prior", export_prior, "write trained priors as folders that diffusers and transformers load"),
     ("convert", convert, "turn an original Zero-1-to-3 checkpoint into a prior folder"),
@@ -61,7 +63,7 @@ SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
 )
 """Name, module with ``add_arguments`` and ``run``, and one line of help."""
 
-OPEN_ENDED = ("picture", "field", "novel-views", "class-images", "specialize", "views", "surface", "train")
+OPEN_ENDED = ("picture", "field", "novel-views", "class-images", "specialize", "views", "surface", "profile", "train")
 """Subcommands that pass options they do not know on to the configuration of their stage."""
 
 
@@ -111,6 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.settings = settings
     # Of transformers, at every start: a bar for the milliseconds in which the weights of a prior are read.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # Threads that wait for each other would otherwise spin, and keep whatever else runs (`make -j2`) from the cores: two
+    # stages side by side, two threads each, would take ten times as long. Read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         arguments.run(arguments)
     except ViewDistillError as error:

@@ -72,30 +72,43 @@ class DensityField(nn.Module):
         """What the networks compute in now."""
         return dtype_of(self.precision if self.training else "fp32", self.grid.params.device)
 
-    def forward(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+    def forward(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
         """Density and raw colour.
 
         Args:
             points: World positions in [-radius, radius]^3.
+            known: Their features, where they are known from `encode`.
 
         Returns:
             Density, per world unit, and colour before the sigmoid.
         """
-        encoded = self._encode(points)
+        encoded = self.encode(points, known)
         return self._density(encoded, points), self.color_network(encoded, self.network_dtype)
 
-    def query(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-        """Density, per world unit, and colour in [0, 1] of world positions."""
-        density, features = self(points)
+    def encode(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> Float[Tensor, "n features"]:
+        """Features of world positions; with ``known`` the same as part of the graph, see `HashGrid`."""
+        return self.grid((points + self.radius) / (2 * self.radius), known)
+
+    def query(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+        """Density, per world unit, and colour in [0, 1] of world positions, whose features may be known."""
+        density, features = self(points, known)
         return density, features.sigmoid()
 
-    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Density of world positions, per world unit."""
-        return self._density(self._encode(points), points)
+    def density(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> Float[Tensor, " n"]:
+        """Density of world positions, per world unit; their features may be known."""
+        return self._density(self.encode(points, known), points)
 
     def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Colour of world positions in [0, 1]."""
-        return self.color_network(self._encode(points), self.network_dtype).sigmoid()
+        return self.color_network(self.encode(points), self.network_dtype).sigmoid()
 
     def normals(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Outward unit normals -∇σ/|∇σ| by differentiation; differentiable themselves while gradients are enabled."""
@@ -104,9 +117,6 @@ class DensityField(nn.Module):
             points = points if points.requires_grad else points.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(self.density(points).sum(), points, create_graph=create_graph)
         return -nn.functional.normalize(gradient, dim=-1)
-
-    def _encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
-        return self.grid((points + self.radius) / (2 * self.radius))
 
     def _density(self, encoded: Float[Tensor, "n features"], points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         raw = self.density_network(encoded, self.network_dtype)[:, 0]

@@ -73,11 +73,15 @@ class HashGrid(nn.Module):
             raise ValueError(f"active_levels is {active_levels}; the grid has {self.config.n_levels} levels")
         self._active_levels = active_levels
 
-    def forward(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
+    def forward(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> Float[Tensor, "n features"]:
         """Interpolate features.
 
         Args:
             points: Positions in [0, 1]^3; beyond it the lattice goes on, with rows taken modulo the level's entries.
+            known: Their features, where an earlier call without gradients has found them: rays are culled with the
+                features of all their samples, and a backward pass is wanted of the few that remain.
 
         Returns:
             Features, level-major, then feature; float32. Twice differentiable by points and parameters (tinycudann: not
@@ -88,7 +92,11 @@ class HashGrid(nn.Module):
             ViewDistillError: The back end that was asked for cannot be used on this machine.
         """
         points = points.to(self.params.dtype)
-        return self._encoder().encode(points, self.params, self.active_levels)
+        if known is None:
+            return self._encoder().encode(points, self.params, self.active_levels)
+        if not torch.is_grad_enabled():
+            return known
+        return self._encoder().attach(points, self.params, known, self.active_levels)
 
     def point_gradient(
         self, points: Float[Tensor, "n 3"], gradient: Float[Tensor, "n features"]

@@ -59,6 +59,16 @@ class GridEncoder(Protocol):
         """Features of points; differentiable twice by the points and the parameters."""
         ...
 
+    def attach(
+        self,
+        points: Float[Tensor, "n 3"],
+        params: Float[Tensor, " params"],
+        features: Float[Tensor, "n features"],
+        active_levels: int,
+    ) -> Float[Tensor, "n features"]:
+        """`encode` of points whose features are known from an earlier call without gradients."""
+        ...
+
     def point_gradient(
         self,
         points: Float[Tensor, "n 3"],
@@ -85,7 +95,17 @@ class SumsEncoder:
         self, points: Float[Tensor, "n 3"], params: Float[Tensor, " params"], active_levels: int
     ) -> Float[Tensor, "n features"]:
         """Features of points, see `GridEncoder`."""
-        return _Encode.apply(points.contiguous(), params.contiguous(), self.sums, active_levels)  # pyright: ignore[reportReturnType]
+        return _Encode.apply(points.contiguous(), params.contiguous(), self.sums, active_levels, None)  # pyright: ignore[reportReturnType]
+
+    def attach(
+        self,
+        points: Float[Tensor, "n 3"],
+        params: Float[Tensor, " params"],
+        features: Float[Tensor, "n features"],
+        active_levels: int,
+    ) -> Float[Tensor, "n features"]:
+        """The same features as part of the graph, see `GridEncoder`; nothing is gathered again."""
+        return _Encode.apply(points.contiguous(), params.contiguous(), self.sums, active_levels, features)  # pyright: ignore[reportReturnType]
 
     def point_gradient(
         self,
@@ -117,13 +137,15 @@ def differentiated(
 
 
 class _Encode(torch.autograd.Function):
-    """Points and table to features."""
+    """Points and table to features, which may be known already."""
 
     @staticmethod
-    def forward(ctx: Any, points: Tensor, params: Tensor, sums: GridSums, active_levels: int) -> Tensor:
+    def forward(
+        ctx: Any, points: Tensor, params: Tensor, sums: GridSums, active_levels: int, known: Tensor | None
+    ) -> Tensor:
         ctx.save_for_backward(points, params)
         ctx.sums, ctx.active_levels = sums, active_levels
-        return sums.gather(points, None, params, active_levels)
+        return sums.gather(points, None, params, active_levels) if known is None else known.detach().clone()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
@@ -131,7 +153,7 @@ class _Encode(torch.autograd.Function):
         gradient, needs, kept = grad_outputs[0].contiguous(), ctx.needs_input_grad, (ctx.sums, ctx.active_levels)
         by_points = _PointGradient.apply(gradient, points, params, *kept) if needs[0] else None
         by_params = _TableGradient.apply(gradient, points, *kept) if needs[1] else None
-        return by_points, by_params, None, None
+        return by_points, by_params, None, None, None
 
 
 class _PointGradient(torch.autograd.Function):

@@ -79,6 +79,16 @@ class TinyCudaNNEncoder:
         n_active = active_levels * self.config.n_features_per_level
         return nn.functional.pad(encoded[:, :n_active], (0, self.config.n_output_dims - n_active))
 
+    def attach(
+        self,
+        points: Float[Tensor, "n 3"],
+        params: Float[Tensor, " params"],
+        features: Float[Tensor, "n features"],
+        active_levels: int,
+    ) -> Float[Tensor, "n features"]:
+        """Encodes again: the graph is the library's own."""
+        return self.encode(points, params, active_levels)
+
     def point_gradient(
         self,
         points: Float[Tensor, "n 3"],

@@ -30,6 +30,16 @@ class TorchEncoder:
         """Features of points; differentiable any number of times."""
         return encode(points, params, self.config, active_levels)
 
+    def attach(
+        self,
+        points: Float[Tensor, "n 3"],
+        params: Float[Tensor, " params"],
+        features: Float[Tensor, "n features"],
+        active_levels: int,
+    ) -> Float[Tensor, "n features"]:
+        """Encodes again: the graph is torch's own."""
+        return self.encode(points, params, active_levels)
+
     def point_gradient(
         self,
         points: Float[Tensor, "n 3"],

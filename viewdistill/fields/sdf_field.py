@@ -116,9 +116,17 @@ class SDFField(nn.Module):
         cells = config.base_resolution * config.per_level_scale ** (max(1, self.grid.active_levels) - 1)
         return 2 * self.radius / cells
 
-    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Signed distance of world positions, world units, negative inside."""
-        return self._sdf(self._encode(points), points)
+    def encode(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> Float[Tensor, "n features"]:
+        """Features of world positions; with ``known`` the same as part of the graph, see `HashGrid`."""
+        return self.grid(self._unit(points), known)
+
+    def sdf(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> Float[Tensor, " n"]:
+        """Signed distance of world positions, world units, negative inside; their features may be known."""
+        return self._sdf(self.encode(points, known), points)
 
     def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """∇f of world positions; differentiable itself while gradients are enabled."""
@@ -128,18 +136,20 @@ class SDFField(nn.Module):
         """Outward unit normals ∇f / |∇f|."""
         return nn.functional.normalize(self.gradient(points), dim=-1)
 
-    def query(self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]) -> SurfaceQuery:
+    def query(
+        self,
+        points: Float[Tensor, "n 3"],
+        directions: Float[Tensor, "n 3"],
+        known: Float[Tensor, "n features"] | None = None,
+    ) -> SurfaceQuery:
         """Distance, gradient and colour of world positions seen along unit directions (away from the camera)."""
-        sdf, gradients, encoded = self._differentiate(points)
+        sdf, gradients, encoded = self._differentiate(points, known)
         return SurfaceQuery(sdf, gradients, self._color(encoded, gradients, directions))
 
     def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Colour in [0, 1] of world positions seen head-on, along their inward normals."""
         _, gradients, encoded = self._differentiate(points)
         return self._color(encoded, gradients, -nn.functional.normalize(gradients, dim=-1))
-
-    def _encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
-        return self.grid(self._unit(points))
 
     def _unit(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         return (points + self.radius) / (2 * self.radius)
@@ -157,13 +167,13 @@ class SDFField(nn.Module):
         return self.color_network(torch.cat(inputs, -1), dtype).sigmoid()
 
     def _differentiate(
-        self, points: Float[Tensor, "n 3"]
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n features"]]:
         """f, ∇f and the encoding."""
         if self.gradients == "finite_difference":
             return self._central_differences(points)
         create_graph = torch.is_grad_enabled()
-        encoded = self._encode(points)
+        encoded = self.encode(points, known)
         with torch.enable_grad():
             features = encoded if encoded.requires_grad else encoded.detach().requires_grad_()
             residual = self.sdf_network(features)[:, 0]
@@ -180,6 +190,6 @@ class SDFField(nn.Module):
         step = self.finite_difference_step
         offsets = step * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(points)
         around = (points + offsets[:, None]).reshape(-1, 3)
-        encoded = self._encode(around)
+        encoded = self.encode(around)
         sdf, ahead, behind = self._sdf(encoded, around).reshape(7, -1).split([1, 3, 3])
         return sdf[0], (ahead - behind).T / (2 * step), encoded[: len(points)]

@@ -35,11 +35,22 @@ class SignedDistanceField(Protocol):
         """s, per world unit."""
         ...
 
-    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    def encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
+        """Features of world positions: what the other two compute first, and need not when it is known."""
+        ...
+
+    def sdf(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> Float[Tensor, " n"]:
         """Signed distance of world positions, world units, negative inside."""
         ...
 
-    def query(self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]) -> SurfaceQuery:
+    def query(
+        self,
+        points: Float[Tensor, "n 3"],
+        directions: Float[Tensor, "n 3"],
+        known: Float[Tensor, "n features"] | None = None,
+    ) -> SurfaceQuery:
         """Distance, gradient and colour of world positions seen along unit directions."""
         ...
 
@@ -171,10 +182,10 @@ class NeusRenderer(ViewRenderer):
         Returns:
             Colours, opacities, depths and normals, differentiable by the field's parameters.
         """
-        samples = self.sample(origins, directions, generator)
+        samples, features = self.sample(origins, directions, generator)
         ray_indices, along = samples.ray_indices, directions[samples.ray_indices]
         with phase("field query"):
-            sdf, gradients, rgb = self.field.query(samples.points(origins, directions), along)
+            sdf, gradients, rgb = self.field.query(samples.points(origins, directions), along, features)
         with phase("compositing"):
             normals = F.normalize(gradients, dim=-1)
             cosine = annealed_cosine((along * normals).sum(-1), self.annealing)
@@ -191,16 +202,19 @@ class NeusRenderer(ViewRenderer):
         origins: Float[Tensor, "rays 3"],
         directions: Float[Tensor, "rays 3"],
         generator: torch.Generator | None = None,
-    ) -> Samples:
-        """Samples of rays in occupied space, without those that are transparent or hidden."""
+    ) -> tuple[Samples, Float[Tensor, "samples features"]]:
+        """Samples of rays in occupied space, without those that are transparent or hidden, and their features."""
         with phase("march"):
             samples = march(
                 origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
             )
         with phase("cull"):
-            sdf = self.field.sdf(samples.points(origins, directions))
+            points = samples.points(origins, directions)
+            features = self.field.encode(points)
+            sdf = self.field.sdf(points, features)
             visible = transmittance_between(sdf, samples, self.field.inverse_std) >= self.early_stop
-            return samples.select(visible & (self._head_on_alpha(sdf) >= self.alpha_threshold))
+            visible &= self._head_on_alpha(sdf) >= self.alpha_threshold
+            return samples.select(visible), features[visible]
 
     def _head_on_alpha(self, sdf: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """α of a step for a ray that meets the surface head-on: the largest that any ray can see."""

@@ -21,11 +21,19 @@ class RadianceField(Protocol):
     radius: float
     """Half the side of the cube around the origin that holds the field, world units."""
 
-    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    def encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
+        """Features of world positions: what the other two compute first, and need not when it is known."""
+        ...
+
+    def density(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> Float[Tensor, " n"]:
         """Density of world positions, per world unit."""
         ...
 
-    def query(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+    def query(
+        self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
         """Density and colour in [0, 1] of world positions."""
         ...
 
@@ -193,9 +201,9 @@ class VolumeRenderer(ViewRenderer):
         Returns:
             Colours, opacities and depths, differentiable by the field's parameters even where no ray meets the field.
         """
-        samples = self.sample(origins, directions, generator)
+        samples, features = self.sample(origins, directions, generator)
         with phase("field query"):
-            density, rgb = self.field.query(samples.points(origins, directions))
+            density, rgb = self.field.query(samples.points(origins, directions), features)
         with phase("compositing"):
             weights = weights_from_density(density, samples.lengths, samples.ray_indices, samples.n_rays)
             return composite(samples, weights, rgb, background)
@@ -206,18 +214,21 @@ class VolumeRenderer(ViewRenderer):
         origins: Float[Tensor, "rays 3"],
         directions: Float[Tensor, "rays 3"],
         generator: torch.Generator | None = None,
-    ) -> Samples:
-        """Samples of rays in occupied space, without those that are transparent or hidden."""
+    ) -> tuple[Samples, Float[Tensor, "samples features"]]:
+        """Samples of rays in occupied space, without those that are transparent or hidden, and their features."""
         with phase("march"):
             samples = march(
                 origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
             )
         with phase("cull"):
             threshold = min(self.alpha_threshold, self.occupancy.mean_occupancy())
-            density = self.field.density(samples.points(origins, directions))
-            return samples.select(
-                visibility(density, samples.lengths, samples.ray_indices, samples.n_rays, threshold, self.early_stop)
+            points = samples.points(origins, directions)
+            features = self.field.encode(points)
+            density = self.field.density(points, features)
+            visible = visibility(
+                density, samples.lengths, samples.ray_indices, samples.n_rays, threshold, self.early_stop
             )
+            return samples.select(visible), features[visible]
 
 
 def composite(

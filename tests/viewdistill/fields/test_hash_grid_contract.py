@@ -262,3 +262,15 @@ def test_the_official_grid_at_full_size(place: Place):
     assert grid.params.grad is not None
     assert slow.params.grad is not None
     assert_close(grid.params.grad, slow.params.grad, 1e-3)
+
+
+@pytest.mark.parametrize("place", ALL)
+def test_known_features_are_part_of_the_graph_again(place: Place):
+    grid, _ = twins(place)
+    points = torch.rand(50, 3, device=place.device)
+    gradients = []
+    for known in (None, grid(points).detach()):
+        features = grid(points, known)
+        gradients.append(torch.autograd.grad(features.square().sum(), grid.params)[0])
+        assert_close(features, grid(points).cpu())
+    assert_close(gradients[1], gradients[0].cpu())

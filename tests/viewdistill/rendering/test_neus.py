@@ -27,10 +27,13 @@ class Sphere(nn.Module):
     def inverse_std(self) -> Tensor:
         return self.log.exp()
 
-    def sdf(self, points: Tensor) -> Tensor:
-        return points.norm(dim=-1) - self.sphere_radius
+    def encode(self, points: Tensor) -> Tensor:
+        return points.norm(dim=-1, keepdim=True)
 
-    def query(self, points: Tensor, directions: Tensor) -> SurfaceQuery:
+    def sdf(self, points: Tensor, known: Tensor | None = None) -> Tensor:
+        return self.encode(points)[:, 0] - self.sphere_radius
+
+    def query(self, points: Tensor, directions: Tensor, known: Tensor | None = None) -> SurfaceQuery:
         normals = nn.functional.normalize(points, dim=-1)
         return SurfaceQuery(self.sdf(points), normals, RED.expand(len(points), 3))
 

@@ -22,11 +22,15 @@ class Ball(nn.Module):
         self.ball_radius = ball_radius
         self.value = nn.Parameter(torch.tensor(value))
 
-    def density(self, points: Tensor) -> Tensor:
-        return self.value * (points.norm(dim=-1) < self.ball_radius)
+    def encode(self, points: Tensor) -> Tensor:
+        return points.norm(dim=-1, keepdim=True)
 
-    def query(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        return self.density(points), RED.expand(len(points), 3)
+    def density(self, points: Tensor, known: Tensor | None = None) -> Tensor:
+        distance = self.encode(points) if known is None else known
+        return self.value * (distance[:, 0] < self.ball_radius)
+
+    def query(self, points: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.density(points, known), RED.expand(len(points), 3)
 
 
 def ball_renderer(ball_radius: float, value: float, **settings: float) -> VolumeRenderer:
@@ -153,8 +157,8 @@ def test_chunks_do_not_change_a_picture():
 @torch.no_grad()
 def test_a_view_shows_the_ball_in_the_middle_and_rows_from_the_top():
     class Lifted(Ball):
-        def density(self, points: Tensor) -> Tensor:
-            return super().density(points - torch.tensor([0.0, 0.0, 0.4]))
+        def encode(self, points: Tensor) -> Tensor:
+            return super().encode(points - torch.tensor([0.0, 0.0, 0.4]))
 
     renderer = VolumeRenderer(Lifted(0.2, 100.0), n_samples_per_ray=256)
     renderer.update_occupancy(0)
