@@ -108,7 +108,9 @@ writes_surface := last.ckpt
 writes_mesh := object.glb object.obj object.stl turntable.mp4 contact_sheet.png
 writes_report := report.html
 
-overlay = $(if $(PRESET),$(addprefix --config=,$(wildcard configs/presets/$(PRESET)/$1.yaml)))
+# A preset within another, as zero123-xl/12gb, comes on top of it.
+overlay_files = $(if $(PRESET),$(wildcard $(patsubst %,configs/presets/%$1.yaml,$(filter-out ./,$(dir $(PRESET))) $(PRESET)/)))
+overlay = $(addprefix --config=,$(call overlay_files,$1))
 configured = $2 $(Q_RUN) $(call overlay,$1) $(if $(SEED),--seed=$(SEED))
 command_picture = picture $(call quoted,$(TEXT)) --out $(Q_RUN) $(call overlay,picture) $(if $(SEED),--seed=$(SEED)) $(PICTURE)
 command_input = input $(call quoted,$(SOURCE_IMAGE)) --out $(Q_RUN) $(if $(ELEVATION),--elevation=$(ELEVATION)) \
@@ -135,7 +137,7 @@ stale = $(if $(filter $1,$(file <$2)),,FORCE)
 # A stage's record is written last and stands for all of its files.
 define rule
 record_$1 := $$(RUN)/$1/stage.json
-settings_$1 := $$(call checksum,$$(strip $$(command_$1)),$$(wildcard configs/$1.yaml configs/presets/$$(PRESET)/$1.yaml))
+settings_$1 := $$(call checksum,$$(strip $$(command_$1)),$$(wildcard configs/$1.yaml) $$(call overlay_files,$1))
 .PRECIOUS: $$(record_$1)
 $$(record_$1): $$(foreach stage,$$(needs_$1),$$(record_$$(stage))) $$(reads_$1) \
 		$$(call missing,$$(addprefix $$(RUN)/$1/,$$(writes_$1))) $$(call stale,$$(settings_$1),$$(RUN)/$1/.settings) | $$(INSTALLED)
@@ -247,6 +249,14 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 .PHONY: bench
 bench: $(INSTALLED) ## measure the kernels against their plain versions
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+
+.PHONY: profile
+profile: $(INSTALLED) ## STAGE=field OBJ=robot: time, FLOPs and memory of a step by phase, against this machine's ceilings; PROFILE="--option value"
+	@$(VIEWDISTILL) profile $(call quoted,$(RUNS)/$(or $(OBJ),robot)) --stage=$(or $(STAGE),field) $(call overlay,$(or $(STAGE),field)) $(PROFILE)
+
+.PHONY: smoke-full
+smoke-full: $(INSTALLED) ## two steps of field and specialize with random weights of the published priors' sizes, on the CPU: minutes, 24 GB
+	@$(BIN)/python -m experiments.smoke_full --out=$(call quoted,$(RUNS)/smoke-full)
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing

@@ -22,6 +22,7 @@ from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import look_at, relative_pose
 from viewdistill.errors import ViewDistillError
+from viewdistill.phases import phase
 
 Batch = TypeVar("Batch")
 
@@ -63,11 +64,12 @@ class InputView:
 class CameraSampler(pl.LightningDataModule):
     """Random cameras for training, rings of cameras for validation and prediction.
 
-    Training batch ``i`` is a function of (seed, step i) alone, and the stream starts at the trainer's step.
+    Training batch ``i`` is a function of (seed, step i) alone, and the stream starts at the trainer's step. Several
+    processes that share a fit divide every batch among them.
 
     Args:
         run_folder: Folder of one object, ``runs/<object>``; its ``input`` stage is read.
-        views_per_step: Novel views in a training batch.
+        views_per_step: Novel views in a training batch, of all processes together.
         elevation_range: Lowest and highest elevation, degrees; uniform in its sine, that is, in area on the sphere.
         azimuth_range: Width of the range of azimuths around the input view, degrees; 360 is all around.
         distance_range: Nearest and farthest camera, world units; the input camera's own distance when not given.
@@ -162,10 +164,27 @@ class CameraSampler(pl.LightningDataModule):
         distance = torch.full_like(azimuth, self.meta.distance)
         return self.cameras(azimuth, torch.full_like(azimuth, elevation), distance, self.fovy or self.meta.fovy_deg)
 
+    def own_batch(self, step: int) -> CameraBatch:
+        """This process's part of the novel cameras of one training step."""
+        batch, (rank, processes) = self.batch(step), self.place()
+        return CameraBatch(*(part[rank::processes] for part in batch[:4]), fovy=batch.fovy)
+
+    def place(self) -> tuple[int, int]:
+        """Number of this process and how many share the fit."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
     def train_dataloader(self) -> DataLoader[CameraBatch]:
-        """The stream of batches from the trainer's step on, without end."""
-        start = self.trainer.global_step if self.trainer else 0
-        return DataLoader(StepStream(self.batch, start), batch_size=None)
+        """The stream of batches from the trainer's step on, without end.
+
+        Raises:
+            ViewDistillError: The processes cannot divide a batch evenly.
+        """
+        start, (_, processes) = self.trainer.global_step if self.trainer else 0, self.place()
+        if self.views_per_step % processes:
+            raise ViewDistillError(
+                f"data.views_per_step is {self.views_per_step}; give a multiple of the {processes} processes"
+            )
+        return DataLoader(StepStream(self.own_batch, start), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """One batch: the ring."""
@@ -188,7 +207,10 @@ class StepStream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches without end."""
-        return map(self.batch, itertools.count(self.start))
+        for step in itertools.count(self.start):
+            with phase("sample cameras"):
+                batch = self.batch(step)
+            yield batch
 
 
 def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:

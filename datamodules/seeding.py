@@ -24,7 +24,9 @@ class Purpose(IntEnum):
     """First weights; the step is 0."""
 
 
-def generator_at(seed: int, step: int, purpose: Purpose, device: torch.device | str = "cpu") -> torch.Generator:
+def generator_at(
+    seed: int, step: int, purpose: Purpose, device: torch.device | str = "cpu", process: int = 0
+) -> torch.Generator:
     """A generator that depends on nothing but its arguments.
 
     Args:
@@ -32,8 +34,10 @@ def generator_at(seed: int, step: int, purpose: Purpose, device: torch.device | 
         step: Optimisation step, not negative.
         purpose: Which stream.
         device: Where the numbers will be drawn.
+        process: Of several that share a fit and must not draw the same; the first draws what one alone would.
     """
-    state = np.random.SeedSequence([seed, step, int(purpose)]).generate_state(1, np.uint64)
+    entropy = [seed, step, int(purpose), *([process] if process else [])]
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     # torch seeds are signed 64-bit numbers
     return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
 

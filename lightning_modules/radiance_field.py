@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from datamodules.cameras import CameraBatch, InputView
 from datamodules.run_folder import RunFolder
-from datamodules.seeding import Purpose
+from datamodules.seeding import Purpose, generator_at
 from lightning_modules.checkpoints import load_weights, read_checkpoint, stored_settings
 from lightning_modules.field_scores import FieldScores, GuidanceSettings
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
@@ -27,6 +27,7 @@ class RadianceField(FittedField):
     """Fits a density field so that its novel views score well under the priors, and its input view matches the input.
 
     Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
+    Under a strategy with several processes each renders its own part of the novel views, with noise of its own.
 
     Args:
         field: Size of the field and its renderer.
@@ -38,7 +39,7 @@ class RadianceField(FittedField):
             whole view when not given.
         coarseness: With ``patch_size``: how much coarser the rest is, along each side.
         input_size: Side of the input image that the colour and mask terms compare with, pixels.
-        input_rays: Random rays of the input view a step, for these terms.
+        input_rays: Random rays of the input view a step, for these terms; so many in every process.
         seed: Seed of the noise, timesteps and ray shifts.
     """
 
@@ -94,7 +95,7 @@ class RadianceField(FittedField):
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render, score, compare with the input, regularise."""
         progress, (scores,) = self.progress, self.scores
-        ray_noise, diffusion_noise = self.generator(Purpose.RAYS), self.generator(Purpose.DIFFUSION)
+        ray_noise, diffusion_noise = self.own_generator(Purpose.RAYS), self.own_generator(Purpose.DIFFUSION)
         self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
         weights = self.weights.at(progress)
 
@@ -114,11 +115,15 @@ class RadianceField(FittedField):
             terms["mask"] = F.mse_loss(opacity, target_mask)
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        self.log("loss", loss, prog_bar=True)
-        self.log_dict({f"loss/{name}": term for name, term in terms.items()})
-        self.log_dict({f"score/{name}": value for name, value in scores.statistics.items()})
-        self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray})
+        self.log("loss", loss, prog_bar=True, sync_dist=True)
+        self.log_dict({f"loss/{name}": term for name, term in terms.items()}, sync_dist=True)
+        self.log_dict({f"score/{name}": value for name, value in scores.statistics.items()}, sync_dist=True)
+        self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray}, sync_dist=True)
         return {"loss": loss, "opacity": novel.opacity.detach().mean()}
+
+    def own_generator(self, purpose: Purpose) -> torch.Generator:
+        """The stream of this step for one purpose, in this process; `generator` is the same in all of them."""
+        return generator_at(self.seed, self.global_step, purpose, self.device, self.global_rank)
 
     def render_training_views(self, cameras: CameraBatch, generator: torch.Generator) -> RenderedViews:
         """Whole views with gradient; with ``patch_size``, in full resolution within one random patch only."""

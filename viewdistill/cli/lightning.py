@@ -161,6 +161,8 @@ def fit(stage: StageRun, settings: list[str], watchers: Sequence[Callback] = ())
         print(f"{stage.name}: resuming after step {resumed}", flush=True)
     train(cli.trainer, model, data, stage.checkpoint if resumed else None)
     cli.trainer.save_checkpoint(stage.checkpoint)
+    if not cli.trainer.is_global_zero:
+        sys.exit()  # of several processes that shared the fit, the first keeps the stage's record
     metrics = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
     return {"steps": cli.trainer.global_step, "resumed_from_step": resumed, "metrics": metrics}
 

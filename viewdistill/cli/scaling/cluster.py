@@ -109,7 +109,7 @@ def share_of(machines: Iterable[Mapping[str, float]]) -> Share:
     fit = [machine for machine in machines if machine.get("GPU", 0) >= 1]
     cores = int(max((machine.get("CPU", 0) for machine in fit or machines), default=0))
     # None at all: a cluster that will grow.
-    return Share(min(CORES, cores or CORES), 1 if fit else 0)
+    return Share(min(CORES, cores or CORES), 1.0 if fit else 0.0)
 
 
 def gpus_of_worker(gpus: int, workers: int | None) -> float:
