@@ -10,6 +10,7 @@ Changed code is not noticed: remove ``stages/`` in the folder of the runs after 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -204,6 +205,8 @@ def ablate(argv: Sequence[str] | None, execute: Execute = viewdistill) -> int:
 
 def main() -> None:
     """Command line of the ablations."""
+    # Of transformers, about the prior that is loaded and written for A3, amid the bar of this command.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         status = ablate(None)
     except ViewDistillError as error:

@@ -10,20 +10,33 @@ from viewdistill.metrics.intervals import Interval
 
 
 def plot(comparison: Comparison) -> Figure:
-    """A panel a name of figures; figures or arms that lie along an axis are curves, all others marks."""
+    """A panel a name of figures, and beneath it the paired differences to the reference.
+
+    Figures that lie along an axis are a curve an arm, without differences; arms that do are a curve a line.
+    """
     study = comparison.study
     names = list(dict.fromkeys(column.name for column in study.columns))
-    figure = Figure(figsize=(3.6 * len(names), 1.2 + 0.34 * max(len(comparison.rows), 5)), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
+    along = study.columns[0].at is not None
+    height = 1.2 + 0.34 * max(len(comparison.rows), 5)
+    figure = Figure(figsize=(3.6 * len(names), height if along else 2 * height), layout="constrained")
+    grid = figure.subplots(1 if along else 2, len(names), squeeze=False)
+    for index, name in enumerate(names):
         chosen = [index for index, column in enumerate(study.columns) if column.name == name]
+        axes = grid[0, index]
         axes.set_title(plain(f"{name} ({study.columns[chosen[0]].better} is better)"), fontsize=9)
-        axes.tick_params(labelsize=8)
-        if study.columns[chosen[0]].at is not None:
+        if along:
             draw_columns(axes, comparison, chosen)
-        elif study.arms[0].at is not None:
-            draw_lines(axes, comparison, chosen[0])
+            continue
+        if study.arms[0].at is None:
+            draw_marks(axes, [(row.arm, row.cells[chosen[0]].mean) for row in comparison.rows])
+            axes.tick_params(labelleft=index == 0)
         else:
-            draw_marks(axes, comparison, chosen[0])
+            draw_lines(axes, comparison, chosen[0])
+        draw_differences(grid[1, index], comparison, chosen[0])
+        grid[1, index].tick_params(labelleft=index == 0)
+    for axes in grid.flat:
+        axes.tick_params(labelsize=8)
+        axes.locator_params(axis="x", nbins=5)
     return figure
 
 
@@ -44,14 +57,20 @@ def draw_lines(axes: Axes, comparison: Comparison, column: int) -> None:
     label_axis(axes, comparison.study.axis)
 
 
-def draw_marks(axes: Axes, comparison: Comparison, column: int) -> None:
-    """A mark an arm."""
-    for index, row in enumerate(comparison.rows):
-        mean = row.cells[column].mean
-        if mean.count:
+def draw_marks(axes: Axes, means: Sequence[tuple[str, Interval | None]]) -> None:
+    """A mark an arm, the first on top; none for an arm without a value."""
+    for index, (_, mean) in enumerate(means):
+        if mean is not None and mean.count:
             axes.errorbar([mean.mean], [index], xerr=bars([mean]), marker="o", color=f"C{index % 10}")
-    axes.set_yticks(range(len(comparison.rows)), [plain(row.arm) for row in comparison.rows])
-    axes.set_ylim(len(comparison.rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(means)), [plain(arm) for arm, _ in means])
+    axes.set_ylim(len(means) - 0.5, -0.5)
+
+
+def draw_differences(axes: Axes, comparison: Comparison, column: int) -> None:
+    """Paired differences of the other arms, with a line at none."""
+    draw_marks(axes, [(row.arm, row.cells[column].difference) for row in comparison.rows])
+    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set_title(plain(f"difference to {comparison.study.reference}, paired"), fontsize=9)
 
 
 def draw_curve(axes: Axes, label: str, places: Sequence[float | None], means: Sequence[Interval]) -> None:

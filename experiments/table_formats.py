@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 from experiments.comparison import Cell, Comparison
+from experiments.costs import costs_markdown
 from experiments.studies import Column
 
 CSV_COLUMNS: tuple[str, ...] = (
@@ -74,7 +75,7 @@ def notes(comparison: Comparison) -> list[str]:
     found = [
         f"Means over objects with 95 % intervals; after the semicolon the difference to {reference}, paired by object "
         "and seed, with its interval (bootstrap over objects). Marked better or worse where it leaves out 0.",
-        f"{comparison.seeds} seeds; priors {comparison.prior[:12]}; novel views: 16 cameras at elevation 30, 64 "
+        f"Seeds: {comparison.seeds}; priors {comparison.prior[:12]}; novel views: 16 cameras at elevation 30, 64 "
         "pixels, all pixels over white; geometry: protocol `surface`, nothing aligned.",
     ]
     if comparison.few:
@@ -84,12 +85,13 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """A section with the table, its notes and the runs that it was made from."""
+    """A section with the table, its notes, what the stages cost and the runs that it was made from."""
     headings, rows = body(comparison)
     lines = [f"## {comparison.study.id}: {comparison.study.question}", ""]
     lines += ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     lines += ["", *(f"{note}\n" for note in notes(comparison))]
+    lines += [costs_markdown(comparison)]
     lines += ["<details><summary>runs used</summary>", "", *(f"- {run.path.parent}" for run in comparison.runs)]
     return "\n".join([*lines, "", "</details>", ""])
 

@@ -16,6 +16,7 @@ import yaml
 from datamodules.run_folder import atomic_path
 from experiments.ablate import RUNS, load_studies
 from experiments.comparison import Comparison, compare, count_failures, load_runs, one_prior
+from experiments.costs import costs_csv
 from experiments.plots import plot
 from experiments.table_formats import csv_text, latex, markdown
 from viewdistill.cli import OneLineParser, one_line
@@ -69,6 +70,7 @@ def write_tables(comparisons: Sequence[Comparison], out: Path, quoted: bool) -> 
         text = markdown(comparison)
         sections.append(text)
         forms = {"md": text, "tex": latex(comparison), "csv": csv_text(comparison)}
+        forms["costs.csv"] = costs_csv(comparison)
         for suffix, content in forms.items():
             with atomic_path(out / f"{comparison.study.id}.{suffix}") as partial:
                 partial.write_text(content, encoding="utf-8")
@@ -92,11 +94,11 @@ def tables(argv: Sequence[str] | None) -> None:
     names = {study.id for study in studies}
     runs = [run for run in load_runs(arguments.runs) if run.study in names]
     runs = [run for run in runs if run.prior.startswith(arguments.prior or "")]
-    if not runs:
-        raise ViewDistillError(f"{arguments.runs}: no scores of {', '.join(sorted(names))}; run `make ablations` first")
     one_prior(runs)
     found = [compare(study, runs, count_failures(arguments.runs, study.id)) for study in studies]
     comparisons = [comparison for comparison in found if comparison is not None]
+    if not comparisons:
+        raise ViewDistillError(f"{arguments.runs}: no scores of {', '.join(sorted(names))}; run `make ablations` first")
     out = arguments.out or arguments.runs / "tables"
     write_tables(comparisons, out, arguments.quoted)
     used = sum(len(comparison.runs) for comparison in comparisons)

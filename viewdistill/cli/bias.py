@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kind", choices=("view", "text"), help="what the priors are conditioned on (default: by what a folder holds)"
     )
     parser.add_argument(
-        "--image", type=Path, nargs="+", metavar="IMG", help="clean images, put over white (default: test objects)"
+        "--image", type=Path, nargs="+", metavar="IMG", help="clean images, squared over white (default: test objects)"
     )
     parser.add_argument(
         "--objects", type=int, default=16, metavar="N", help="test objects without --image (default 16)"
@@ -77,10 +77,11 @@ def run(arguments: argparse.Namespace) -> None:
     from viewdistill.cli.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table, save_sheet
 
     names = prior_names(arguments.prior)
+    pictures = [square_over_white(path) for path in arguments.image or ()]
     found = []
     for name, prior in zip(names, arguments.prior, strict=True):
         branch = load_branch(name, prior, arguments.kind)
-        images = clean_images(arguments, branch.image_size)
+        images = clean_images(pictures or arguments.objects, branch.image_size)
         measured = measure(branch, images, arguments.timesteps, arguments.draws, arguments.steps, arguments.seed)
         save_sheet(arguments.out / f"{name}_maps.png", maps_sheet(measured, images))
         save_sheet(arguments.out / f"{name}_recovered.png", recovered_sheet(measured, images))
@@ -127,27 +128,39 @@ def prior_names(priors: list[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else plain
 
 
-def clean_images(arguments: argparse.Namespace, size: int) -> Float[Tensor, "images 3 size size"]:
-    """The images of ``--image`` or renders of test objects, over white.
+def square_over_white(path: Path) -> Float[Tensor, "3 side side"]:
+    """An image file over white, widened to a square.
 
     Raises:
-        ViewDistillError: An image cannot be read.
+        ViewDistillError: It cannot be read.
     """
     import torch
     from torch.nn import functional as F
 
-    from datamodules.cameras import read_rgba
+    from viewdistill.input_image import read_image, to_rgba
+    from viewdistill.metrics.images import over_white
+
+    picture = over_white(torch.from_numpy(to_rgba(read_image(path))).permute(2, 0, 1)[None].float() / 255)[0]
+    height, width = picture.shape[1:]
+    side = max(height, width)
+    left, top = (side - width) // 2, (side - height) // 2
+    return F.pad(picture, (left, side - width - left, top, side - height - top), value=1.0)
+
+
+def clean_images(source: list[Tensor] | int, size: int) -> Float[Tensor, "images 3 size size"]:
+    """Square pictures in the size of a prior, or renders of so many test objects over white."""
+    import torch
+    from torch.nn import functional as F
+
     from viewdistill.cameras import FOVY_ZERO123
     from viewdistill.metrics.images import over_white
     from viewdistill.objects.generator import TEST_SEEDS, generate
     from viewdistill.objects.render import poses, render
 
-    if not arguments.image:
-        front = poses([0.0], [20.0])
-        seeds = TEST_SEEDS[: arguments.objects]
+    if isinstance(source, int):
+        front, seeds = poses([0.0], [20.0]), TEST_SEEDS[:source]
         rgba = torch.cat([torch.from_numpy(render(generate(s), front, FOVY_ZERO123, size, 4).rgba) for s in seeds])
         return over_white(rgba.permute(0, 3, 1, 2).float() / 255)
-    pictures = [over_white(read_rgba(path)[None]) for path in arguments.image]
     return torch.cat(
-        [F.interpolate(p, (size, size), mode="bilinear", antialias=True, align_corners=False) for p in pictures]
+        [F.interpolate(p[None], (size, size), mode="bilinear", antialias=True, align_corners=False) for p in source]
     ).clamp(0, 1)
