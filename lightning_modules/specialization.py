@@ -85,7 +85,8 @@ class Specialization(pl.LightningModule):
             raise ViewDistillError(f"model.rank is {rank}; give 1 or more")
         if not (0 <= refinement.timestep < 1000 and 1 <= refinement.steps <= 1000):
             raise ViewDistillError("model.refinement: timestep must be from 0 to 999, steps from 1 to 1000")
-        self.prior_folder, self.precision = prior, precision
+        self.prior_folder = prior
+        self.precision: Precision = precision
         self.rank, self.initial_lora = rank, initial_lora
         self.learning_rate, self.weight_decay, self.negative_weight = learning_rate, weight_decay, negative_weight
         self.refinement = refinement

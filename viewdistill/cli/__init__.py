@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.settings = settings
     # Of transformers, at every start: a bar for the milliseconds in which the weights of a prior are read.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    # Threads that wait for each other would otherwise spin, and keep whatever else runs (`make -j2`) from the cores: two
+    # Threads that wait for each other would otherwise spin and keep what else runs (`make -j2`) from the cores: two
     # stages side by side, two threads each, would take ten times as long. Read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:

@@ -1,0 +1,161 @@
+"""The priors' part of a step: autoencoder, UNet, and `usd` against the official code's guidance with eight evaluations.
+
+`Problem.official` does what the official USD code does in a step, written here anew: four calls of a UNet with two
+samples each, of which it uses half. Zero-1-to-3 conditional and unconditional (unused) on the novel view; Stable
+Diffusion for a text (unused) and the empty text on the novel view, on the render from the input camera, and on the
+input image, which it encodes again every step. The latter two have twice the resolution of the novel view, in both
+ways, as in the official code and in our preset zero123-xl. Its posterior noise is left out, so that both must agree.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.models.attention_processor import AttnProcessor
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from lightning_modules.reference_score import resize
+from tests.benchmarks.pairs import only_when_timing, ratio
+from viewdistill.cli.configuration import REPOSITORY
+from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.guidance.family import METHODS
+from viewdistill.guidance.gradient import score_loss, weight
+from viewdistill.guidance.reference import reference_score_gradient
+
+NANO = REPOSITORY / "priors" / "nano"
+REQUIRED_SPEEDUP = 1.6
+"""Of the UNets: half the evaluations, but in smaller calls, which the nano prior's small networks notice."""
+
+REQUIRED_WHOLE = 1.4
+"""With the autoencoder, of which the official way needs one encoding more."""
+
+
+class Problem:
+    """Both nano priors, a novel render, a render from the input camera, the input image, noise and timesteps."""
+
+    def __init__(self, view_prior: Path, text_prior: Path) -> None:
+        self.view = ViewConditionedPrior.from_folder(view_prior)
+        self.text = TextConditionedPrior.from_folder(text_prior)
+        for prior in (self.view, self.text):
+            prior.unet.set_attn_processor(AttnProcessor())  # what the stages use on a CPU
+        generator, size = torch.Generator().manual_seed(0), self.view.image_size
+        self.novel = torch.rand(1, 3, size, size, generator=generator).requires_grad_()
+        self.known = torch.rand(1, 3, 2 * size, 2 * size, generator=generator).requires_grad_()
+        self.image = torch.rand(1, 3, 2 * size, 2 * size, generator=generator)
+        channels, height, width = self.view.latent_shape
+        self.noise = torch.randn(1, channels, height, width, generator=generator)
+        self.reference_noise = torch.randn(1, channels, 2 * height, 2 * width, generator=generator)
+        self.t, self.reference_t = torch.tensor([420]), torch.tensor([610])
+        self.pose = torch.tensor([[0.2, 0.5, 0.866, 0.0]])
+        self.condition = self.view.condition(resize(self.image, size))
+        self.words = self.text.encode_text(["a red mug"])
+        self.empty = self.text.encode_text([""])
+        with torch.no_grad():
+            self.image_latents = self.text.encode_images(self.image)
+
+    def gradients(self, novel_loss: Tensor, known_loss: Tensor) -> tuple[Tensor, ...]:
+        """Of both losses, by the two renders."""
+        return torch.autograd.grad(novel_loss + known_loss, (self.novel, self.known))
+
+    def usd(self) -> tuple[Tensor, ...]:
+        """Our step: both renders encoded with gradient, four evaluations."""
+        z, known = self.view.encode_images(self.novel), self.text.encode_images(self.known)
+        g, g_reference = self.usd_scores(z.detach(), known.detach())
+        return self.gradients(score_loss(z, g), score_loss(known, g_reference))
+
+    def usd_scores(self, z: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """ε_Z(y, T) and ε_S(∅) once each, then render and image together."""
+        novel = METHODS["usd"].gradient(
+            z,
+            self.t,
+            self.noise,
+            view_prior=self.view,
+            condition=self.condition,
+            relative_pose=self.pose,
+            text_prior=self.text,
+        )
+        reference = reference_score_gradient(
+            self.text, known, self.image_latents, self.reference_t, self.reference_noise
+        )
+        return novel.g, reference.g
+
+    def official(self) -> tuple[Tensor, ...]:
+        """The official code's step: a third encoding, eight evaluations, four of them used."""
+        z, known = self.view.encode_images(self.novel), self.text.encode_images(self.known)
+        with torch.no_grad():
+            image = self.text.encode_images(self.image)
+        g, g_reference = self.official_scores(z.detach(), known.detach(), image)
+        return self.gradients(score_loss(z, g), score_loss(known, g_reference))
+
+    def official_scores(self, z: Tensor, known: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Four calls of a UNet with two samples each."""
+        z_t = self.text.schedule.add_noise(z, self.noise, self.t)
+        by_view, _ = self.view.predict_noise_pair(z_t, self.t, self.condition, self.pose)
+        _, by_nothing = self.text_pair(z_t, self.t)
+        add = self.text.schedule.add_noise
+        _, of_known = self.text_pair(add(known, self.reference_noise, self.reference_t), self.reference_t)
+        _, of_image = self.text_pair(add(image, self.reference_noise, self.reference_t), self.reference_t)
+        g = weight(self.text.schedule, self.t, "sds") * 7.5 * (by_view - by_nothing)
+        g_reference = weight(self.text.schedule, self.reference_t, "sds") * (of_known - of_image)
+        return g, g_reference
+
+    def usd_evaluations(self) -> tuple[Tensor, Tensor]:
+        return self.usd_scores(self.noise, self.image_latents)
+
+    def official_evaluations(self) -> tuple[Tensor, Tensor]:
+        return self.official_scores(self.noise, self.image_latents, self.image_latents)
+
+    def text_pair(self, noisy: Tensor, timesteps: Tensor) -> tuple[Tensor, ...]:
+        """Predictions for the text and for the empty text, in one call."""
+        both = torch.cat([self.words, self.empty])
+        return self.text.predict_noise(noisy.repeat(2, 1, 1, 1), timesteps.repeat(2), both).chunk(2)
+
+    def encode(self) -> None:
+        self.view.encode_images(self.novel).sum().backward()
+
+    def unet(self) -> None:
+        self.view.predict_noise(self.noise, self.t, self.condition, self.pose)
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return Problem(NANO / "zero123", NANO / "stable-diffusion")
+
+
+@pytest.mark.benchmark(group="encode one 64x64 image, with gradient")
+def test_encode(benchmark: BenchmarkFixture, problem: Problem) -> None:
+    benchmark.pedantic(problem.encode, rounds=10, warmup_rounds=2)
+
+
+@pytest.mark.benchmark(group="one evaluation of the view-conditioned UNet")
+def test_unet(benchmark: BenchmarkFixture, problem: Problem) -> None:
+    benchmark.pedantic(problem.unet, rounds=10, warmup_rounds=2)
+
+
+@pytest.mark.benchmark(group="UNets of one step: 2 + 2 evaluations, or the official 8")
+@pytest.mark.parametrize("way", ["usd_evaluations", "official_evaluations"])
+def test_evaluations(benchmark: BenchmarkFixture, problem: Problem, way: str) -> None:
+    benchmark.pedantic(getattr(problem, way), rounds=5, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="guidance of one step, autoencoder with gradient included")
+@pytest.mark.parametrize("way", ["usd", "official"])
+def test_guidance(benchmark: BenchmarkFixture, problem: Problem, way: str) -> None:
+    benchmark.pedantic(getattr(problem, way), rounds=5, warmup_rounds=1)
+
+
+def test_both_ways_give_the_same_gradients(problem: Problem) -> None:
+    for ours, theirs in zip(problem.usd(), problem.official(), strict=True):
+        assert ours.abs().max() > 1e-3
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5 * float(ours.abs().max()))
+
+
+def test_usd_is_nearly_twice_as_fast(problem: Problem, request: pytest.FixtureRequest) -> None:
+    only_when_timing(request)
+    speedup = ratio(problem.usd_evaluations, problem.official_evaluations)
+    print(f"UNets of a usd step: {speedup:.2f} times as fast as the official code's eight evaluations")
+    whole = ratio(problem.usd, problem.official)
+    print(f"guidance of a usd step, autoencoder included: {whole:.2f} times as fast as the official code's")
+    assert speedup >= REQUIRED_SPEEDUP
+    assert whole >= REQUIRED_WHOLE

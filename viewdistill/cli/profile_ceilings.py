@@ -1,0 +1,80 @@
+"""What this machine can do at best: products of large matrices, and a copy of large memory; and how near phases come.
+
+A phase with F FLOPs and B bytes takes at least max(F / peak, B / bandwidth): the roofline (Williams et al. 2009).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from viewdistill.precision import DTYPES, Precision, fast_bfloat16
+
+COPIED = {"cpu": 128_000_000, "cuda": 1_000_000_000}
+"""Bytes of the copy: more than any cache holds."""
+
+SIDE = {"cpu": 1024, "cuda": 8192}
+"""Side of the matrices."""
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """The best that was measured."""
+
+    flops: dict[str, float]
+    """FLOPs a second of matrix products, by precision."""
+    bandwidth: float
+    """Bytes a second, those read and those written together."""
+
+    def seconds(self, flops: float, moved: float, precision: str) -> float:
+        """The least that work takes.
+
+        Args:
+            flops: Of matrix products and the like.
+            moved: Bytes.
+            precision: What it is computed in.
+        """
+        return max(flops / self.flops[precision], moved / self.bandwidth)
+
+    def bound(self, flops: float, moved: float, precision: str) -> str:
+        """Which of the two decides."""
+        return "compute" if flops / self.flops[precision] > moved / self.bandwidth else "memory"
+
+
+def measure(device: torch.device, precisions: tuple[Precision, ...]) -> Ceilings:
+    """Measure, in seconds.
+
+    Args:
+        device: Of the stage.
+        precisions: Which; a slow one is measured on small matrices.
+    """
+    source = torch.rand(COPIED[device.type] // 4, device=device)
+    target = torch.empty_like(source)
+    copy = best_seconds(lambda: target.copy_(source), device)
+    flops = {name: matmul_flops(device, name) for name in precisions}
+    return Ceilings(flops, 2 * COPIED[device.type] / copy)
+
+
+def matmul_flops(device: torch.device, precision: Precision) -> float:
+    """FLOPs a second of a matrix product in one precision."""
+    slow = device.type == "cpu" and precision != "fp32" and not (precision == "bf16" and fast_bfloat16(device))
+    side = 256 if slow else SIDE[device.type]
+    a = torch.rand(side, side, device=device).to(DTYPES[precision])
+    return 2 * side**3 / best_seconds(lambda: a @ a, device)
+
+
+def best_seconds(work: Callable[[], object], device: torch.device, repeats: int = 8) -> float:
+    """The shortest of several runs: what the machine can do when nothing else does it."""
+    seconds: list[float] = []
+    for _ in range(repeats + 1):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
