@@ -38,10 +38,10 @@ class Project:
     def start(self) -> subprocess.Popen[bytes]:
         """The command in a process group of its own; one thread, so that sums are added up in one order."""
         environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-        log = (self.folder.root.parent / "log.txt").open("ab")
-        return subprocess.Popen(
-            self.command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+        with (self.folder.root.parent / "log.txt").open("ab") as log:
+            return subprocess.Popen(
+                self.command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def finish(self) -> None:
         """Run the command to its end."""
