@@ -58,7 +58,7 @@ def row(folder: RunFolder, size: int) -> list[np.ndarray | None]:
     mesh = load_mesh(folder.glb).textured
     if mesh is None:
         raise ViewDistillError(f"{folder.glb}: has no texture; run the mesh stage again")
-    return [*pictures, *render_mesh(mesh, ring(VIEWS, meta.elevation_deg, meta.distance), meta.fovy_deg, size).rgb]
+    return [*pictures, *render_mesh(mesh, ring(VIEWS, meta.elevation_deg, meta.distance), meta.fovy_deg, size, 4).rgb]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
