@@ -201,7 +201,7 @@ def test_a_torch_for_cpus_beside_a_gpu_is_replaced(
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(torch, "__version__", "2.13.0+cpu")
     (found,) = diagnosis.missing_torch([])
-    assert found.commands[0].endswith("--index-url https://pypi.org/simple torch==2.13.0")
+    assert found.commands[0].endswith("install --isolated --force-reinstall torch==2.13.0")
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     (found,) = diagnosis.missing_torch([])
     assert "torch built for CUDA 13.0 sees no GPU" in found.why

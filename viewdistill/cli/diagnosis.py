@@ -185,7 +185,8 @@ def missing_torch(gpus: list[dict[str, Any]]) -> list[Missing]:
         return []
     if torch.version.cuda is None:
         version = torch.__version__.split("+")[0]
-        command = f"{pip()} install --force-reinstall --index-url https://pypi.org/simple torch=={version}"
+        # Isolated: a user's setting of an index with CPU wheels would bring the same again.
+        command = f"{pip()} install --isolated --force-reinstall torch=={version}"
         return [Missing("torch with CUDA", "a GPU's driver is there, this torch is built for CPUs", (command,))]
     why = f"a GPU's driver is there, torch built for CUDA {torch.version.cuda} sees no GPU; `nvidia-smi` says more"
     return [Missing("a working GPU driver", why)]
