@@ -234,6 +234,10 @@ priors: $(INSTALLED) ## train the embedded priors again from nothing: hours; res
 test: $(INSTALLED) ## run the tests, two at a time; WORKERS=n for more, TESTS=path for some
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) $(TESTS)
 
+.PHONY: test-kills
+test-kills: $(INSTALLED) ## `make object` killed with -9 in every stage ends with the same mesh: minutes, not part of `make test`
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kills.py
+
 .PHONY: lint
 lint: $(INSTALLED) ## check style, formatting, types and the direction of imports
 	@$(BIN)/ruff check .

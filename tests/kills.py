@@ -1,4 +1,4 @@
-"""`make object` from beginning to end by real commands, undisturbed and killed in every stage."""
+"""`make object` from beginning to end by real commands, undisturbed and killed in every stage: `make test-kills`."""
 
 import os
 import signal
