@@ -223,6 +223,8 @@ objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: run
 priors: $(INSTALLED) ## train the embedded priors again from nothing: hours; resumes
 	@$(VIEWDISTILL) train autoencoder
 	@$(VIEWDISTILL) export-prior autoencoder
+	@$(VIEWDISTILL) train lifting
+	@$(VIEWDISTILL) export-prior lifting
 	@$(VIEWDISTILL) train text-to-image
 	@$(VIEWDISTILL) export-prior text-to-image
 	@$(VIEWDISTILL) train view-synthesis

@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.captions import build_tokenizer
@@ -189,32 +190,66 @@ class CaptionedLatents(ObjectImages):
         return {"latents": torch.from_numpy(np.stack(latents)), "captions": captions}
 
 
-class ViewPairs(CaptionedLatents):
-    """Pairs of different views of one object, with their relative pose, for the view-conditioned prior."""
+class ViewGroups(ObjectImages):
+    """A reference view and several others of the same object, for the view-conditioned prior and its lifting.
+
+    Args:
+        vae: ``vae`` folder that makes the latents; they are encoded once and kept beside the renders.
+        sets: The rendered sets.
+        batches: The stream of batches; their size counts references.
+        views: Other views for each reference.
+    """
+
+    def __init__(
+        self, vae: str, sets: ObjectSets | None = None, batches: Batches | None = None, views: int = 1
+    ) -> None:
+        super().__init__(sets, batches)
+        self.vae, self.views_per_reference = Path(vae), views
+
+    def prepare_data(self) -> None:
+        """Render and encode what is missing."""
+        super().prepare_data()
+        for name in ("views", "held_out"):
+            LatentCache.build(self.folder / name, self.vae, textured=False)
+
+    def setup(self, stage: str) -> None:
+        """Map renders and latents into memory."""
+        super().setup(stage)
+        self.view_latents = LatentCache(self.folder / "views", self.vae)
+        self.held_out_latents = LatentCache(self.folder / "held_out", self.vae)
 
     def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
-        """Batch of `lightning_modules.view_synthesis.ViewSynthesis.loss`."""
+        """Batch of `lightning_modules.view_synthesis` and `lightning_modules.lifting`; wanted views lie flat."""
         images, cache = (self.held_out, self.held_out_latents) if held_out else (self.views, self.view_latents)
         items = rng.integers(len(images.rgba), size=self.batches.size)
-        pairs = [rng.choice(images.rgba.shape[1], size=2, replace=False) for _ in items]
-        rows = [(int(item), int(source), int(target)) for item, (source, target) in zip(items, pairs, strict=True)]
-        size = images.rgba.shape[2]
-        inputs = np.stack([composite(images.rgba[item, source], white(size)) for item, source, _ in rows])
-        targets = np.stack([composite(images.rgba[item, target], white(size)) for item, _, target in rows])
-        return {
-            "image": torch.from_numpy(inputs).permute(0, 3, 1, 2),
-            "target_image": torch.from_numpy(targets).permute(0, 3, 1, 2),
-            "image_latent": torch.from_numpy(np.stack([cache.mode(item, source) for item, source, _ in rows])),
-            "latents": torch.from_numpy(np.stack([cache.sample(item, target, rng) for item, _, target in rows])),
-            "pose": pair_pose(images, rows),
+        chosen = [rng.choice(images.rgba.shape[1], 1 + self.views_per_reference, replace=False) for _ in items]
+        sources = [(int(item), int(views[0])) for item, views in zip(items, chosen, strict=True)]
+        targets = [(int(item), int(view)) for item, views in zip(items, chosen, strict=True) for view in views[1:]]
+        size, side = images.rgba.shape[2], self.view_latents.moments.shape[-1]
+
+        def over_white(rows: list[tuple[int, int]]) -> Tensor:
+            return torch.from_numpy(np.stack([composite(images.rgba[row], white(size)) for row in rows]))
+
+        alpha = np.stack([images.rgba[row][None, ..., 3] for row in targets])
+        batch = {
+            "image": over_white(sources).permute(0, 3, 1, 2),
+            "image_latent": torch.from_numpy(np.stack([cache.mode(*row) for row in sources])),
+            "elevation": torch.from_numpy(np.stack([images.cameras[row][1] for row in sources])).float(),
+            "pose": group_pose(images, sources, targets),
+            "latents": torch.from_numpy(np.stack([cache.sample(*row, rng) for row in targets])),
+            "silhouettes": F.adaptive_avg_pool2d(torch.from_numpy(alpha.astype(np.float32) / 255), side),
         }
+        return {**batch, "target_image": over_white(targets).permute(0, 3, 1, 2)} if held_out else batch
 
 
-def pair_pose(images: RenderedObjects, rows: list[tuple[int, int, int]]) -> Float[Tensor, "batch 4"]:
-    """Relative poses of (object, input view, target view) triples."""
-    source = torch.from_numpy(np.stack([images.cameras[item, view] for item, view, _ in rows]))
-    target = torch.from_numpy(np.stack([images.cameras[item, view] for item, _, view in rows]))
-    return relative_pose(*source.unbind(-1), *target.unbind(-1))
+def group_pose(
+    images: RenderedObjects, sources: list[tuple[int, int]], targets: list[tuple[int, int]]
+) -> Float[Tensor, "batch views 4"]:
+    """Relative poses of wanted views, which are ordered by their reference; rows are (object, view)."""
+    source = torch.from_numpy(np.stack([images.cameras[row] for row in sources])).float()
+    target = torch.from_numpy(np.stack([images.cameras[row] for row in targets])).float()
+    source = source.repeat_interleave(len(targets) // len(sources), 0)
+    return relative_pose(*source.unbind(-1), *target.unbind(-1)).unflatten(0, (len(sources), -1))
 
 
 def random_view(images: RenderedObjects, rng: np.random.Generator) -> np.ndarray:

@@ -55,9 +55,9 @@ def export_own_unconditional(view_prior: Path, text_prior: Path, folder: Path) -
 
 
 def without_image_latent(unet: UNet2DConditionModel) -> UNet2DConditionModel:
-    """The same UNet for a zero image latent: half of its input channels."""
+    """The same UNet where everything beside the noisy latents is zero: with their input channels alone."""
     config = dict(cast(Any, unet.config))
-    channels = config["in_channels"] // 2
+    channels = config["out_channels"]
     plain = cast(Any, UNet2DConditionModel).from_config({**config, "in_channels": channels})
     weights = unet.state_dict()
     weights["conv_in.weight"] = weights["conv_in.weight"][:, :channels].contiguous()

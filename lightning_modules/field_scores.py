@@ -78,7 +78,8 @@ class FieldScores:
         self.view_prior = self.text_prior = self.condition = self.text = self.negative = self.reference = None
         if method is not None and method.wanted_from("view"):
             self.view_prior = load_view_prior(settings.view_prior, settings.precision, device)
-            self.condition = self.view_prior.condition(view.resized(self.view_prior.image_size)[0].to(device))
+            image = view.resized(self.view_prior.image_size)[0].to(device)
+            self.condition = self.view_prior.condition(image, float(view.cameras.elevation))
         if reference or (method is not None and method.wanted_from("text")):
             self.text_prior = load_text_prior(settings.text_prior, settings.precision, device)
         if method is not None and method.conditional == "text" and self.text_prior is not None:

@@ -86,7 +86,7 @@ class NovelViewSampler:
         """
         view, text = self.priors
         cameras = self.cameras(known)
-        condition = view.condition(resize(image, view.image_size).to(self.device))
+        condition = view.condition(resize(image, view.image_size).to(self.device), known.elevation_deg)
         poses = torch.stack([cameras[index].pose_from(known) for index in indices]).to(self.device)
         predict = rectified_noise_predictor(view, text, condition, poses, self.guidance_scale)
         noise = image_noise(self.seed, indices, view.latent_shape, self.device)

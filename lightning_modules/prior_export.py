@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from lightning_modules.autoencoder import Autoencoder
+from lightning_modules.lifting import Lifting
 from lightning_modules.text_to_image import TextToImage
 from lightning_modules.trained_prior import TRAINING_FILE
 from lightning_modules.view_synthesis import ViewSynthesis
@@ -48,10 +49,17 @@ def export_text_to_image(checkpoint: Path, vae: Path, folder: Path) -> None:
     describe_training(checkpoint, folder)
 
 
-def export_view_synthesis(checkpoint: Path, vae: Path, folder: Path) -> None:
-    """Write a Zero-1-to-3 folder: the checkpoint's components and a copy of the autoencoder."""
+def export_lifting(checkpoint: Path, folder: Path) -> None:
+    """Write ``folder``, a ``lifting`` component."""
+    Lifting.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
+    describe_training(checkpoint, folder)
+
+
+def export_view_synthesis(checkpoint: Path, vae: Path, lifting: Path, folder: Path) -> None:
+    """Write a Zero-1-to-3 folder: the checkpoint's components, and copies of the autoencoder and the lifting."""
     ViewSynthesis.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
     shutil.copytree(vae, folder / "vae", dirs_exist_ok=True)
+    shutil.copytree(lifting, folder / "lifting", dirs_exist_ok=True)
     describe_training(checkpoint, folder)
 
 

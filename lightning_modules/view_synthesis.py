@@ -15,6 +15,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from lightning_modules.text_to_image import copy_weights, sample_timesteps, stable_diffusion_scheduler
 from lightning_modules.trained_prior import TrainedPrior
 from viewdistill.diffusion.conditioning import CameraProjection, drop_conditions, image_tokens, preprocess_for_clip
+from viewdistill.diffusion.lifting import ReferenceLifting
 from viewdistill.diffusion.priors import ViewConditionedPrior
 from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
 from viewdistill.diffusion.schedule import NoiseSchedule
@@ -37,13 +38,15 @@ def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DCondition
 class ViewSynthesis(TrainedPrior):
     """Trains a UNet, a vision tower and the camera projection on pairs of views, by Zero-1-to-3's rules.
 
-    The UNet starts from the 2D prior. The input view enters twice: its latent beside the noisy one, and its image
-    tokens, each joined with the relative pose, as cross-attention context. Classifier-free dropout zeroes tokens and
-    latent but never the pose (Liu et al. 2023): this is what makes the unconditional branch biased, and it is kept on
-    purpose.
+    The UNet starts from the 2D prior. The input view enters twice, as in Zero-1-to-3: its latent beside the noisy one,
+    and its image tokens, each joined with the relative pose, as cross-attention context. A third way is this prior's
+    own: beside the latent, what `ReferenceLifting` says of the wanted view. Classifier-free dropout zeroes tokens and
+    latent (with the lifting's features) but never the pose (Liu et al. 2023): this is what makes the unconditional
+    branch biased, and it is kept on purpose.
 
     Args:
         initial_unet: ``unet`` folder of the 2D prior that the network starts from.
+        lifting: ``lifting`` folder, trained before; it stays as it is.
         vae: ``vae`` folder of the autoencoder; validation decodes samples with it.
         image_size: Side of the images, pixels.
         vision_width: Width of the vision tower and of its tokens.
@@ -62,6 +65,7 @@ class ViewSynthesis(TrainedPrior):
     def __init__(
         self,
         initial_unet: str,
+        lifting: str,
         vae: str,
         image_size: int = 64,
         vision_width: int = 128,
@@ -81,7 +85,10 @@ class ViewSynthesis(TrainedPrior):
         self.projection_rate = projection_rate
         unet = UNet2DConditionModel.from_pretrained(initial_unet, torch_dtype=torch.float32)
         unet.set_attn_processor(AttnProcessor())
-        self.unet = widen_input(unet, 8).train()
+        # In tuples, so that they are no part of this module: not trained, not saved, not averaged.
+        self.lifting = (ReferenceLifting.from_pretrained(lifting, torch_dtype=torch.float32).requires_grad_(False),)
+        self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
+        self.unet = widen_input(unet, 8 + self.lifting[0].out_channels).train()
         self.image_encoder = CLIPVisionModelWithProjection(
             CLIPVisionConfig(
                 hidden_size=vision_width,
@@ -101,8 +108,6 @@ class ViewSynthesis(TrainedPrior):
             components = ("unet", "image_encoder", "clip_camera_projection")
             copy_weights(Path(initial_folder), {name: getattr(self, name) for name in components})
             self.continue_counts(Path(initial_folder))
-        # In a tuple, so that it is no part of this module: not trained, not saved, not averaged.
-        self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
 
     def loss(self, batch: dict[str, Tensor], keep_conditions: bool) -> Float[Tensor, " batch"]:
@@ -110,21 +115,27 @@ class ViewSynthesis(TrainedPrior):
 
         Args:
             batch: ``image`` [B, 3, H, W] input views in [0, 1]; ``image_latent`` [B, 4, h, w] their posterior modes,
-                unscaled; ``pose`` [B, 4]; ``latents`` [B, 4, h, w] scaled posterior samples of the target views.
+                unscaled; ``elevation`` [B] of their cameras, degrees; ``pose`` [B, K, 4]; ``latents`` [B K, 4, h, w]
+                scaled posterior samples of the target views.
             keep_conditions: Do not drop any condition (validation).
         """
-        latents = batch["latents"]
+        latents, pose = batch["latents"], batch["pose"]
+        lifting: Any = self.lifting[0].to(cast(Any, latents.device))
         tokens = image_tokens(self.image_encoder, preprocess_for_clip(batch["image"], self.image_encoder), "all")
-        image_latent = batch["image_latent"]
+        with torch.no_grad():
+            volume = lifting.volume(batch["image_latent"], batch["elevation"])
+            lifted = lifting.look(volume, batch["elevation"], pose).flatten(0, 1)
+        concatenated = torch.cat([per_view(batch, "image_latent"), lifted], 1)
+        tokens = tokens.repeat_interleave(pose.shape[1], 0)
         if not keep_conditions:
             uniform = torch.rand(len(latents), device=latents.device)
-            tokens, image_latent = drop_conditions(tokens, image_latent, uniform)
-        context = self.clip_camera_projection(tokens, batch["pose"])
+            tokens, concatenated = drop_conditions(tokens, concatenated, uniform)
+        context = self.clip_camera_projection(tokens, pose.flatten(0, 1))
         timesteps = sample_timesteps(len(latents), self.emphasis, self.emphasis_from, latents.device)
         noise = torch.randn_like(latents)
         noisy = self.schedule.add_noise(latents, noise, timesteps)
         target = self.schedule.velocity(latents, noise, timesteps)
-        prediction = self.unet(torch.cat([noisy, image_latent], 1), timesteps, context).sample.float()
+        prediction = self.unet(torch.cat([noisy, concatenated], 1), timesteps, context).sample.float()
         return F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -140,7 +151,10 @@ class ViewSynthesis(TrainedPrior):
             torch.manual_seed(batch_idx)
             loss = self.loss(batch, keep_conditions=True).mean()
             target = batch["target_image"]
-            scores = {"psnr": psnr(self.sample(batch), target), "psnr_copy_input": psnr(batch["image"], target)}
+            scores = {
+                "psnr": psnr(self.sample(batch), target),
+                "psnr_copy_input": psnr(per_view(batch, "image"), target),
+            }
         self.log("val/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch["latents"]))
         self.log_dict(
             {f"val/{name}": score.mean() for name, score in scores.items()},
@@ -153,10 +167,17 @@ class ViewSynthesis(TrainedPrior):
     def sample(self, batch: dict[str, Tensor], guidance_scale: float = 2.0) -> Float[Tensor, "batch 3 height width"]:
         """Novel views by 20 steps of DDIM: fewer than the final evaluation takes, enough to follow a training."""
         prior = ViewConditionedPrior(
-            self.validation_vae[0], self.unet, self.image_encoder, self.clip_camera_projection, self.schedule
+            self.validation_vae[0],
+            self.unet,
+            self.image_encoder,
+            self.clip_camera_projection,
+            self.schedule,
+            lifting=self.lifting[0],
         )
-        predict = view_noise_predictor(prior, prior.condition(batch["image"]), batch["pose"], guidance_scale)
-        latents = sample_ddim(predict, self.schedule, (len(batch["pose"]), *prior.latent_shape), steps=20)
+        condition = prior.condition(per_view(batch, "image"), per_view(batch, "elevation"))
+        pose = batch["pose"].flatten(0, 1)
+        predict = view_noise_predictor(prior, condition, pose, guidance_scale)
+        latents = sample_ddim(predict, self.schedule, (len(pose), *prior.latent_shape), steps=20)
         return prior.decode_latents(latents).float().clamp(0, 1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -175,3 +196,8 @@ class ViewSynthesis(TrainedPrior):
         self.clip_camera_projection.half().save_pretrained(folder / "clip_camera_projection")
         stable_diffusion_scheduler().save_pretrained(folder / "scheduler")
         self.float()
+
+
+def per_view(batch: dict[str, Tensor], name: str) -> Tensor:
+    """What a batch has for each input, once for each of its wanted views."""
+    return batch[name].repeat_interleave(batch["pose"].shape[1], 0)

@@ -16,9 +16,15 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from datamodules.latent_cache import LatentCache
-from datamodules.rendered_objects import Batches, CaptionedLatents, ObjectImages, ObjectSets, SeededBatches, ViewPairs
+from datamodules.rendered_objects import Batches, CaptionedLatents, ObjectImages, ObjectSets, SeededBatches, ViewGroups
 from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.prior_export import export_autoencoder, export_text_to_image, export_view_synthesis
+from lightning_modules.lifting import Lifting
+from lightning_modules.prior_export import (
+    export_autoencoder,
+    export_lifting,
+    export_text_to_image,
+    export_view_synthesis,
+)
 from lightning_modules.text_to_image import TextToImage, nano_unet, sample_timesteps
 from lightning_modules.trained_prior import TRAINING_FILE
 from lightning_modules.view_synthesis import ViewSynthesis, widen_input
@@ -69,19 +75,23 @@ def fit(module: pl.LightningModule, data: pl.LightningDataModule, folder: Path, 
 
 @pytest.fixture(scope="module")
 def trained(objects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All three models trained for two steps and exported."""
+    """All four models trained for two steps and exported."""
     cache = tmp_path_factory.mktemp("trained")
     autoencoder = Autoencoder([8, 8, 8], image_size=SIZE, warmup_steps=1, total_steps=2)
     checkpoint = fit(autoencoder, ObjectImages(tiny_sets(objects), BATCHES), cache / "autoencoder")
     export_autoencoder(checkpoint, objects, cache / "vae")
     data = (str(cache / "vae"), tiny_sets(objects), BATCHES)
+    lifting = Lifting(str(cache / "vae"), latent_size=4, channels=8, volume_widths=(8, 8, 8), total_steps=2)
+    checkpoint = fit(lifting, ViewGroups(*data, views=3), cache / "lift")
+    export_lifting(checkpoint, cache / "lifting")
     text = TextToImage(str(objects / "tokenizer"), WIDTHS, latent_size=4, text_width=16, text_layers=1)
     checkpoint = fit(text, CaptionedLatents(*data), cache / "text")
     export_text_to_image(checkpoint, cache / "vae", cache / "nano" / "stable-diffusion")
     unet = str(cache / "nano" / "stable-diffusion" / "unet")
-    view = ViewSynthesis(unet, str(cache / "vae"), image_size=SIZE, vision_width=16, vision_layers=1, patch_size=8)
-    checkpoint = fit(view, ViewPairs(*data), cache / "view")
-    export_view_synthesis(checkpoint, cache / "vae", cache / "nano" / "zero123")
+    folders = (str(cache / "lifting"), str(cache / "vae"))
+    view = ViewSynthesis(unet, *folders, image_size=SIZE, vision_width=16, vision_layers=1, patch_size=8)
+    checkpoint = fit(view, ViewGroups(*data), cache / "view")
+    export_view_synthesis(checkpoint, cache / "vae", cache / "lifting", cache / "nano" / "zero123")
     return cache / "nano"
 
 
@@ -92,7 +102,8 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
         unet = UNet2DConditionModel.from_pretrained(trained / prior / "unet")
         stored = load_file(trained / prior / "unet" / "diffusion_pytorch_model.safetensors")
         assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
-        assert unet.config["in_channels"] == (4 if prior == "stable-diffusion" else 8)
+        lifted = 4 + 8 + 2  # mean latent, channels of the volume, opacity and relief
+        assert unet.config["in_channels"] == (4 if prior == "stable-diffusion" else 8 + lifted)
     CLIPTextModel.from_pretrained(trained / "stable-diffusion" / "text_encoder")
     CLIPVisionModelWithProjection.from_pretrained(trained / "zero123" / "image_encoder")
     text = TextConditionedPrior.from_folder(trained / "stable-diffusion")
@@ -104,7 +115,7 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
     assert torch.isfinite(view.predict_noise(noisy, t, condition, torch.zeros(2, 4))).all()
 
 
-@pytest.mark.parametrize("model", ["autoencoder", "text-to-image", "view-synthesis"])
+@pytest.mark.parametrize("model", ["autoencoder", "lifting", "text-to-image", "view-synthesis"])
 def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, tmp_path: Path) -> None:
     """`viewdistill train` takes a step with the shipped YAML, over a few tiny objects, and leaves a checkpoint."""
     settings = {"trainer.devices": 1, "trainer.strategy": "auto", "trainer.max_steps": 1, "trainer.logger": "false"}
@@ -114,8 +125,11 @@ def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, 
         settings["data.vae"] = trained / "zero123" / "vae"
     if model == "text-to-image":
         settings["model.tokenizer_folder"] = objects / "tokenizer"
+    if model == "lifting":
+        settings |= {"model.vae": trained / "zero123" / "vae", "model.latent_size": 4, "data.views": 3}
     if model == "view-synthesis":
-        settings |= {"model.vae": trained / "zero123" / "vae", "model.image_size": SIZE}
+        settings |= {"model.vae": trained / "zero123" / "vae", "model.image_size": SIZE, "data.views": 2}
+        settings["model.lifting"] = trained / "zero123" / "lifting"
         settings["model.initial_unet"] = NANO / "stable-diffusion" / "unet"
     options = [f"--{name}={value}" for name, value in settings.items()]
     assert main(["train", model, "--out", str(tmp_path), *options]) == 0
@@ -123,7 +137,9 @@ def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, 
 
 
 def test_samples_are_counted(trained: Path) -> None:
-    """Two steps of four samples, beside every exported model."""
+    """Two steps of four samples, beside every exported model; of four inputs with three views for the lifting."""
+    counts = json.loads((trained / "zero123" / "lifting" / TRAINING_FILE).read_text())
+    assert (counts["steps"], counts["samples"]) == (2, 24)
     for folder in ("stable-diffusion", "stable-diffusion/vae", "zero123"):
         counts = json.loads((trained / folder / TRAINING_FILE).read_text())
         assert (counts["steps"], counts["samples"]) == (2, 8)
@@ -168,13 +184,14 @@ def test_batches_are_a_function_of_seed_and_index() -> None:
     assert len(set(draws)) == 6
 
 
-def test_pairs_are_two_views_of_one_object(trained: Path, objects: Path) -> None:
-    """The pose of a pair is the one that leads from its input picture to its target picture."""
-    data = ViewPairs(str(trained / "zero123" / "vae"), tiny_sets(objects), BATCHES)
+def test_groups_are_views_of_one_object(trained: Path, objects: Path) -> None:
+    """The pose of a wanted view leads there from the input; elevation and silhouette are those of the renders."""
+    data = ViewGroups(str(trained / "zero123" / "vae"), tiny_sets(objects), BATCHES, views=2)
     data.prepare_data()
     data.setup("fit")
-    batch = data.draw(np.random.default_rng(3), held_out=False)
-    rgba, cameras = load(objects / "views").rgba, load(objects / "views").cameras
+    batch = data.draw(np.random.default_rng(3), held_out=True)
+    rgba, cameras = load(objects / "held_out").rgba, load(objects / "held_out").cameras
+    alpha = rgba[..., 3].astype(np.float32) / 255
     views = rgba.astype(np.float32).transpose(0, 1, 4, 2, 3) / 255
     views = views[:, :, :3] * views[:, :, 3:] + 1 - views[:, :, 3:]
 
@@ -184,13 +201,20 @@ def test_pairs_are_two_views_of_one_object(trained: Path, objects: Path) -> None
         item, view = np.unravel_index(errors.argmin(), errors.shape)
         return int(item), int(view)
 
-    for image, target, pose in zip(batch["image"], batch["target_image"], batch["pose"], strict=True):
-        (item, source), (other, goal) = find(image), find(target)
-        assert item == other
-        assert source != goal
-        turn = np.deg2rad(cameras[item, goal, 0] - cameras[item, source, 0])
-        climb = np.deg2rad(cameras[item, source, 1] - cameras[item, goal, 1])
-        np.testing.assert_allclose(pose.numpy(), [climb, np.sin(turn), np.cos(turn), 0], atol=1e-5)
+    assert batch["pose"].shape == (4, 2, 4)
+    for index, (image, elevation) in enumerate(zip(batch["image"], batch["elevation"], strict=True)):
+        item, source = find(image)
+        assert float(elevation) == pytest.approx(float(cameras[item, source, 1]))
+        for number, pose in enumerate(batch["pose"][index]):
+            row = 2 * index + number
+            other, goal = find(batch["target_image"][row])
+            assert item == other
+            assert source != goal
+            turn = np.deg2rad(cameras[item, goal, 0] - cameras[item, source, 0])
+            climb = np.deg2rad(cameras[item, source, 1] - cameras[item, goal, 1])
+            np.testing.assert_allclose(pose.numpy(), [climb, np.sin(turn), np.cos(turn), 0], atol=1e-5)
+            coarse = alpha[item, goal].reshape(4, SIZE // 4, 4, SIZE // 4).mean((1, 3))
+            np.testing.assert_allclose(batch["silhouettes"][row, 0].numpy(), coarse, atol=1e-5)
 
 
 def test_latents_are_those_of_the_autoencoder(trained: Path, objects: Path) -> None:

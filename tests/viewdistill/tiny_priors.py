@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from viewdistill.diffusion.conditioning import CameraProjection, Tokens
+from viewdistill.diffusion.lifting import ReferenceLifting
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule, PredictionType
 
@@ -80,8 +81,26 @@ def text_prior(seed: int = 0, prediction_type: PredictionType = "epsilon") -> Te
         return prior
 
 
+def tiny_lifting() -> ReferenceLifting:
+    """A lifting of 8×8 latents, 14 channels in all, none of which is constant."""
+    lifting = ReferenceLifting(
+        latent_size=8,
+        channels=8,
+        encoder_width=8,
+        token_width=8,
+        unprojected_channels=8,
+        volume_widths=(8, 8, 8),
+        resolution=8,
+        samples=6,
+    )
+    with torch.no_grad():  # residual branches start at zero
+        for parameter in lifting.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return lifting
+
+
 def view_prior(
-    seed: int = 1, prediction_type: PredictionType = "epsilon", tokens: Tokens = "all"
+    seed: int = 1, prediction_type: PredictionType = "epsilon", tokens: Tokens = "all", lifted: bool = False
 ) -> ViewConditionedPrior:
     """A frozen view-conditioned prior on 8×8 latents of 32×32 images; 16-pixel CLIP input, 5 tokens."""
     with torch.random.fork_rng(devices=[]):
@@ -98,6 +117,8 @@ def view_prior(
         encoder = CLIPVisionModelWithProjection(config)
         schedule = NoiseSchedule(prediction_type=prediction_type)
         projection = CameraProjection(12, WIDTH, tokens)
-        prior = ViewConditionedPrior(_vae(), _unet(8), encoder, projection, schedule)
+        lifting = tiny_lifting() if lifted else None
+        channels = 8 + (lifting.out_channels if lifting else 0)
+        prior = ViewConditionedPrior(_vae(), _unet(channels), encoder, projection, schedule, lifting=lifting)
         prior.freeze()
         return prior

@@ -45,6 +45,8 @@ class Pairs:
     """The truth [B, 3, H, W]."""
     relative_pose: Tensor
     """Pose of each target seen from its input [B, 4]."""
+    elevation: Tensor
+    """Of the input cameras [B], degrees."""
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -100,14 +102,16 @@ def render_pairs(seeds: range, targets: int, size: int) -> Pairs:
     inputs: list[Tensor] = []
     truth: list[Tensor] = []
     poses: list[Tensor] = []
+    elevations: list[Tensor] = []
     for seed in seeds:
         rgba, _ = render_object(seed, settings)
         views = over_white(torch.from_numpy(rgba).permute(0, 3, 1, 2).float() / 255)
         azimuth, elevation, distance = torch.from_numpy(sample_cameras(seed, settings)).unbind(-1)
         inputs.append(views[:1].expand(targets, -1, -1, -1))
         truth.append(views[1:])
+        elevations.append(elevation[:1].expand(targets))
         poses.append(relative_pose(azimuth[:1], elevation[:1], distance[:1], azimuth[1:], elevation[1:], distance[1:]))
-    return Pairs(torch.cat(inputs), torch.cat(truth), torch.cat(poses))
+    return Pairs(torch.cat(inputs), torch.cat(truth), torch.cat(poses), torch.cat(elevations))
 
 
 def sample(prior: ViewConditionedPrior, pairs: Pairs, scale: float, steps: int, batch: int = 24) -> Tensor:
@@ -120,7 +124,7 @@ def sample(prior: ViewConditionedPrior, pairs: Pairs, scale: float, steps: int, 
     images: list[Tensor] = []
     for start in range(0, len(pairs.inputs), batch):
         rows = slice(start, start + batch)
-        condition = prior.condition(pairs.inputs[rows])
+        condition = prior.condition(pairs.inputs[rows], pairs.elevation[rows])
         predict = view_noise_predictor(prior, condition, pairs.relative_pose[rows], scale)
         shape = (len(condition.latent), *prior.latent_shape)
         latents = sample_ddim(predict, prior.schedule, shape, steps=steps, generator=generator)

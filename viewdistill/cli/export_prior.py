@@ -12,7 +12,10 @@ priors/nano at the end."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
     parser.add_argument(
-        "models", nargs="+", choices=("autoencoder", "text-to-image", "view-synthesis"), help="what to write, in order"
+        "models",
+        nargs="+",
+        choices=("autoencoder", "lifting", "text-to-image", "view-synthesis"),
+        help="what to write, in order",
     )
     parser.add_argument(
         "--cache", type=Path, default=Path(".cache/priors"), metavar="DIR", help="where the trainings are"
@@ -28,7 +31,12 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ViewDistillError: A model has no checkpoint yet.
     """
-    from lightning_modules.prior_export import export_autoencoder, export_text_to_image, export_view_synthesis
+    from lightning_modules.prior_export import (
+        export_autoencoder,
+        export_lifting,
+        export_text_to_image,
+        export_view_synthesis,
+    )
     from viewdistill.errors import ViewDistillError
 
     cache, out = arguments.cache, arguments.out
@@ -38,8 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
             raise ViewDistillError(f"{checkpoint}: no such checkpoint; run `viewdistill train {model}` first")
         if model == "autoencoder":
             export_autoencoder(checkpoint, cache / "objects", out / "vae")
+        elif model == "lifting":
+            export_lifting(checkpoint, out / "lifting")
         elif model == "text-to-image":
             export_text_to_image(checkpoint, cache / "nano" / "vae", out / "stable-diffusion")
         else:
-            export_view_synthesis(checkpoint, cache / "nano" / "vae", out / "zero123")
+            nano = cache / "nano"
+            export_view_synthesis(checkpoint, nano / "vae", nano / "lifting", out / "zero123")
         print(f"wrote {model} to {out}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 MODELS = {
     "autoencoder": "configs/autoencoder.yaml",
+    "lifting": "configs/lifting.yaml",
     "text-to-image": "configs/text_to_image.yaml",
     "view-synthesis": "configs/view_synthesis.yaml",
 }

@@ -121,7 +121,7 @@ class LatentDiffusionPrior(nn.Module):
         noisy: Float[Tensor, "batch c h w"],
         timesteps: Int[Tensor, " batch"],
         context: Float[Tensor, "batch tokens dim"],
-        concatenated: Float[Tensor, "batch c h w"] | None = None,
+        concatenated: Float[Tensor, "batch more h w"] | None = None,
     ) -> Float[Tensor, "batch c h w"]:
         """The one place where a UNet is evaluated: casts to its precision and converts its output to ε in fp32."""
         dtype = self.unet.dtype

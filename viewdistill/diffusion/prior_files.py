@@ -11,6 +11,9 @@ TEXT_COMPONENTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
 VIEW_COMPONENTS = ("vae", "unet", "image_encoder", "clip_camera_projection", "scheduler")
 """What a view-conditioned prior is made of."""
 
+OPTIONAL_COMPONENTS = {"lifting": "clip_camera_projection"}
+"""Component that a prior may have → the one that it comes with."""
+
 OTHER_NAMES = {"clip_camera_projection": "cc_projection"}
 """Component → what another family of ports calls it."""
 
@@ -56,7 +59,9 @@ class PriorFiles:
         Raises:
             ViewDistillError: One is missing, or no component has the wanted variant.
         """
-        found = {name: self.component(name) for name in wanted}
+        names = list(wanted)
+        optional = [name for name, other in OPTIONAL_COMPONENTS.items() if other in names and self.has(name)]
+        found = {name: self.component(name) for name in (*names, *optional)}
         if self.variant is not None and all(files.variant is None for files in found.values()):
             raise ViewDistillError(
                 f"{self.place}: no component has weights of the variant {self.variant}; leave `:{self.variant}` away "

@@ -20,6 +20,7 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTraine
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.latents import LatentDiffusionPrior
+from viewdistill.diffusion.lifting import ReferenceLifting
 from viewdistill.diffusion.loading import load_camera_projection, load_component, load_tokenizer, locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.published import Pose
@@ -116,6 +117,10 @@ class ViewCondition:
     """Posterior mode of the image's latents, *unscaled* (Zero-1-to-3's convention)."""
     input_polar: float | None = None
     """Polar angle of the input camera from +z, radians, for a prior whose pose holds it; else none."""
+    volume: Float[Tensor, "images n n n channels"] | None = None
+    """The input image lifted into a volume, for a prior that has a lifting; else none."""
+    elevation: Float[Tensor, " images"] | None = None
+    """Elevation of the input cameras, degrees, where there is a volume."""
 
 
 class ViewConditionedPrior(LatentDiffusionPrior):
@@ -123,11 +128,12 @@ class ViewConditionedPrior(LatentDiffusionPrior):
 
     Args:
         vae: Autoencoder.
-        unet: UNet with 8 input channels: noisy latents, then the input image's.
+        unet: UNet with 8 input channels: noisy latents, then the input image's; then those of the lifting.
         image_encoder: CLIP vision tower with projection.
         clip_camera_projection: Joins its tokens with the relative pose.
         schedule: Noise levels, and what the UNet's output means.
         pose: What the fourth number of the relative pose is to it.
+        lifting: Aligns the input image with the wanted view; the published priors have none.
     """
 
     def __init__(
@@ -138,17 +144,21 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         clip_camera_projection: CameraProjection,
         schedule: NoiseSchedule,
         pose: Pose = "relative",
+        lifting: ReferenceLifting | None = None,
     ) -> None:
         super().__init__(vae, unet, schedule)
         self.image_encoder = image_encoder
         self.clip_camera_projection = clip_camera_projection
         self.pose: Pose = pose
+        self.lifting = lifting
 
     @classmethod
     def from_folder(
         cls, folder: Path, dtype: torch.dtype = torch.float32, device: torch.device = CPU
     ) -> "ViewConditionedPrior":
         """Load a frozen prior: ``vae``, ``unet``, ``image_encoder``, ``clip_camera_projection``, ``scheduler``.
+
+        A ``lifting`` is loaded where there is one.
 
         Args:
             folder: With these components, or a name on the hub; see `viewdistill.diffusion.loading.locate`. The camera
@@ -167,28 +177,33 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             clip_camera_projection=load_camera_projection(source, dtype),
             schedule=NoiseSchedule.from_folder(source.folders["scheduler"]),
             pose=source.pose,
+            lifting=load_component(ReferenceLifting, source, "lifting", dtype) if "lifting" in source.folders else None,
         )
         context = prior.clip_camera_projection.proj.out_features
-        _require_fit(source.name, prior, 2 * prior.latent_shape[0], context, "a view-conditioned prior")
+        channels = 2 * prior.latent_shape[0] + (prior.lifting.out_channels if prior.lifting else 0)
+        _require_fit(source.name, prior, channels, context, "a view-conditioned prior")
         prior.freeze()
         return prior.to(device)
 
     @torch.no_grad()
     def condition(
-        self, images: Float[Tensor, "images 3 height width"], elevation_deg: float | None = None
+        self,
+        images: Float[Tensor, "images 3 height width"],
+        elevation_deg: float | Float[Tensor, " images"] | None = None,
     ) -> ViewCondition:
-        """Image tokens and latents of input images.
+        """Image tokens and latents of input images, and what a lifting makes of them.
 
         Args:
             images: In [0, 1], over white, at the prior's `image_size`.
-            elevation_deg: Of the input camera, degrees; only a prior whose pose holds its polar angle asks for it.
+            elevation_deg: Of the input cameras, degrees. A prior whose pose holds the polar angle asks for it (one for
+                all images); a lifting estimates it where it is not given; others do not use it.
 
         Raises:
             ViewDistillError: The prior asks for the elevation, and it is not given.
         """
         polar = None
         if self.pose == "input_polar":
-            if elevation_deg is None:
+            if not isinstance(elevation_deg, float):
                 raise ViewDistillError(
                     "this view-conditioned prior (Stable-Zero123) has to be told the input's elevation, which is not "
                     "known at this place; use another one here, as zero123-xl"
@@ -197,7 +212,15 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         pixels = preprocess_for_clip(images, self.image_encoder)
         tokens = image_tokens(self.image_encoder, pixels, self.clip_camera_projection.tokens)
         latent = self.encode_image_moments(images).mean / self.scaling_factor
-        return ViewCondition(tokens.float(), latent, polar)
+        if self.lifting is None:
+            return ViewCondition(tokens.float(), latent, polar)
+        given = latent.to(self.lifting.dtype)
+        elevation = (
+            self.lifting.estimate_elevation(given)
+            if elevation_deg is None
+            else torch.as_tensor(elevation_deg, dtype=torch.float32).to(given.device).expand(len(images))
+        )
+        return ViewCondition(tokens.float(), latent, polar, self.lifting.volume(given, elevation), elevation)
 
     def predict_noise(
         self,
@@ -214,15 +237,17 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             condition: Of the input image y; one per sample, or one for all.
             relative_pose: T of each target view.
         """
-        context, image_latent = self._context(condition, relative_pose)
-        return self._epsilon(noisy, timesteps, context, image_latent)
+        context, concatenated = self._context(condition, relative_pose)
+        return self._epsilon(noisy, timesteps, context, concatenated)
 
     def predict_noise_unconditional(
         self, noisy: Float[Tensor, "batch c h w"], timesteps: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch c h w"]:
-        """ε_Z(z_t; ∅), without gradient: a zero token after the projection and a zero image latent."""
+        """ε_Z(z_t; ∅), without gradient: a zero token after the projection, and zeros in place of the input image."""
         context = noisy.new_zeros(len(noisy), 1, self.clip_camera_projection.proj.out_features)
-        return self._epsilon(noisy, timesteps, context, torch.zeros_like(noisy))
+        channels = 2 * noisy.shape[1] + (self.lifting.out_channels if self.lifting else 0)
+        nothing = noisy.new_zeros(len(noisy), channels - noisy.shape[1], *noisy.shape[2:])
+        return self._epsilon(noisy, timesteps, context, nothing)
 
     def predict_noise_pair(
         self,
@@ -232,25 +257,32 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         relative_pose: Float[Tensor, "batch 4"],
     ) -> tuple[Float[Tensor, "batch c h w"], Float[Tensor, "batch c h w"]]:
         """ε_Z(z_t; y, T) and ε_Z(z_t; ∅) in one evaluation of the UNet; arguments as in `predict_noise`."""
-        context, image_latent = self._context(condition, relative_pose)
+        context, concatenated = self._context(condition, relative_pose)
         both = self._epsilon(
             noisy.repeat(2, 1, 1, 1),
             timesteps.repeat(2),
             torch.cat([context, torch.zeros_like(context)]),
-            torch.cat([image_latent, torch.zeros_like(image_latent)]),
+            torch.cat([concatenated, torch.zeros_like(concatenated)]),
         )
         conditional, unconditional = both.chunk(2)
         return conditional, unconditional
 
     @torch.no_grad()
     def _context(self, condition: ViewCondition, relative_pose: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-attention context, and what is concatenated with the noisy latents."""
         batch = len(relative_pose)
+        concatenated = condition.latent.expand(batch, -1, -1, -1)
+        if self.lifting is not None and condition.volume is not None and condition.elevation is not None:
+            images = len(condition.volume)
+            poses = relative_pose.unflatten(0, (images, batch // images))
+            lifted = self.lifting.look(condition.volume, condition.elevation, poses).flatten(0, 1)
+            concatenated = torch.cat([concatenated, lifted.float()], 1)
         tokens = condition.tokens.expand(batch, -1, -1).to(self.clip_camera_projection.proj.weight.dtype)
         if condition.input_polar is not None:
             polar = relative_pose.new_full((batch, 1), condition.input_polar)
             relative_pose = torch.cat([relative_pose[:, :3], polar], 1)
         context = self.clip_camera_projection(tokens, relative_pose).float()
-        return context, condition.latent.expand(batch, -1, -1, -1)
+        return context, concatenated
 
 
 def _require_fit(name: str, prior: LatentDiffusionPrior, channels: int, context: int, what: str) -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 
-COMPONENTS = ("vae", "unet", "text_encoder", "tokenizer", "image_encoder", "clip_camera_projection")
+COMPONENTS = ("vae", "unet", "text_encoder", "tokenizer", "image_encoder", "clip_camera_projection", "lifting")
 
 
 def save(prior: TextConditionedPrior | ViewConditionedPrior, folder: Path, dtype: torch.dtype = torch.float32) -> Path:

@@ -1,0 +1,346 @@
+"""Lifting the reference view into a volume that can be looked at from any camera, for small view-conditioned priors.
+
+Zero-1-to-3 learns the whole of "turn the camera" from pairs of views. At the size of the embedded prior, attention does
+not get there: after 350,000 pairs it places silhouettes roughly and colours hardly. Here the camera is not learned. The
+reference latent is unprojected onto a coarse grid around the object, a small 3D UNet completes it (gravity is down the
+same axis for every object, which a picture alone does not show), and the volume is composited along the rays of the
+wanted camera. What comes out is aligned with the wanted view, and the diffusion UNet takes it beside the noisy latent
+and the reference latent, as GeNVS (Chan et al. 2023) does with features of a pixelNeRF.
+
+World frame of the volume: z up, the reference camera at azimuth 0; see `viewdistill.cameras`.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
+from viewdistill.diffusion.trilinear import interpolate_volume
+
+GROUPS = 8
+"""Of every group normalisation."""
+
+DENSITY_SCALE = 8.0
+"""World density of a unit of softplus; the bias below makes an untrained volume nearly empty."""
+
+DENSITY_BIAS = -1.0
+
+ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
+"""Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised convolutions of width 3 that start as the identity.
+
+    Args:
+        convolution: ``nn.Conv2d`` or ``nn.Conv3d``.
+        width: Channels.
+    """
+
+    def __init__(self, convolution: type[nn.Conv2d] | type[nn.Conv3d], width: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
+        _start_at_zero(self.conv2)
+
+    def forward(self, x: Float[Tensor, "batch width ..."]) -> Float[Tensor, "batch width ..."]:
+        """The block."""
+        return x + self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
+
+
+class AttentionBlock(nn.Module):
+    """Every cell looks at every other cell and at the tokens, then a feed-forward layer; starts as the identity.
+
+    Args:
+        width: Channels.
+        token_width: Channels of the tokens.
+    """
+
+    def __init__(self, width: int, token_width: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
+        self.tokens = nn.Linear(token_width, width)
+        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        _start_at_zero(self.attention.out_proj)
+        _start_at_zero(cast(nn.Linear, self.feed_forward[-1]))
+
+    def forward(
+        self, x: Float[Tensor, "batch width ..."], tokens: Float[Tensor, "batch tokens token_width"]
+    ) -> Float[Tensor, "batch width ..."]:
+        """The block, over all cells of an image or a volume."""
+        cells = x.flatten(2).transpose(1, 2)
+        queries = self.norm1(cells)
+        seen = torch.cat([queries, self.tokens(tokens)], 1)
+        cells = cells + self.attention(queries, seen, seen, need_weights=False)[0]
+        cells = cells + self.feed_forward(self.norm2(cells))
+        return cells.transpose(1, 2).reshape(x.shape)
+
+
+class ReferenceEncoder(nn.Module):
+    """Features of the reference latent: at its own resolution, and as tokens at half of it.
+
+    Args:
+        latent_channels: Of the autoencoder.
+        latent_size: Side of its latents.
+        width: Channels of the features.
+        token_width: Channels of the tokens.
+        features: Channels that are unprojected.
+    """
+
+    def __init__(self, latent_channels: int, latent_size: int, width: int, token_width: int, features: int) -> None:
+        super().__init__()
+        side = latent_size // 2
+        self.conv_in = nn.Conv2d(latent_channels, width, 3, padding=1)
+        self.down = nn.Conv2d(width, token_width, 3, stride=2, padding=1)
+        self.position = nn.Parameter(0.02 * torch.randn(1, token_width, side, side))
+        self.attention = AttentionBlock(token_width, token_width)
+        self.coarse = nn.Sequential(ResidualBlock(nn.Conv2d, token_width), ResidualBlock(nn.Conv2d, token_width))
+        self.up = nn.Conv2d(token_width, width, 1)
+        self.fine = nn.Sequential(ResidualBlock(nn.Conv2d, width), ResidualBlock(nn.Conv2d, width))
+        self.conv_out = nn.Conv2d(width, features, 1)
+
+    def forward(
+        self, latent: Float[Tensor, "batch c h w"]
+    ) -> tuple[Float[Tensor, "batch features h w"], Float[Tensor, "batch tokens token_width"]]:
+        """Features and tokens."""
+        x = self.conv_in(latent)
+        coarse = self.down(x) + self.position
+        coarse = self.coarse(self.attention(coarse, coarse.flatten(2).transpose(1, 2)[:, :1]))
+        x = x + F.interpolate(self.up(coarse), scale_factor=2, mode="bilinear")
+        return self.conv_out(self.fine(x)), coarse.flatten(2).transpose(1, 2)
+
+
+class VolumeUNet(nn.Module):
+    """Completes an unprojected volume, at three resolutions with attention at the coarsest.
+
+    Args:
+        in_channels: Of the unprojected volume.
+        out_channels: Of the completed one.
+        widths: Channels at full, half and quarter resolution.
+        token_width: Channels of the reference's tokens.
+        resolution: Cells along each axis.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, widths: Sequence[int], token_width: int, resolution: int
+    ) -> None:
+        super().__init__()
+        full, half, quarter = widths
+        side = resolution // 4
+        self.conv_in, self.fine_in = nn.Conv3d(in_channels, full, 1), nn.Conv3d(full, full, 3, padding=1)
+        self.down1, self.block1 = nn.Conv3d(full, half, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, half)
+        self.down2, self.block2 = nn.Conv3d(half, quarter, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, quarter)
+        self.position = nn.Parameter(0.02 * torch.randn(1, quarter, side, side, side))
+        self.attention = nn.ModuleList([AttentionBlock(quarter, token_width) for _ in range(2)])
+        self.block3 = ResidualBlock(nn.Conv3d, quarter)
+        self.up1, self.block4 = nn.Conv3d(quarter + half, half, 1), ResidualBlock(nn.Conv3d, half)
+        self.up2, self.fine_out = nn.Conv3d(half + full, full, 1), nn.Conv3d(full, full, 3, padding=1)
+        self.conv_out = nn.Sequential(nn.GroupNorm(GROUPS, full), nn.SiLU(), nn.Conv3d(full, out_channels, 1))
+
+    def forward(
+        self, x: Float[Tensor, "batch in_channels n n n"], tokens: Float[Tensor, "batch tokens token_width"]
+    ) -> Float[Tensor, "batch out_channels n n n"]:
+        """The completed volume."""
+        x = self.conv_in(x).contiguous(memory_format=torch.channels_last_3d)
+        full = x + F.silu(self.fine_in(F.silu(x)))
+        half = self.block1(self.down1(full))
+        quarter = self.block2(self.down2(half)) + self.position
+        for block in self.attention:
+            quarter = block(quarter, tokens)
+        quarter = self.block3(quarter)
+        half = self.block4(self.up1(torch.cat([_twice(quarter), half], 1)))
+        full = self.up2(torch.cat([_twice(half), full], 1))
+        return self.conv_out(full + F.silu(self.fine_out(F.silu(full))))
+
+
+class ReferenceLifting(ModelMixin, ConfigMixin):
+    """Turns a reference latent into features aligned with a wanted view.
+
+    The elevation of the reference camera is needed and no part of Zero-1-to-3's relative pose; where it is not known,
+    `estimate_elevation` gives it.
+
+    Args:
+        latent_channels: Of the autoencoder.
+        latent_size: Side of its latents; also that of the features.
+        channels: Channels of the volume besides its density.
+        encoder_width: Channels of the reference's features.
+        token_width: Channels of its tokens.
+        unprojected_channels: Channels that are unprojected, besides the latent itself.
+        volume_widths: Channels of the 3D UNet at full, half and quarter resolution.
+        resolution: Cells along each axis of the volume.
+        radius: Half the side of the volume, world units.
+        samples: Samples along a ray.
+        fovy: Vertical field of view of all cameras, degrees.
+        distance: Distance of the reference camera, world units.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 4,
+        latent_size: int = 16,
+        channels: int = 24,
+        encoder_width: int = 64,
+        token_width: int = 128,
+        unprojected_channels: int = 24,
+        volume_widths: Sequence[int] = (24, 48, 96),
+        resolution: int = 16,
+        radius: float = 0.62,
+        samples: int = 16,
+        fovy: float = FOVY_ZERO123,
+        distance: float = DISTANCE,
+    ) -> None:
+        super().__init__()
+        self.latent_size, self.channels, self.resolution, self.samples = latent_size, channels, resolution, samples
+        self.radius, self.fovy, self.distance = radius, fovy, distance
+        self.encoder = ReferenceEncoder(latent_channels, latent_size, encoder_width, token_width, unprojected_channels)
+        geometry = 3 + 3 + 1 + 1  # place in the world, place before the camera, sine of the elevation, radius
+        self.volume_unet = VolumeUNet(
+            unprojected_channels + latent_channels + geometry,
+            channels + 1,
+            volume_widths,
+            token_width,
+            resolution,
+        )
+        self.colour = nn.Linear(2 * latent_channels, channels)
+        tokens = (latent_size // 2) ** 2
+        self.elevation = nn.Sequential(
+            nn.LayerNorm(token_width), nn.Linear(token_width, 16), nn.Flatten(),
+            nn.Linear(16 * tokens, 64), nn.SiLU(), nn.Linear(64, 1),
+        )  # fmt: skip
+        composited = channels + 2  # opacity, and depth less the camera's distance
+        self.out_channels = latent_channels + composited
+        """Channels of the features of a view: its mean latent, the composited volume, opacity, relief."""
+        self.latent_head = nn.Sequential(
+            nn.Conv2d(composited, 64, 3, padding=1), nn.SiLU(), nn.Conv2d(64, latent_channels, 3, padding=1)
+        )
+        self.linear_head = nn.Conv2d(composited, latent_channels, 1)
+
+    def estimate_elevation(self, latent: Float[Tensor, "batch c h w"]) -> Float[Tensor, " batch"]:
+        """Elevation of the camera that took a view, from its unscaled latent; degrees."""
+        return self._elevation_of(self.encoder(latent)[1])
+
+    def volume(
+        self, latent: Float[Tensor, "batch c h w"], elevation: Float[Tensor, " batch"]
+    ) -> Float[Tensor, "batch n n n channels"]:
+        """The completed volume; axes z, y, x, and density before the other channels.
+
+        Args:
+            latent: Posterior mode of the reference view, unscaled.
+            elevation: Of its camera, degrees.
+        """
+        return self.volume_and_elevation(latent, elevation)[0]
+
+    def volume_and_elevation(
+        self, latent: Float[Tensor, "batch c h w"], elevation: Float[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch n n n channels"], Float[Tensor, " batch"]]:
+        """The volume, and the elevation as it would be estimated: for training, which needs both."""
+        features, tokens = self.encoder(latent)
+        batch, n = len(latent), self.resolution
+        elevation = elevation.float()
+        points = self._grid(latent.device)
+        c2w = look_at(torch.zeros_like(elevation), elevation, torch.full_like(elevation, self.distance))
+        local = torch.einsum("zyxj,bji->bzyxi", points, c2w[:, :3, :3])
+        scale = 1 / ((self.distance - local[..., 2]) * math.tan(math.radians(self.fovy / 2)))
+        pixels = torch.stack([local[..., 0] * scale, -local[..., 1] * scale], -1).reshape(batch, n * n, n, 2)
+        maps = torch.cat([features, latent], 1)
+        seen = F.grid_sample(maps, pixels.to(maps.dtype), padding_mode="border", align_corners=False)
+        seen = seen.reshape(batch, -1, n, n, n)
+        places = (
+            torch.cat(
+                [
+                    points.expand(batch, -1, -1, -1, -1) / self.radius,
+                    local / self.radius,
+                    torch.deg2rad(elevation).sin()[:, None, None, None, None].expand(-1, n, n, n, 1),
+                    (points.norm(dim=-1, keepdim=True) / self.radius).expand(batch, -1, -1, -1, -1),
+                ],
+                -1,
+            )
+            .permute(0, 4, 1, 2, 3)
+            .to(maps.dtype)
+        )
+        volume = self.volume_unet(torch.cat([seen, places], 1), tokens).permute(0, 2, 3, 4, 1)
+        # The latents themselves, at the cell and on average, go around the UNet: it need not learn to pass colours on.
+        at_cell = seen[:, -latent.shape[1] :].permute(0, 2, 3, 4, 1)
+        average = latent.mean((2, 3))[:, None, None, None].expand_as(at_cell)
+        colour = self.colour(torch.cat([at_cell, average], -1))
+        return torch.cat([volume[..., :1], volume[..., 1:] + colour], -1), self._elevation_of(tokens)
+
+    def look(
+        self,
+        volume: Float[Tensor, "batch n n n channels"],
+        elevation: Float[Tensor, " batch"],
+        relative_pose: Float[Tensor, "batch views 4"],
+    ) -> Float[Tensor, "batch views out h w"]:
+        """Features of the views of other cameras; `mean_view` and `opacity` say what two parts of them are.
+
+        Args:
+            volume: From `volume`.
+            elevation: Of the reference cameras, degrees.
+            relative_pose: T of the wanted cameras, see `viewdistill.cameras.relative_pose`.
+        """
+        batch, views = relative_pose.shape[:2]
+        size, steps = self.latent_size, self.samples
+        polar, sine, cosine, farther = relative_pose.float().flatten(0, 1).unbind(-1)
+        wanted = elevation.float().repeat_interleave(views) - torch.rad2deg(polar)
+        c2w = look_at(torch.rad2deg(torch.atan2(sine, cosine)), wanted, self.distance + farther)
+        origins, directions = rays(c2w, self.fovy, size, size)
+        origins, directions = origins.flatten(1, 2), directions.flatten(1, 2)
+        # Equal steps through the ball inside the volume; rays that miss it have none.
+        middle = -(origins * directions).sum(-1)
+        nearest = origins.square().sum(-1) - middle.square()
+        half_chord = (self.radius**2 - nearest).clamp_min(0).sqrt()
+        along = (torch.arange(steps, device=middle.device) + 0.5) / steps * 2 - 1
+        depth = middle[..., None] + half_chord[..., None] * along
+        points = origins[:, :, None] + depth[..., None] * directions[:, :, None]
+        hit = half_chord > 0
+        sampled = points.new_zeros(*points.shape[:-1], self.channels + 1)
+        owner = torch.arange(batch, device=hit.device).repeat_interleave(views)[:, None].expand_as(hit)
+        inside = interpolate_volume(
+            volume.float(), (points[hit] / self.radius).flatten(0, 1), owner[hit].repeat_interleave(steps)
+        )
+        sampled = sampled.masked_scatter(hit[..., None, None].expand_as(sampled), inside)
+        optical = F.softplus(sampled[..., 0] + DENSITY_BIAS) * DENSITY_SCALE * (2 * half_chord / steps)[..., None]
+        before = optical.cumsum(-1) - optical
+        weights = torch.exp(-before) * (1 - torch.exp(-optical))
+        features = torch.einsum("bps,bpsc->bcp", weights, sampled[..., 1:])
+        opacity = weights.sum(-1)
+        relief = (weights * depth).sum(-1) - opacity * self.distance
+        composited = torch.cat([features, opacity[:, None], relief[:, None]], 1).unflatten(2, (size, size)).to(volume)
+        mean = self.latent_head(composited) + self.linear_head(composited)
+        return torch.cat([mean, composited], 1).unflatten(0, (batch, views))
+
+    def mean_view(self, features: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch c h w"]:
+        """In the features of a view: the scaled latent that it has on average, as far as the reference tells."""
+        return features[:, : self.linear_head.out_channels]
+
+    def opacity(self, features: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch 1 h w"]:
+        """In the features of a view: its silhouette."""
+        return features[:, -2:-1]
+
+    def _elevation_of(self, tokens: Tensor) -> Tensor:
+        return self.elevation(tokens)[:, 0] * ELEVATION_SPREAD + ELEVATION_MEAN
+
+    def _grid(self, device: torch.device) -> Float[Tensor, "n n n 3"]:
+        """Centres of the cells, world units."""
+        n = self.resolution
+        axis = ((torch.arange(n, device=device) + 0.5) / n * 2 - 1) * self.radius
+        z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+        return torch.stack([x, y, z], -1)
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="trilinear")
+
+
+def _start_at_zero(layer: Any) -> None:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
