@@ -166,12 +166,8 @@ class CameraSampler(pl.LightningDataModule):
 
     def own_batch(self, step: int) -> CameraBatch:
         """This process's part of the novel cameras of one training step."""
-        batch, (rank, processes) = self.batch(step), self.place()
+        batch, (rank, processes) = self.batch(step), place_of(self)
         return CameraBatch(*(part[rank::processes] for part in batch[:4]), fovy=batch.fovy)
-
-    def place(self) -> tuple[int, int]:
-        """Number of this process and how many share the fit."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def train_dataloader(self) -> DataLoader[CameraBatch]:
         """The stream of batches from the trainer's step on, without end.
@@ -179,7 +175,7 @@ class CameraSampler(pl.LightningDataModule):
         Raises:
             ViewDistillError: The processes cannot divide a batch evenly.
         """
-        start, (_, processes) = self.trainer.global_step if self.trainer else 0, self.place()
+        start, (_, processes) = self.trainer.global_step if self.trainer else 0, place_of(self)
         if self.views_per_step % processes:
             raise ViewDistillError(
                 f"data.views_per_step is {self.views_per_step}; give a multiple of the {processes} processes"
@@ -197,6 +193,11 @@ class CameraSampler(pl.LightningDataModule):
             CameraBatch(*(part[i : i + 1] for part in ring[:4]), fovy=ring.fovy) for i in range(self.predict_views)
         ]
         return DataLoader(views, batch_size=None)  # type: ignore[arg-type]
+
+
+def place_of(data: pl.LightningDataModule) -> tuple[int, int]:
+    """Number of this process among those that share the fit of a data module's trainer, and how many they are."""
+    return (data.trainer.global_rank, data.trainer.world_size) if data.trainer else (0, 1)
 
 
 class StepStream(IterableDataset[Batch]):

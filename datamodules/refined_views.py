@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.cameras import CameraBatch, CameraSampler, InputView, StepStream
+from datamodules.cameras import CameraBatch, CameraSampler, InputView, StepStream, place_of
 from datamodules.posed_views import PosedViews, load_views
 from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
@@ -158,17 +158,20 @@ class RefinedViews(pl.LightningDataModule):
         """What is known about the input."""
         return self.cameras.meta
 
-    def batch(self, step: int) -> SurfaceBatch:
-        """The rays of one training step."""
+    def batch(self, step: int, rank: int = 0, processes: int = 1) -> SurfaceBatch:
+        """The rays of one training step, or the part of them of one of several processes that share the fit."""
         generator = generator_at(self.seed, step, Purpose.EXAMPLES)
         counts = ((self.views, self.rays_per_step), (self.input, self.input_rays))
-        return SurfaceBatch(
-            *(rays.select(torch.randint(len(rays.alpha), (count,), generator=generator)) for rays, count in counts)
-        )
+        chosen = [(rays, torch.randint(len(rays.alpha), (count,), generator=generator)) for rays, count in counts]
+        return SurfaceBatch(*(rays.select(rows[rank::processes]) for rays, rows in chosen))
+
+    def own_batch(self, step: int) -> SurfaceBatch:
+        """This process's part of the rays of one training step."""
+        return self.batch(step, *place_of(self))
 
     def train_dataloader(self) -> DataLoader[SurfaceBatch]:
         """The stream of batches from the trainer's step on, without end."""
-        return DataLoader(StepStream(self.batch, self.trainer.global_step if self.trainer else 0), batch_size=None)
+        return DataLoader(StepStream(self.own_batch, self.trainer.global_step if self.trainer else 0), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """One batch: the ring."""

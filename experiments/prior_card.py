@@ -206,7 +206,12 @@ def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -
             writer.writeheader()
             writer.writerows(curve)
     (priors / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    folders = {"autoencoder": "stable-diffusion/vae", "nano-SD": "stable-diffusion", "nano-Zero123": "zero123"}
+    folders = {
+        "autoencoder": "stable-diffusion/vae",
+        "nano-SD": "stable-diffusion",
+        "lifting": "zero123/lifting",
+        "nano-Zero123": "zero123",
+    }
     trainings = {name: json.loads((priors / path / TRAINING_FILE).read_text()) for name, path in folders.items()}
     megabytes = sum(path.stat().st_size for path in priors.rglob("*.safetensors")) / 1e6
     (priors / "README.md").write_text(card(figures, trainings, megabytes))

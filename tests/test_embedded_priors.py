@@ -38,8 +38,8 @@ def test_weights_are_half_precision_and_small() -> None:
 
 
 def test_stock_classes_load_every_component() -> None:
-    """`from_pretrained` of diffusers and transformers, and nothing else."""
-    for name, channels in (("stable-diffusion", 4), ("zero123", 8)):
+    """`from_pretrained` of diffusers and transformers; only the lifting is a class of this project."""
+    for name, channels in (("stable-diffusion", 4), ("zero123", 38)):
         AutoencoderKL.from_pretrained(NANO / name / "vae")
         unet = UNet2DConditionModel.from_pretrained(NANO / name / "unet")
         assert unet.conv_in.in_channels == channels
@@ -68,8 +68,8 @@ def test_view_prior_uses_its_input_image_and_pose(pairs: Pairs) -> None:
     noise = torch.randn(latents.shape, generator=generator)
     timesteps = torch.full((len(latents),), 800)
     noisy = prior.schedule.add_noise(latents, noise, timesteps)
-    right = prior.condition(pairs.inputs)
-    wrong = prior.condition(pairs.inputs.roll(1, 0))
+    right = prior.condition(pairs.inputs, pairs.elevation)
+    wrong = prior.condition(pairs.inputs.roll(1, 0), pairs.elevation.roll(1, 0))
     pose = pairs.relative_pose
     errors = {
         "right": epsilon_error(prior.predict_noise(noisy, timesteps, right, pose), noise),

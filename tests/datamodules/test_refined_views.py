@@ -93,6 +93,14 @@ def test_a_batch_is_a_function_of_seed_and_step(with_views: RunFolder) -> None:
     assert torch.equal(next(stream).views.directions, data.batch(1).views.directions)
 
 
+def test_processes_share_the_rays_of_a_step(with_views: RunFolder) -> None:
+    data = loaded(with_views)
+    whole, parts = data.batch(3), [data.batch(3, rank, 2) for rank in range(2)]
+    for name in ("views", "input"):
+        rays = [getattr(part, name).directions for part in parts]
+        assert torch.equal(torch.stack(rays, 1).flatten(0, 1), getattr(whole, name).directions)
+
+
 def test_the_source_is_the_refined_views_or_the_renders_before(with_views: RunFolder) -> None:
     assert loaded(with_views).views.rgb.unique().tolist() == pytest.approx([200 / 255])
     assert loaded(with_views, source="raw").views.rgb.unique().tolist() == pytest.approx([100 / 255])

@@ -58,6 +58,8 @@ def load_lora(unet: UNet2DConditionModel, path: Path) -> None:
     Raises:
         ViewDistillError: The file is missing or damaged, or holds an adapter of another UNet.
     """
+    if path.is_dir():
+        raise ViewDistillError(f"{path}: is a folder; give the LoRA file in it")
     try:
         state = {name.removeprefix(PREFIX): weight for name, weight in load_file(path).items()}
     except FileNotFoundError as error:
