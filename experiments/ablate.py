@@ -12,7 +12,8 @@ Changed code is not noticed: remove ``stages/`` in the folder of the runs after 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,12 @@ from datamodules.run_folder import write_json
 from experiments.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
 from experiments.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
 from experiments.plan import PlannedRun, Planner, Priors
+from experiments.ray_execution import on_ray
 from experiments.scores import default_threads, score
 from experiments.studies import ABLATIONS, Study
 from viewdistill.cli import OneLineParser, one_line
 from viewdistill.cli.configuration import REPOSITORY
+from viewdistill.cli.scaling.cluster import available_cores
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS
 
@@ -73,7 +76,7 @@ class Display:
 
 
 def run_studies(
-    runs: Sequence[PlannedRun], prior: str, jobs: int, console: Console, execute: Execute = viewdistill
+    runs: Sequence[PlannedRun], prior: str, jobs: int, console: Console, execute: Execute
 ) -> dict[str, int]:
     """Compute and score runs.
 
@@ -129,7 +132,10 @@ def build_parser() -> OneLineParser:
     parser.add_argument("--objects", type=int, metavar="N", help=f"test objects (default {FEWEST_OBJECTS})")
     parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds (default {FEWEST_SEEDS})")
     parser.add_argument("--skip", type=int, default=0, metavar="N", help="test objects to leave out before them")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="stages side by side (default 2)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="stages side by side (default: one a GPU, or one a core)")
+    parser.add_argument(
+        "--processes", action="store_true", help="a process a stage in place of Ray's workers, which keep priors loaded"
+    )
     parser.add_argument("--preset", default="ablation", help="overlays on the YAML (default ablation; '' for none)")
     nano = REPOSITORY / "priors" / "nano"
     for name, folder in (("--view-prior", nano / "zero123"), ("--text-prior", nano / "stable-diffusion")):
@@ -149,7 +155,7 @@ def counts(arguments: argparse.Namespace) -> tuple[int, int]:
     fewest = QUICK if arguments.quick else (FEWEST_OBJECTS, FEWEST_SEEDS)
     objects = fewest[0] if arguments.objects is None else arguments.objects
     seeds = fewest[1] if arguments.seeds is None else arguments.seeds
-    if min(objects, seeds, arguments.jobs) < 1 or arguments.skip < 0:
+    if min(objects, seeds, 1 if arguments.jobs is None else arguments.jobs) < 1 or arguments.skip < 0:
         raise ViewDistillError("--objects, --seeds and --jobs must be at least 1, --skip at least 0")
     if not arguments.quick and (objects < FEWEST_OBJECTS or seeds < FEWEST_SEEDS):
         raise ViewDistillError(
@@ -169,12 +175,26 @@ def load_studies(names: Sequence[str]) -> list[Study]:
     return [Study.load(path) for path in paths or sorted(ABLATIONS.glob("*.yaml"))]
 
 
-def ablate(argv: Sequence[str] | None, execute: Execute = viewdistill) -> int:
+@contextmanager
+def executor(arguments: argparse.Namespace) -> Generator[tuple[Execute, int]]:
+    """What runs subcommands, by the options, and how many at a time.
+
+    Raises:
+        ViewDistillError: There is no Ray to run them on.
+    """
+    if arguments.processes:
+        yield viewdistill, arguments.jobs or available_cores()
+    else:
+        with on_ray(arguments.jobs) as workers:
+            yield workers
+
+
+def ablate(argv: Sequence[str] | None, execute: Execute | None = None) -> int:
     """Plan and run.
 
     Args:
         argv: Options; those of the process when not given.
-        execute: Runs a subcommand.
+        execute: Runs a subcommand; what the options say when not given.
 
     Returns:
         0, or 1 where something failed.
@@ -193,7 +213,8 @@ def ablate(argv: Sequence[str] | None, execute: Execute = viewdistill) -> int:
     numbers = TEST_SEEDS[arguments.skip :][:objects]
     runs = [run for study in load_studies(arguments.studies) for run in planner.plan(study, numbers, range(seeds))]
     console = Console()
-    failures = run_studies(runs, priors.fingerprint, arguments.jobs, console, execute)
+    with nullcontext((execute, arguments.jobs or 1)) if execute else executor(arguments) as (run_one, jobs):
+        failures = run_studies(runs, priors.fingerprint, jobs, console, run_one)
     stages = {node.key for run in runs for node in run.nodes}
     asked = sum(len(run.nodes) for run in runs)
     scored = sum(run.scores.is_file() for run in runs)

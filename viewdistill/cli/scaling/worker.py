@@ -68,7 +68,7 @@ class Outcome:
 def make_object(job: Job) -> Outcome:
     """Complete one object; whatever goes wrong with it is told and not raised."""
     start, ran = time.perf_counter(), list[str]()
-    enter_process(job)
+    enter_process(job.threads, job.working_folder)
     error = None
     try:
         complete(job, ran)
@@ -82,12 +82,17 @@ def make_object(job: Job) -> Outcome:
     return Outcome(job.image.name, error, tuple(ran), time.perf_counter() - start, worker)
 
 
-def enter_process(job: Job) -> None:
-    """Settings of the whole process; those of threads hold only where they come before the libraries are loaded."""
+def enter_process(threads: int, working_folder: str) -> None:
+    """Settings of the whole process; those of threads hold only where they come before the libraries are loaded.
+
+    Args:
+        threads: Of computations.
+        working_folder: Where relative paths start; the repository where there is no such folder here.
+    """
     for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(variable, str(job.threads))
+        os.environ.setdefault(variable, str(threads))
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.chdir(job.working_folder if Path(job.working_folder).is_dir() else REPOSITORY)
+    os.chdir(working_folder if Path(working_folder).is_dir() else REPOSITORY)
 
 
 def complete(job: Job, ran: list[str]) -> None:
@@ -158,7 +163,7 @@ def run_command(arguments: list[str], log: Path) -> None:
     """
     from viewdistill.cli import build_parser
 
-    parsed, settings = build_parser().parse_known_args(arguments)
-    parsed.settings = settings
     with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+        parsed, settings = build_parser().parse_known_args(arguments)
+        parsed.settings = settings
         parsed.run(parsed)

@@ -1,0 +1,92 @@
+"""Stages of ablations on Ray: a worker's process lives on between stages, and with it libraries and priors.
+
+Workers are of this machine, or of the cluster that ``RAY_ADDRESS`` names, which must see the folder of the runs under
+the same path. A stage whose worker dies is given to another, where fits go on from their last checkpoint.
+"""
+
+import os
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from experiments.execution import Execute
+from viewdistill.cli.scaling.cluster import JOBS_OF_A_PROCESS, RETRIES, Share, available_cores, cluster
+from viewdistill.cli.scaling.worker import enter_process, run_command
+from viewdistill.errors import ViewDistillError
+
+
+@contextmanager
+def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
+    """A way to run subcommands on Ray, and how many can run at a time.
+
+    Args:
+        workers: Of this machine; by default one a GPU, or one a core. Must not be given for a cluster.
+
+    Raises:
+        ViewDistillError: Ray is not installed, or the cluster does not answer.
+    """
+    if workers is None and not os.environ.get("RAY_ADDRESS"):
+        import torch
+
+        workers = torch.cuda.device_count() or available_cores()
+    with cluster(workers) as share:
+        import ray
+        from ray.exceptions import RayError
+
+        task: Any = ray.remote(
+            num_cpus=share.cores, num_gpus=share.gpus, max_retries=RETRIES, max_calls=JOBS_OF_A_PROCESS
+        )(run_stage)
+        folder = str(Path.cwd())
+
+        def execute(command: list[str], log: Path, descriptor: int) -> int:
+            try:
+                return ray.get(task.remote(command, str(log.resolve()), folder, share.cores))
+            except RayError as error:
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(f"its worker died {RETRIES + 1} times ({str(error).strip().splitlines()[0]})\n")
+                return 1
+
+        machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+        yield execute, sum(slots(machine, share) for machine in machines) or 1
+
+
+def slots(machine: dict[str, float], share: Share) -> int:
+    """How many workers a machine has room for.
+
+    Args:
+        machine: Its resources, by Ray's names.
+        share: Of each worker.
+    """
+    of_cores = int(machine.get("CPU", 0) // share.cores)
+    return min(of_cores, int(machine.get("GPU", 0) // share.gpus)) if share.gpus else of_cores
+
+
+def run_stage(command: list[str], log: str, working_folder: str, threads: int) -> int:
+    """Run a subcommand in this process.
+
+    Args:
+        command: Its arguments, after the program's name.
+        log: What it prints is added to this file.
+        working_folder: Where relative paths start.
+        threads: Of its computations.
+
+    Returns:
+        The exit status that `viewdistill` would have had.
+    """
+    os.environ.setdefault("WANDB_MODE", "disabled")
+    enter_process(threads, working_folder)
+    try:
+        run_command(command, Path(log))
+    except ViewDistillError as error:
+        message, status = f"viewdistill {command[0]}: {error}\n", 2
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except Exception:  # a defect in one stage: the others go on
+        message, status = traceback.format_exc(), 1
+    else:
+        return 0
+    with Path(log).open("a", encoding="utf-8") as file:
+        file.write(message)
+    return status

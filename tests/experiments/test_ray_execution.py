@@ -1,0 +1,68 @@
+"""Ablations on a real Ray cluster of two workers, one of which dies."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datamodules.run_folder import read_json
+from experiments.ray_execution import run_stage, slots
+from tests.processes import ended, wait_for, worker_of
+from viewdistill.cli.configuration import REPOSITORY
+from viewdistill.cli.scaling.cluster import Share
+
+STUDY = """\
+id: tiny
+question: Does everything arrive?
+reference: none
+stages: [input, field]
+field_views: true
+options:
+  field: [--trainer.accelerator=cpu, --trainer.logger=false, --trainer.max_steps=60, --trainer.limit_val_batches=0]
+columns:
+  - {name: PSNR, figure: views/field/psnr, better: higher}
+arms:
+  none: {options: {field: [--model.init_args.guidance.method=none]}}
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_workers_stage_is_finished_by_another(tmp_path: Path, tiny_prior_folder: Path) -> None:
+    study, runs = tmp_path / "tiny.yaml", tmp_path / "runs"
+    study.write_text(STUDY)
+    options = [str(study), "--quick", "--objects=2", "--preset=debug", "--jobs=2", f"--out={runs}"]
+    options += [f"--view-prior={tiny_prior_folder / 'zero123'}"]
+    options += [f"--text-prior={tiny_prior_folder / 'stable-diffusion'}"]
+    command = [sys.executable, "-m", "experiments.ablate", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with ended(subprocess.Popen(command, cwd=REPOSITORY, **pipes)) as process:
+        wait_for(lambda: list(runs.glob("stages/field-*/field/last.ckpt")), process)
+        stage = next(runs.glob("stages/field-*/field/last.ckpt")).parents[1]
+        worker_of(process, stage / "log.txt").kill()
+        output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert "2 of 2 runs have scores; 4 stages served 4" in output
+    resumed = [log.parent for log in runs.glob("stages/field-*/log.txt") if "resuming after step" in log.read_text()]
+    assert resumed == [stage]
+    scores = sorted(runs.glob("tiny/none/*/scores.json"))
+    assert [read_json(path)["object"] for path in scores] == [10000000, 10000001]
+
+
+def test_what_a_stage_says_and_how_it_ends_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "HF_HUB_DISABLE_PROGRESS_BARS", "WANDB_MODE"):
+        monkeypatch.setenv(variable, "1" if variable != "WANDB_MODE" else "disabled")
+    log = tmp_path / "log.txt"
+    assert run_stage(["mesh", "nowhere"], str(log), str(tmp_path), 1) == 2
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("viewdistill mesh: ")
+    assert run_stage(["mesh", "nowhere", "--faces=many"], str(log), str(tmp_path), 1) == 2
+    assert "--faces" in log.read_text().splitlines()[-1]
+
+
+def test_a_machine_has_room_for_whole_workers() -> None:
+    assert slots({"CPU": 7.0}, Share(2, 0.0)) == 3
+    assert slots({"CPU": 7.0, "GPU": 2.0}, Share(1, 1.0)) == 2
+    assert slots({"CPU": 1.0, "GPU": 8.0}, Share(1, 0.5)) == 1
+    assert slots({}, Share(2, 0.0)) == 0
