@@ -99,7 +99,8 @@ def learning_curve(shipped: Path, cache: Path) -> list[dict[str, float]]:
     rows: dict[int, dict[str, float]] = {}
     if shipped.is_file():
         for row in csv.DictReader(shipped.open()):
-            rows[int(row["samples"])] = {name: float(value) for name, value in row.items()}
+            numbers = {name: float(value) for name, value in row.items()}
+            rows[int(numbers["samples"])] = numbers
     for path in sorted(cache.glob("view_synthesis/version_*/metrics.csv")):
         for row in csv.DictReader(path.open()):
             if row.get("val/psnr"):

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,18 +21,10 @@ from viewdistill.errors import ViewDistillError
 STEPS = 60
 
 
-class PartOfMany(CameraSampler):
-    """A sampler as one of several processes has it."""
-
-    rank, processes = 0, 1
-
-    def place(self) -> tuple[int, int]:
-        return self.rank, self.processes
-
-
 def sampler(folder: RunFolder, rank: int, processes: int) -> CameraSampler:
-    data = PartOfMany(str(folder.root), views_per_step=4)
-    data.rank, data.processes = rank, processes
+    """A sampler as one of several processes has it."""
+    data = CameraSampler(str(folder.root), views_per_step=4)
+    data.trainer = cast(Any, SimpleNamespace(global_rank=rank, world_size=processes, global_step=0))
     data.setup("fit")
     return data
 
