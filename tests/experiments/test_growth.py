@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import numpy as np
+
 from experiments.growth import OBJECTS, Cost, plot, write
 
 COSTS = [
@@ -27,6 +29,6 @@ def test_what_was_measured_is_written(tmp_path: Path) -> None:
 
 def test_a_panel_for_everything_that_is_varied_and_a_line_for_each_number_of_workers() -> None:
     views, memory, objects = plot(COSTS).axes[0], plot(COSTS).axes[-1], plot(COSTS).axes[1]
-    assert list(views.lines[0].get_ydata()) == [0.1, 0.15]
-    assert list(memory.lines[0].get_ydata()) == [900.0, 950.0]
+    assert np.asarray(views.lines[0].get_ydata()).tolist() == [0.1, 0.15]
+    assert np.asarray(memory.lines[0].get_ydata()).tolist() == [900.0, 950.0]
     assert [line.get_label() for line in objects.lines] == ["1 worker", "2 workers"]
