@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
-from viewdistill.diffusion.trilinear import interpolate_volume
 
 GROUPS = 8
 """Of every group normalisation."""
@@ -301,13 +300,9 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         along = (torch.arange(steps, device=middle.device) + 0.5) / steps * 2 - 1
         depth = middle[..., None] + half_chord[..., None] * along
         points = origins[:, :, None] + depth[..., None] * directions[:, :, None]
-        hit = half_chord > 0
-        sampled = points.new_zeros(*points.shape[:-1], self.channels + 1)
-        owner = torch.arange(batch, device=hit.device).repeat_interleave(views)[:, None].expand_as(hit)
-        inside = interpolate_volume(
-            volume.float(), (points[hit] / self.radius).flatten(0, 1), owner[hit].repeat_interleave(steps)
-        )
-        sampled = sampled.masked_scatter(hit[..., None, None].expand_as(sampled), inside)
+        grid = (points / self.radius).reshape(batch, 1, 1, -1, 3)
+        values = F.grid_sample(volume.float().permute(0, 4, 1, 2, 3), grid, align_corners=False)
+        sampled = values[:, :, 0, 0].transpose(1, 2).reshape(*points.shape[:-1], self.channels + 1)
         optical = F.softplus(sampled[..., 0] + DENSITY_BIAS) * DENSITY_SCALE * (2 * half_chord / steps)[..., None]
         before = optical.cumsum(-1) - optical
         weights = torch.exp(-before) * (1 - torch.exp(-optical))

@@ -128,7 +128,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
 
     Args:
         vae: Autoencoder.
-        unet: UNet with 8 input channels: noisy latents, then the input image's; then those of the lifting.
+        unet: UNet whose input channels are the noisy latents, the input image's, and those of the lifting, if any.
         image_encoder: CLIP vision tower with projection.
         clip_camera_projection: Joins its tokens with the relative pose.
         schedule: Noise levels, and what the UNet's output means.

@@ -5,6 +5,8 @@ by a known azimuth moves the picture differently at every elevation, and sampled
 right one alone. One-2-3-45 (Liu et al. 2023) measures the fit by matched features; the views of a small prior are too
 coarse for those, and silhouettes serve: for each candidate elevation the views' silhouettes are carved into a visual
 hull, and the hull's own silhouettes are compared with them. Those of true views agree at the right elevation alone.
+
+A prior with a lifting samples its views with an elevation that it estimates itself, which pulls the agreement that way.
 """
 
 import math
