@@ -98,11 +98,11 @@ def learning_curve(shipped: Path, cache: Path) -> list[dict[str, float]]:
     """
     rows: dict[int, dict[str, float]] = {}
     if shipped.is_file():
-        for row in csv.DictReader(shipped.open()):
+        for row in csv.DictReader(shipped.read_text().splitlines()):
             numbers = {name: float(value) for name, value in row.items()}
             rows[int(numbers["samples"])] = numbers
     for path in sorted(cache.glob("view_synthesis/version_*/metrics.csv")):
-        for row in csv.DictReader(path.open()):
+        for row in csv.DictReader(path.read_text().splitlines()):
             if row.get("val/psnr"):
                 samples = int(float(row["val/samples"]))
                 rows[samples] = {

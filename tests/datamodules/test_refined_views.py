@@ -1,6 +1,8 @@
 """Rays of posed views, and what each view counts for."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -95,7 +97,10 @@ def test_a_batch_is_a_function_of_seed_and_step(with_views: RunFolder) -> None:
 
 def test_processes_share_the_rays_of_a_step(with_views: RunFolder) -> None:
     data = loaded(with_views)
-    whole, parts = data.batch(3), [data.batch(3, rank, 2) for rank in range(2)]
+    whole, parts = data.batch(3), []
+    for rank in range(2):
+        data.trainer = cast(Any, SimpleNamespace(global_rank=rank, world_size=2, global_step=0))
+        parts.append(data.own_batch(3))
     for name in ("views", "input"):
         rays = [getattr(part, name).directions for part in parts]
         assert torch.equal(torch.stack(rays, 1).flatten(0, 1), getattr(whole, name).directions)
