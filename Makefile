@@ -198,6 +198,10 @@ ablations: $(INSTALLED) ## arms of A1 to A8 on test objects, stages shared, resu
 tables: $(INSTALLED) ## the ablations as Markdown, LaTeX, CSV and plots in runs/ablations/tables; ONLY="A2 A6", QUOTED=1 adds figures of others
 	@$(BIN)/python -m experiments.tables $(ONLY) $(if $(QUOTED),--quoted) --runs=$(call quoted,$(RUNS)/ablations)
 
+.PHONY: wandb-ablations
+wandb-ablations: $(INSTALLED) ## finished ablations as comparable W&B groups, kept offline unless WANDB_MODE=online; ONLY="A2 A6"
+	@$(BIN)/python -m experiments.wandb_group $(ONLY) --runs=$(call quoted,$(RUNS)/ablations)
+
 # Data and priors -------------------------------------------------------------------------------------------------------------
 .PHONY: examples
 examples: $(INSTALLED) ## render the example inputs from test seeds into examples/
@@ -209,9 +213,9 @@ pictures: ## make the pictures of the README again
 	@cp $(RUNS)/robot/mesh/contact_sheet.png docs/robot.png
 
 # Objects of the gallery, of different families and elevations.
-GALLERY ?= robot mug house duck chair
+GALLERY ?= robot mug house duck chair mushroom
 .PHONY: gallery
-gallery: $(INSTALLED) ## make five examples and draw the README's gallery of them: docs/gallery.png
+gallery: $(INSTALLED) ## make six examples and draw the README's gallery of them: docs/gallery.png
 	@for name in $(GALLERY); do $(MAKE) object IMG=examples/$$name.png || exit; done
 	@$(BIN)/python -m experiments.gallery $(addprefix $(RUNS)/,$(GALLERY)) --out docs/gallery.png
 

@@ -13,11 +13,12 @@ from torch import Tensor
 from tests.benchmarks.pairs import only_when_timing, ratio
 from viewdistill.cameras import look_at, rays
 from viewdistill.rendering.compositing import accumulate, weights_from_density
-from viewdistill.rendering.marching import march, step_size
-from viewdistill.rendering.occupancy import OccupancyGrid
+from viewdistill.rendering.marching import Samples, march, step_size
+from viewdistill.rendering.occupancy import Backend, OccupancyGrid
 
 RADIUS = 0.65
 STEP = step_size(RADIUS, 96)
+MARCHING: tuple[Backend, ...] = ("torch", "numba")
 
 
 class Problem:
@@ -25,11 +26,12 @@ class Problem:
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)
-        self.occupancy = OccupancyGrid(RADIUS, 32)
-        self.occupancy.update_every_n_steps(0, lambda points: (points.norm(dim=-1) < 0.5).float())
+        self.occupancy = {name: OccupancyGrid(RADIUS, 32, backend=name) for name in MARCHING}
+        for grid in self.occupancy.values():
+            grid.update_every_n_steps(0, lambda points: (points.norm(dim=-1) < 0.5).float())
         c2w = look_at(torch.tensor([30.0, 210.0]), torch.tensor([20.0, 0.0]), torch.tensor([1.5, 1.5]))
         self.origins, self.directions = (r.reshape(-1, 3) for r in rays(c2w, 49.134, 64, 64))
-        self.samples = self.march()
+        self.samples = self.march("numba")
         n, n_rays = len(self.samples), self.samples.n_rays
         self.density = 20 * torch.rand(n, generator=generator)
         self.rgb = torch.rand(n, 3, generator=generator)
@@ -41,8 +43,9 @@ class Problem:
         columns = (self.samples.t_starts, self.samples.t_ends, self.density, self.rgb)
         self.dense_starts, self.dense_ends, self.dense_density, self.dense_rgb = map(self.padded, columns)
 
-    def march(self):
-        return march(self.origins, self.directions, self.occupancy, STEP)
+    def march(self, backend: Backend) -> Samples:
+        """The samples of the views' rays."""
+        return march(self.origins, self.directions, self.occupancy[backend], STEP)
 
     def padded(self, values: Tensor) -> Tensor:
         """Values of samples as [rays, most samples, ...], zero where there is no sample."""
@@ -70,8 +73,9 @@ def problem() -> Problem:
 
 
 @pytest.mark.benchmark(group="march 2 x 64x64 rays through a ball")
-def test_march(benchmark: BenchmarkFixture, problem: Problem) -> None:
-    benchmark.pedantic(problem.march, rounds=10, warmup_rounds=1)
+@pytest.mark.parametrize("backend", MARCHING)
+def test_march(benchmark: BenchmarkFixture, problem: Problem, backend: Backend) -> None:
+    benchmark.pedantic(problem.march, args=(backend,), rounds=10, warmup_rounds=1)
 
 
 @pytest.mark.benchmark(group="composite 2 x 64x64 rays with gradient")
@@ -86,6 +90,13 @@ def test_both_ways_give_the_same_pixels_and_gradients(problem: Problem) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     assert our_gradient.abs().max() > 0.01
     torch.testing.assert_close(our_gradient, their_gradient.flatten()[problem.flat], rtol=1e-3, atol=1e-6)
+
+
+def test_numba_marches_faster(problem: Problem, request: pytest.FixtureRequest) -> None:
+    only_when_timing(request)
+    speedup = ratio(lambda: problem.march("numba"), lambda: problem.march("torch"))
+    print(f"marching: numba is {speedup:.2f} times as fast as plain torch")
+    assert speedup >= 3
 
 
 def test_packed_is_not_slower(problem: Problem, request: pytest.FixtureRequest) -> None:

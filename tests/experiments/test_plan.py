@@ -42,8 +42,8 @@ def stages_of(runs: list[PlannedRun]) -> dict[str, int]:
 
 
 def test_arms_share_what_they_have_in_common(planner: Planner):
-    assert stages_of(planner.plan(shipped("A2"), [1], [0])) == {"input": 1, "field": 8, "mesh": 8}
-    assert stages_of(planner.plan(shipped("A2"), [1, 2], [0, 1])) == {"input": 2, "field": 32, "mesh": 32}
+    assert stages_of(planner.plan(shipped("A2"), [1], [0])) == {"input": 1, "field": 4, "mesh": 4}
+    assert stages_of(planner.plan(shipped("A2"), [1, 2], [0, 1])) == {"input": 2, "field": 16, "mesh": 16}
     # "one stage" has the first stage of "two stages", "none" and "without negatives" have their own.
     once = dict.fromkeys(("input", "field", "mesh", "novel_views", "class_images"), 1)
     assert stages_of(planner.plan(shipped("A4"), [1], [0])) == once | {"specialize_1": 3, "specialize_2": 4, "views": 4}

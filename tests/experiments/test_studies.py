@@ -15,7 +15,7 @@ from viewdistill.errors import ViewDistillError
 
 SHIPPED = sorted(ABLATIONS.glob("*.yaml"))
 
-ARMS = {"A1": 2, "A2": 8, "A3": 8, "A4": 4, "A5": 5, "A6": 4, "A7": 3, "A8": 12}
+ARMS = {"A1": 2, "A2": 4, "A3": 8, "A4": 4, "A5": 5, "A6": 4, "A7": 3, "A8": 12}
 """Of the studies that must exist, how many arms they have."""
 
 

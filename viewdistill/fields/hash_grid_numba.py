@@ -1,17 +1,11 @@
-"""The hash grid's CPU back end: numba kernels, split among threads.
+"""The hash grid's CPU back end: numba kernels, split among threads (`viewdistill.threads`).
 
-Threads: numba's own threading layers either abort the process when two Python threads launch kernels at once
-(workqueue) or cannot be used after a fork and keep a second OpenMP pool beside torch's (omp). The kernels therefore
-release the interpreter's lock and run in a plain thread pool of `torch.get_num_threads()` threads. Sums over points
-(the table gradient) are split over levels, which needs no atomics and keeps the result independent of their number.
+Sums over points (the table gradient) are split over levels, which needs no atomics and keeps the result independent of
+the number of threads.
 """
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import TypeVar
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -21,8 +15,8 @@ from torch import Tensor
 
 from viewdistill.fields import hash_grid_kernels as kernels
 from viewdistill.fields.hash_grid_layout import HashGridConfig
+from viewdistill.threads import parallel_for
 
-T = TypeVar("T")
 Level = tuple[np.float32, int, int, int, bool]
 
 
@@ -148,20 +142,3 @@ def _table(params: Tensor, layout: KernelLayout) -> NDArray[np.float32]:
 
 def _vectors(vectors: Tensor | None) -> NDArray[np.float32]:
     return np.empty((0, 3), np.float32) if vectors is None else _array(vectors)
-
-
-def parallel_for(task: Callable[[T], None], items: Sequence[T]) -> None:
-    """Run ``task`` on every item, on `torch.get_num_threads()` threads; the first exception is raised."""
-    n_threads = min(torch.get_num_threads(), len(items))
-    if n_threads <= 1:
-        for item in items:
-            task(item)
-        return
-    for _ in _pool(os.getpid(), n_threads).map(task, items):
-        continue
-
-
-@cache
-def _pool(process: int, n_threads: int) -> ThreadPoolExecutor:
-    # threads do not survive a fork: the process id makes a forked child start its own
-    return ThreadPoolExecutor(n_threads, thread_name_prefix=f"hash-grid-{process}")

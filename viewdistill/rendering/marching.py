@@ -1,20 +1,24 @@
 """Samples along rays: a fixed lattice of steps, restricted to occupied space, with nerfacc's semantics.
 
 The lattice is anchored at the near plane (t_k = near + k Δ), not where a ray enters the grid, and an interval
-[t_k, t_k + Δ] is kept if its *midpoint* lies in an occupied cell. nerfacc (0.5, `cuda/csrc/grid.cu`) walks each ray;
-plain torch tests all candidates at once, which gives the same set. The occupancy grid says which of the two marches.
+[t_k, t_k + Δ] is kept if its *midpoint* lies in an occupied cell. nerfacc (0.5, `cuda/csrc/grid.cu`) and our numba
+kernels for CPUs walk each ray; plain torch tests all candidates at once, which gives the same set. The occupancy grid
+says which of them marches.
 
 Names: ``t`` distance along a unit direction, world units; samples are packed, sorted by ray, then by t.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from viewdistill.rendering import nerfacc_traversal
+from viewdistill.rendering.marching_kernels import march_rays
 from viewdistill.rendering.occupancy import OccupancyGrid
+from viewdistill.threads import parallel_for
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ def march(
     rays = (last >= first).nonzero()[:, 0]
     if len(rays) == 0:
         return Samples(rays, anchor[:0], anchor[:0], n_rays)
+    if occupancy.backend == "numba":
+        return _march_on_cpu(origins, directions, occupancy, anchor, first, last, step, near, far)
     n_columns = int((last - first)[rays].max()) + 1
     k = first[rays, None] + torch.arange(n_columns, dtype=origins.dtype, device=device)
     t_mid = anchor[rays, None] + (k + 0.5) * step
@@ -112,6 +118,54 @@ def march(
     row, column = kept.nonzero().unbind(-1)
     t_starts = anchor[rays[row]] + k[row, column] * step
     return Samples(rays[row], t_starts, t_starts + step, n_rays)
+
+
+def _march_on_cpu(
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    occupancy: OccupancyGrid,
+    anchor: Float[Tensor, " rays"],
+    first: Float[Tensor, " rays"],
+    last: Float[Tensor, " rays"],
+    step: float,
+    near: float,
+    far: float,
+) -> Samples:
+    """The candidates ``first`` to ``last`` of each ray, walked by numba kernels in blocks of rays."""
+    n_rays = len(origins)
+    counts = torch.empty(n_rays, dtype=torch.int64)
+    k_first, k_last = first.long(), torch.maximum(last, first - 1).long()
+    candidates = (k_last - k_first + 1).numpy()
+    n_blocks = torch.get_num_threads()
+    edges = [n_rays * block // n_blocks for block in range(n_blocks + 1)]
+    kept: dict[int, Tensor] = {}
+
+    def walk(block: int) -> None:
+        begin, end = edges[block], edges[block + 1]
+        room = torch.empty(int(candidates[begin:end].sum()), dtype=torch.int64)
+        found = march_rays(
+            begin,
+            end,
+            origins.detach().numpy(),
+            directions.detach().numpy(),
+            anchor.numpy(),
+            k_first.numpy(),
+            k_last.numpy(),
+            occupancy.binaries.numpy(),
+            occupancy.radius,
+            np.float32(step),
+            np.float32(near),
+            np.float32(far),
+            room.numpy(),
+            counts.numpy(),
+        )
+        kept[block] = room[:found]
+
+    parallel_for(walk, range(n_blocks))
+    k = torch.cat([kept[block] for block in range(n_blocks)])
+    rays = torch.repeat_interleave(counts)
+    t_starts = anchor[rays] + k.to(anchor.dtype) * step
+    return Samples(rays, t_starts, t_starts + step, n_rays)
 
 
 def _intersect(

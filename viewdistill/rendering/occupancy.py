@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from viewdistill.rendering import nerfacc_traversal
 
-Backend = Literal["auto", "torch", "nerfacc"]
-"""What marches through a grid: plain torch on any device, nerfacc's CUDA code, or the faster that is ready."""
+Backend = Literal["auto", "torch", "numba", "nerfacc"]
+"""What marches through a grid: plain torch on any device, numba kernels on a CPU, nerfacc's CUDA code, or the fastest
+that is ready."""
 
 OccupancyFn = Callable[[Tensor], Tensor]
 """World positions [n, 3] to occupancies [n]; for a density field, density times the step size."""
@@ -37,8 +38,8 @@ class OccupancyGrid(nn.Module):
             radius: Half the side of the finest level's cube, world units.
             resolution: Cells a side, the same in every level.
             n_levels: Number of nested cubes, each twice as large as the one before.
-            backend: What marches; "auto" is nerfacc where the grid is on a GPU and nerfacc's CUDA code is compiled, and
-                torch elsewhere.
+            backend: What marches; "auto" is numba where the grid is on a CPU, nerfacc where it is on a GPU and its CUDA
+                code is compiled, and torch elsewhere.
 
         Raises:
             ViewDistillError: nerfacc is asked for and cannot be used on this machine.
@@ -61,17 +62,20 @@ class OccupancyGrid(nn.Module):
         return self.radius * 2 ** (self.n_levels - 1)
 
     @property
-    def backend(self) -> Literal["torch", "nerfacc"]:
+    def backend(self) -> Literal["torch", "numba", "nerfacc"]:
         """What marches through the grid where it is now.
 
         Raises:
-            ValueError: nerfacc is asked for and the grid is not on a GPU.
+            ValueError: nerfacc is asked for and the grid is not on a GPU, or numba and it is not on a CPU.
         """
-        on_gpu = self.binaries.is_cuda
+        on_gpu, on_cpu = self.binaries.is_cuda, self.binaries.device.type == "cpu"
         if self._asked_for == "nerfacc" and not on_gpu:
             raise ValueError(f"nerfacc marches on a GPU, the occupancy grid is on {self.binaries.device}: move it")
+        if self._asked_for == "numba" and not on_cpu:
+            raise ValueError(f"numba marches on a CPU, the occupancy grid is on {self.binaries.device}: move it")
         if self._asked_for == "auto":
-            return "nerfacc" if on_gpu and nerfacc_traversal.obstacle() is None else "torch"
+            on_gpu_choice = "nerfacc" if on_gpu and nerfacc_traversal.obstacle() is None else "torch"
+            return "numba" if on_cpu else on_gpu_choice
         return self._asked_for
 
     def occupied(

@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 
 from viewdistill.rendering.marching import Samples, march, step_size
-from viewdistill.rendering.occupancy import OccupancyGrid
+from viewdistill.rendering.occupancy import Backend, OccupancyGrid
 
 STEP = 0.037
 
 
-def random_grid(fraction: float = 0.2, n_levels: int = 1) -> OccupancyGrid:
+def random_grid(fraction: float = 0.2, n_levels: int = 1, backend: Backend = "auto") -> OccupancyGrid:
     torch.manual_seed(0)
-    grid = OccupancyGrid(1.0, 8, n_levels)
+    grid = OccupancyGrid(1.0, 8, n_levels, backend)
     cells = (torch.rand(grid.n_levels * 512) < fraction).float()
     offsets = iter(cells.split(512))
     grid.update_every_n_steps(0, lambda _: next(offsets))
@@ -50,9 +50,10 @@ def steps(samples: Samples, near: float) -> list[tuple[int, int]]:
     return list(zip(samples.ray_indices.tolist(), k.tolist(), strict=True))
 
 
+@pytest.mark.parametrize("backend", ["torch", "numba"])
 @pytest.mark.parametrize(("near", "far", "n_levels"), [(0.0, 1e10, 1), (2.31, 1e10, 1), (0.5, 2.9, 1), (0.0, 1e10, 2)])
-def test_matches_marching_ray_by_ray(near: float, far: float, n_levels: int):
-    grid = random_grid(n_levels=n_levels)
+def test_matches_marching_ray_by_ray(near: float, far: float, n_levels: int, backend: Backend):
+    grid = random_grid(n_levels=n_levels, backend=backend)
     origins, directions = random_rays(60)
     samples = march(origins, directions, grid, STEP, near, far)
     expected = march_one_by_one(origins, directions, grid, near, far)
@@ -61,6 +62,35 @@ def test_matches_marching_ray_by_ray(near: float, far: float, n_levels: int):
     assert len(expected) > 100
     # a midpoint on a cell's face may round either way
     assert len(set(found) ^ set(expected)) <= 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("n_levels", [1, 2])
+def test_numba_marches_as_plain_torch_does(n_levels: int, threads: int):
+    origins, directions = random_rays(501)
+    origins[7] = 0  # starts inside
+    directions[8] = -directions[8]  # misses
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = [
+            march(
+                origins,
+                directions,
+                random_grid(n_levels=n_levels, backend=backend),
+                STEP,
+                near=0.3,
+                stratified=True,
+                generator=torch.Generator().manual_seed(2),
+            )
+            for backend in ("torch", "numba")
+        ]
+    finally:
+        torch.set_num_threads(before)
+    sets = [set(zip(samples.ray_indices.tolist(), samples.t_starts.tolist(), strict=True)) for samples in found]
+    assert len(sets[0]) > 1000
+    assert len(sets[0] ^ sets[1]) <= 1  # a midpoint on a cell's face may round either way
+    assert found[1].ray_indices.diff().min() >= 0
 
 
 def test_rays_that_start_inside_march_forwards_only():

@@ -94,8 +94,10 @@ def test_its_packed_answer_becomes_the_samples_of_plain_torch(
     torch.testing.assert_close(ends, expected.t_ends, atol=1e-5, rtol=0)
 
 
-def test_on_a_cpu_plain_torch_marches():
-    assert OccupancyGrid(1.0, 4).backend == "torch"
+def test_on_a_cpu_numba_marches_unless_told_otherwise():
+    assert OccupancyGrid(1.0, 4).backend == "numba"
+    with pytest.raises(ValueError, match="numba marches on a CPU"):
+        _ = OccupancyGrid(1.0, 4, backend="numba").to("meta").backend
     assert OccupancyGrid(1.0, 4, backend="torch").backend == "torch"
 
 
