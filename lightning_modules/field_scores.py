@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from datamodules.cameras import InputView
 from lightning_modules.reference_score import ReferenceScore, draw, resize, statistics
 from viewdistill.diffusion.loading import locate
+from viewdistill.diffusion.placement import compile_network, take_turns
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.family import METHODS, ScoreDistillation
@@ -46,10 +47,19 @@ class GuidanceSettings:
     """Folder of the text-conditioned prior, diffusers layout."""
     precision: Precision = "auto"
     """Precision of the priors; g is always computed in fp32."""
+    offload: bool = False
+    """Keep the priors' UNets and encoders in main memory, and on the device only the one that computes."""
+    compile: str | None = None
+    """Back end of torch.compile for the UNets, as ``inductor``; the first steps take minutes, the others less."""
     prompt: str | None = None
     """Text for methods that are conditioned on text; the input's caption when not given."""
     negative_prompt: str = "unrealistic, blurry, low quality"
     """Text that NFSD takes away."""
+
+    @property
+    def shares_priors(self) -> bool:
+        """Whether priors can be those that other fits in this process use: they are left as they are loaded."""
+        return not self.offload and self.compile is None
 
     def distillation(self) -> ScoreDistillation | None:
         """The method with its overrides; none for ``none``."""
@@ -77,11 +87,13 @@ class FieldScores:
         self.distillation = method = settings.distillation()
         self.view_prior = self.text_prior = self.condition = self.text = self.negative = self.reference = None
         if method is not None and method.wanted_from("view"):
-            self.view_prior = load_view_prior(settings.view_prior, settings.precision, device)
+            self.view_prior = load_view_prior(settings.view_prior, settings.precision, device, settings.shares_priors)
+        if reference or (method is not None and method.wanted_from("text")):
+            self.text_prior = load_text_prior(settings.text_prior, settings.precision, device, settings.shares_priors)
+        self._place(device)
+        if self.view_prior is not None:
             image = view.resized(self.view_prior.image_size)[0].to(device)
             self.condition = self.view_prior.condition(image, float(view.cameras.elevation))
-        if reference or (method is not None and method.wanted_from("text")):
-            self.text_prior = load_text_prior(settings.text_prior, settings.precision, device)
         if method is not None and method.conditional == "text" and self.text_prior is not None:
             self.text = self.text_prior.encode_text([settings.prompt if settings.prompt is not None else caption])
             self.negative = self.text_prior.encode_text([settings.negative_prompt])
@@ -89,6 +101,14 @@ class FieldScores:
             self.reference = ReferenceScore(self.text_prior, settings.reference_timesteps, view, device)
         self.statistics: dict[str, Tensor] = {}
         """What the last step's scores were like, for the log."""
+
+    def _place(self, device: torch.device) -> None:
+        priors = [prior for prior in (self.view_prior, self.text_prior) if prior is not None]
+        if self.settings.compile is not None:
+            for prior in priors:
+                compile_network(prior.unet, self.settings.compile)
+        if self.settings.offload:
+            take_turns([network for prior in priors for network in prior.large_networks()], device)
 
     def novel_views(
         self,
@@ -145,25 +165,33 @@ class FieldScores:
         return loss
 
 
-def load_view_prior(folder: str, precision: Precision, device: torch.device) -> ViewConditionedPrior:
+def load_view_prior(
+    folder: str, precision: Precision, device: torch.device, shared: bool = True
+) -> ViewConditionedPrior:
     """The frozen view-conditioned prior of a folder, ready to be evaluated on a device.
 
-    A process that asks again gets the same object, unless a file of the prior has changed: leave it as it is.
+    A process that asks for a shared one again gets the same object, unless a file of the prior has changed: leave it as
+    it is.
 
     Args:
         folder: Diffusers layout, or a name on the hub.
         precision: Of its weights.
         device: Where they go.
+        shared: Whether it may be the object that others use.
 
     Raises:
         ViewDistillError: The prior is missing or damaged.
     """
-    return _view_prior(folder, precision, device, _state_of_files(folder, VIEW_COMPONENTS))
+    load = _view_prior if shared else _view_prior.__wrapped__
+    return load(folder, precision, device, _state_of_files(folder, VIEW_COMPONENTS))
 
 
-def load_text_prior(folder: str, precision: Precision, device: torch.device) -> TextConditionedPrior:
+def load_text_prior(
+    folder: str, precision: Precision, device: torch.device, shared: bool = True
+) -> TextConditionedPrior:
     """The frozen text-conditioned prior of a folder, ready to be evaluated; kept as in `load_view_prior`."""
-    return _text_prior(folder, precision, device, _state_of_files(folder, TEXT_COMPONENTS))
+    load = _text_prior if shared else _text_prior.__wrapped__
+    return load(folder, precision, device, _state_of_files(folder, TEXT_COMPONENTS))
 
 
 def _state_of_files(folder: str, components: tuple[str, ...]) -> tuple[tuple[str, int, int], ...]:

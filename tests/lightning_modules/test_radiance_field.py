@@ -1,5 +1,6 @@
 """The field stage on a tiny scale: real classes, a random prior, a synthetic input view."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,26 @@ def test_only_the_priors_a_method_needs_are_loaded(
     (gradient,) = torch.autograd.grad(loss, images)
     assert torch.isfinite(gradient).all()
     assert gradient.abs().max() > 0
+
+
+def test_offloaded_and_compiled_priors_score_alike_and_are_not_shared(
+    run_folder: RunFolder, tiny_prior_folder: Path
+) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    plain = guidance(tiny_prior_folder, "usd")
+    images, pose = torch.rand(2, 3, 16, 16), torch.rand(2, 4)
+    found: list[FieldScores] = []
+    losses: list[float] = []
+    for settings in (plain, replace(plain, offload=True), replace(plain, compile="eager")):
+        found.append(FieldScores(settings, data.input_view, "", True, torch.device("cpu")))
+        losses.append(float(found[-1].novel_views(images, pose, 0.1, torch.Generator().manual_seed(0))))
+    torch._dynamo.reset()
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-5)
+    unets = [scores.view_prior.unet for scores in found if scores.view_prior is not None]
+    assert len({id(unet) for unet in unets}) == 3
+    again = FieldScores(plain, data.input_view, "", True, torch.device("cpu"))
+    assert again.view_prior is found[0].view_prior
 
 
 def test_reference_score_is_zero_at_the_input_and_not_elsewhere(run_folder: RunFolder, tiny_prior_folder: Path) -> None:

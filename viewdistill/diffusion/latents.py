@@ -59,10 +59,14 @@ class LatentDiffusionPrior(nn.Module):
         """Switch training mode; a frozen prior stays in evaluation mode although the module that owns it trains."""
         return super().train(mode and not self._frozen)
 
+    def large_networks(self) -> list[nn.Module]:
+        """Those that can wait in main memory between their calls; subclasses add their encoders."""
+        return [self.unet]
+
     @property
     def device(self) -> torch.device:
-        """Where the UNet is."""
-        return self.unet.device
+        """Where latents are computed: of the autoencoder, since other networks may wait in main memory."""
+        return self.vae.device
 
     @property
     def prediction_type(self) -> PredictionType:

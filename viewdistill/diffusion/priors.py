@@ -15,7 +15,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTrainedTokenizerBase
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
@@ -80,6 +80,10 @@ class TextConditionedPrior(LatentDiffusionPrior):
         _require_fit(source.name, prior, prior.latent_shape[0], context, "a text-conditioned prior")
         prior.freeze()
         return prior.to(device)
+
+    def large_networks(self) -> list[nn.Module]:
+        """UNet and text tower."""
+        return [*super().large_networks(), self.text_encoder]
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "batch length dim"]:
@@ -184,6 +188,10 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         _require_fit(source.name, prior, channels, context, "a view-conditioned prior")
         prior.freeze()
         return prior.to(device)
+
+    def large_networks(self) -> list[nn.Module]:
+        """UNet and vision tower."""
+        return [*super().large_networks(), self.image_encoder]
 
     @torch.no_grad()
     def condition(
