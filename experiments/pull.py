@@ -1,0 +1,152 @@
+"""What each guidance does to the truth: its mean gradient at the true latents of a novel view, by t.
+
+python -m experiments.pull           # runs/pull/pull.csv, pull.png; a minute
+
+A field that shows the true views stays there only as far as the mean of g over noise is zero at them. It never is: g is
+a difference of two predictions, and each has an error of its own. Errors that both predictions make cancel, so that a
+guidance profits where its two branches get the same things wrong: the correlation of their errors is given as well.
+"""
+
+import argparse
+import csv
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from datamodules.run_folder import atomic_path, make_folder
+from viewdistill.cli.evaluate_prior import Pairs, render_pairs
+from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor
+from viewdistill.guidance.family import METHODS
+from viewdistill.objects.generator import TEST_SEEDS
+
+COMPARED = ("usd", "csd", "sds-rectified", "sds")
+"""Methods that have Zero-1-to-3's conditional branch."""
+
+
+@dataclass(frozen=True)
+class Pull:
+    """One method at one t."""
+
+    method: str
+    timestep: int
+    pull: float
+    """Root mean square over views and pixels of the mean of g / (w s) over noise draws."""
+    noise_floor: float
+    """What the finite number of draws alone would leave in it."""
+    correlation: float
+    """Of the errors of the two branches."""
+
+
+@torch.no_grad()
+def measure(
+    view: ViewConditionedPrior, text: TextConditionedPrior, pairs: Pairs, scale: float, draws: int, batch: int = 16
+) -> list[Pull]:
+    """The pull of every method.
+
+    Args:
+        view: Zero-1-to-3.
+        text: Stable Diffusion.
+        pairs: Input views, and the novel views that are the truth.
+        scale: s of all methods.
+        draws: Noise draws per view.
+        batch: Views at once.
+    """
+    empty_text = empty_text_predictor(text)
+    latents = view.encode_images(pairs.targets)
+    pulls: list[Pull] = []
+    for timestep in BIAS_TIMESTEPS:
+        generator = torch.Generator().manual_seed(timestep)
+        errors: dict[str, list[Tensor]] = {"conditional": [], "view": [], "text": []}
+        for start in range(0, len(latents), batch):
+            rows = slice(start, start + batch)
+            condition = view.condition(pairs.inputs[rows], pairs.elevation[rows])
+            clean, pose = latents[rows], pairs.relative_pose[rows]
+            t = torch.full((len(clean),), timestep)
+            of_draws: dict[str, list[Tensor]] = {name: [] for name in errors}
+            for _ in range(draws):
+                noise = torch.randn(clean.shape, generator=generator)
+                noisy = view.schedule.add_noise(clean, noise, t)
+                conditional, unconditional = view.predict_noise_pair(noisy, t, condition, pose)
+                of_draws["conditional"].append(conditional - noise)
+                of_draws["view"].append(unconditional - noise)
+                of_draws["text"].append(empty_text(noisy, t) - noise)
+            for name, found in of_draws.items():
+                errors[name].append(torch.stack(found))
+        of_branch = {name: torch.cat(found, 1) for name, found in errors.items()}
+        pulls += [pull_of(method, timestep, of_branch, scale) for method in COMPARED]
+    return pulls
+
+
+def pull_of(method: str, timestep: int, errors: dict[str, Tensor], scale: float) -> Pull:
+    """One method's pull.
+
+    Args:
+        method: Its name.
+        timestep: t.
+        errors: ε_c − ε of Zero-1-to-3, and ε_u − ε of both unconditional branches, each [draws, views, c, h, w].
+        scale: s.
+    """
+    member = METHODS[method]
+    conditional, unconditional = errors["conditional"], errors[member.unconditional]
+    # In g = λ (ε_u − ε) + s (ε_c − ε_u) the noise cancels: only errors are left.
+    g = (member.noise_weight * unconditional + scale * (conditional - unconditional)) / scale
+    draws = len(g)
+    return Pull(
+        method,
+        timestep,
+        pull=round(float(g.mean(0).square().mean().sqrt()), 5),
+        noise_floor=round(float((g.var(0).mean() / draws).sqrt()), 5),
+        correlation=round(
+            float(torch.corrcoef(torch.stack([conditional.flatten(), unconditional.flatten()]))[0, 1]), 4
+        ),
+    )
+
+
+def plot(pulls: list[Pull]) -> Figure:
+    """Pull by t, and the correlation of the branches' errors."""
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for method in COMPARED:
+        line = [pull for pull in pulls if pull.method == method]
+        left.plot([p.timestep for p in line], [p.pull for p in line], marker=".", label=method)
+    for method, label in (("usd", "with Stable Diffusion's ∅"), ("csd", "with its own ∅")):
+        line = [pull for pull in pulls if pull.method == method]
+        right.plot([p.timestep for p in line], [p.correlation for p in line], marker=".", label=label)
+    left.set(xlabel="t", ylabel="pull at the truth, g / (w s)")
+    right.set(xlabel="t", ylabel="correlation of errors")
+    for axes in (left, right):
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def main() -> None:
+    """Command line of this experiment."""
+    parser = argparse.ArgumentParser(description="Measure what each guidance does to true novel views.")
+    parser.add_argument("--out", type=Path, default=Path("runs/pull"), metavar="DIR", help="folder to write to")
+    parser.add_argument("--priors", type=Path, default=Path("priors/nano"), metavar="DIR", help="folder of both priors")
+    parser.add_argument("--objects", type=int, default=24, metavar="N", help="test objects (default 24)")
+    parser.add_argument("--scale", type=float, default=3.0, metavar="S", help="guidance scale (default 3)")
+    parser.add_argument("--draws", type=int, default=8, metavar="N", help="noise draws a view (default 8)")
+    arguments = parser.parse_args()
+    view = ViewConditionedPrior.from_folder(arguments.priors / "zero123")
+    text = TextConditionedPrior.from_folder(arguments.priors / "stable-diffusion")
+    pairs = render_pairs(TEST_SEEDS[: arguments.objects], 2, view.image_size)
+    pulls = measure(view, text, pairs, arguments.scale, arguments.draws)
+    folder = make_folder(arguments.out)
+    with atomic_path(folder / "pull.csv") as partial, partial.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(Pull)])
+        writer.writerows(astuple(pull) for pull in pulls)
+    with atomic_path(folder / "pull.png") as partial:
+        plot(pulls).savefig(partial, dpi=110, format="png")
+    for pull in pulls:
+        print(f"t {pull.timestep:3d}  {pull.method:14} pull {pull.pull:.3f}  correlation {pull.correlation:.3f}")
+
+
+if __name__ == "__main__":
+    main()
