@@ -244,7 +244,17 @@ def test_problems_are_one_line(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_object_whose_camera_is_not_known(run_folder: RunFolder, capsys: pytest.CaptureFixture[str]):
-    InputMeta("robot", 20.0, "kept", "nowhere/robot.png", seed=SEED).save(run_folder.input_meta)
+@pytest.mark.parametrize(("description", "problem"), [(None, "is not there to say"), ({}, "does not say")])
+def test_an_object_whose_camera_is_not_known(
+    run_folder: RunFolder,
+    tmp_path: Path,
+    description: dict[str, float] | None,
+    problem: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    source = tmp_path / "robot.png"
+    if description is not None:
+        write_json(source.with_suffix(".json"), description)
+    InputMeta("robot", 20.0, "kept", str(source), seed=SEED).save(run_folder.input_meta)
     assert main(["evaluate", str(run_folder.root)]) == 2
-    assert "does not say where the camera stood around object 10000045" in capsys.readouterr().err
+    assert f"{problem} where the camera stood around object 10000045" in capsys.readouterr().err

@@ -271,8 +271,9 @@ def truth_of_run(folder: RunFolder, azimuth: float | None) -> GeneratedTruth:
         content = content if isinstance(content, dict) else {}
         known = content.get("object_azimuth_deg")
         if not isinstance(known, int | float) or content.get("seed") != meta.seed:
+            problem = "does not say" if path.is_file() else "is not there to say"
             raise ViewDistillError(
-                f"{path}: does not say where the camera stood around object {meta.seed} (object_azimuth_deg); "
+                f"{path}: {problem} where the camera stood around object {meta.seed} (object_azimuth_deg); "
                 "give it with --azimuth DEG"
             )
         azimuth = float(known)
