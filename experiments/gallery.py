@@ -2,7 +2,8 @@
 
     python -m experiments.gallery runs/robot runs/mug --out docs/gallery.png      # what `make gallery` ends with
 
-A row shows the input, refined views spread around the object, and the mesh with its texture from four sides.
+A row shows the input, refined views spread around the object (where a run has any), and the mesh with its texture from
+four sides. It is named by the run's folder; runs of one name, as those of an ablation, by the folder above.
 """
 
 import argparse
@@ -61,6 +62,12 @@ def row(folder: RunFolder, size: int) -> list[np.ndarray | None]:
     return [*pictures, *render_mesh(mesh, ring(VIEWS, meta.elevation_deg, meta.distance), meta.fovy_deg, size, 4).rgb]
 
 
+def labels(folders: Sequence[RunFolder]) -> list[str]:
+    """What tells the runs apart."""
+    names = [folder.name for folder in folders]
+    return names if len(set(names)) == len(names) else [folder.root.absolute().parent.name for folder in folders]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the gallery; returns the exit status."""
     summary, _, rest = (__doc__ or "").partition("\n\n")
@@ -81,7 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             *(f"view {360 // VIEWS * i}°" for i in range(VIEWS)),
             *(f"mesh {360 // VIEWS * i}°" for i in range(VIEWS)),
         ]
-        sheet = grid([row(folder, arguments.size) for folder in folders], [folder.name for folder in folders], columns)
+        rows = [row(folder, arguments.size) for folder in folders]
+        shown = [column for column in range(len(columns)) if any(pictures[column] is not None for pictures in rows)]
+        sheet = grid(
+            [[pictures[column] for column in shown] for pictures in rows],
+            labels(folders),
+            [columns[column] for column in shown],
+        )
         with replacing(arguments.out) as temporary:
             Image.fromarray(sheet).save(temporary)
     except ViewDistillError as error:
