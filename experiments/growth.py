@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from datamodules.run_folder import atomic_path, make_folder
+from experiments.rows import write_rows
 from viewdistill.cli import one_line
 from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.errors import ViewDistillError
@@ -145,10 +146,7 @@ def plot(costs: Sequence[Cost]) -> Figure:
 
 def write(costs: Sequence[Cost], folder: Path) -> None:
     """Write ``growth.csv`` and ``growth.png``."""
-    with atomic_path(folder / "growth.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Cost)])
-        writer.writerows(astuple(cost) for cost in costs)
+    write_rows(costs, folder / "growth.csv")
     with atomic_path(folder / "growth.png") as partial:
         plot(costs).savefig(partial, dpi=110, format="png")
 

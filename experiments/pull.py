@@ -8,8 +8,7 @@ guidance profits where its two branches get the same things wrong: the correlati
 """
 
 import argparse
-import csv
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from datamodules.run_folder import atomic_path, make_folder
+from experiments.rows import write_rows
 from viewdistill.cli.evaluate_prior import Pairs, render_pairs
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor
@@ -138,10 +138,7 @@ def main() -> None:
     pairs = render_pairs(TEST_SEEDS[: arguments.objects], 2, view.image_size)
     pulls = measure(view, text, pairs, arguments.scale, arguments.draws)
     folder = make_folder(arguments.out)
-    with atomic_path(folder / "pull.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Pull)])
-        writer.writerows(astuple(pull) for pull in pulls)
+    write_rows(pulls, folder / "pull.csv")
     with atomic_path(folder / "pull.png") as partial:
         plot(pulls).savefig(partial, dpi=110, format="png")
     for pull in pulls:

@@ -1,0 +1,22 @@
+"""Measured rows as a CSV file."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+from datamodules.run_folder import atomic_path
+
+
+def write_rows(rows: Sequence[Any], path: Path) -> None:
+    """Write instances of one dataclass, a column a field, under their names.
+
+    Args:
+        rows: At least one.
+        path: File to write; replaced only when the new one is whole.
+    """
+    with atomic_path(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(rows[0])])
+        writer.writerows(astuple(row) for row in rows)
