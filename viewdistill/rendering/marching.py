@@ -102,19 +102,20 @@ def march(
         )
         return Samples(ray_indices, t_starts, t_ends, n_rays)
     t_enter, t_exit = _intersect(origins, directions, occupancy.bounds)
-    # one candidate more at either end than geometry asks for: the exact test is the midpoint's, below
+    # One candidate more at either end than geometry asks for: the exact test is the midpoint's, below. None is nearer
+    # than `near`, since k begins at 0.
     first = ((t_enter.clamp_min(near) - anchor) / step - 1.5).ceil().clamp_min(0)
     last = ((t_exit.clamp_max(far) - anchor) / step + 0.5).floor()
     rays = (last >= first).nonzero()[:, 0]
     if len(rays) == 0:
         return Samples(rays, anchor[:0], anchor[:0], n_rays)
     if occupancy.backend == "numba":
-        return _march_on_cpu(origins, directions, occupancy, anchor, first, last, step, near, far)
+        return _march_on_cpu(origins, directions, occupancy, anchor, first, last, step, far)
     n_columns = int((last - first)[rays].max()) + 1
     k = first[rays, None] + torch.arange(n_columns, dtype=origins.dtype, device=device)
     t_mid = anchor[rays, None] + (k + 0.5) * step
     x, y, z = (torch.addcmul(origins[rays, i, None], directions[rays, i, None], t_mid) for i in range(3))
-    kept = occupancy.occupied(x, y, z) & (t_mid >= near) & (t_mid <= far)
+    kept = occupancy.occupied(x, y, z) & (t_mid <= far)
     row, column = kept.nonzero().unbind(-1)
     t_starts = anchor[rays[row]] + k[row, column] * step
     return Samples(rays[row], t_starts, t_starts + step, n_rays)
@@ -128,7 +129,6 @@ def _march_on_cpu(
     first: Float[Tensor, " rays"],
     last: Float[Tensor, " rays"],
     step: float,
-    near: float,
     far: float,
 ) -> Samples:
     """The candidates ``first`` to ``last`` of each ray, walked by numba kernels in blocks of rays."""
@@ -154,7 +154,6 @@ def _march_on_cpu(
             occupancy.binaries.numpy(),
             occupancy.radius,
             np.float32(step),
-            np.float32(near),
             np.float32(far),
             room.numpy(),
             counts.numpy(),

@@ -34,7 +34,7 @@ def occupied(x, y, z, binaries, radius):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def march_rays(begin, end, origins, directions, anchor, first, last, binaries, radius, step, near, far, kept, counts):
+def march_rays(begin, end, origins, directions, anchor, first, last, binaries, radius, step, far, kept, counts):
     """Write the kept steps k of rays ``begin`` to ``end``, packed from row 0 of ``kept`` on, and their number a ray.
 
     Returns:
@@ -47,7 +47,7 @@ def march_rays(begin, end, origins, directions, anchor, first, last, binaries, r
         dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
         for k in range(first[ray], last[ray] + 1):
             t = anchor[ray] + (np.float32(k) + HALF) * step
-            if t >= near and t <= far and occupied(ox + dx * t, oy + dy * t, oz + dz * t, binaries, radius):
+            if t <= far and occupied(ox + dx * t, oy + dy * t, oz + dz * t, binaries, radius):
                 kept[total] = k
                 total += 1
         counts[ray] = total - before
