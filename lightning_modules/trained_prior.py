@@ -1,4 +1,4 @@
-"""What the three trained priors share: AdamW with warm-up, cosine and clipped gradients."""
+"""What the trained priors share: an optimiser with warm-up, cosine and clipped gradients."""
 
 import json
 import math
@@ -23,7 +23,7 @@ class TrainedPrior(pl.LightningModule):
     """A prior that is trained from procedural objects.
 
     Args:
-        learning_rate: Peak rate of AdamW.
+        learning_rate: Peak rate of the optimiser.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak, where it stays.
         weight_decay: Of matrices and kernels; biases and normalisation gains do not decay.
@@ -67,9 +67,13 @@ class TrainedPrior(pl.LightningModule):
         progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
         return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
 
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW on the parameter groups."""
+        return torch.optim.AdamW(self.parameter_groups(), lr=self.learning_rate, betas=(0.9, 0.99), fused=True)
+
     def configure_optimizers(self) -> Any:
-        """AdamW, its rate set every step."""
-        optimizer = torch.optim.AdamW(self.parameter_groups(), lr=self.learning_rate, betas=(0.9, 0.99), fused=True)
+        """The optimiser, its rate set every step."""
+        optimizer = self.optimizer()
         # A plain function and not the bound method, whose attributes the schedule would put into checkpoints.
         schedule = LambdaLR(optimizer, lambda step: self.rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -22,14 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
+from viewdistill.diffusion.volume_compositing import composite_volume
 
 GROUPS = 8
 """Of every group normalisation."""
-
-DENSITY_SCALE = 8.0
-"""World density of a unit of softplus; the bias below makes an untrained volume nearly empty."""
-
-DENSITY_BIAS = -1.0
 
 ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
 """Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
@@ -92,15 +88,18 @@ class ReferenceEncoder(nn.Module):
         width: Channels of the features.
         token_width: Channels of the tokens.
         features: Channels that are unprojected.
+        blocks: Attention blocks over the tokens.
     """
 
-    def __init__(self, latent_channels: int, latent_size: int, width: int, token_width: int, features: int) -> None:
+    def __init__(
+        self, latent_channels: int, latent_size: int, width: int, token_width: int, features: int, blocks: int
+    ) -> None:
         super().__init__()
         side = latent_size // 2
         self.conv_in = nn.Conv2d(latent_channels, width, 3, padding=1)
         self.down = nn.Conv2d(width, token_width, 3, stride=2, padding=1)
         self.position = nn.Parameter(0.02 * torch.randn(1, token_width, side, side))
-        self.attention = AttentionBlock(token_width, token_width)
+        self.attention = nn.ModuleList([AttentionBlock(token_width, token_width) for _ in range(blocks)])
         self.coarse = nn.Sequential(ResidualBlock(nn.Conv2d, token_width), ResidualBlock(nn.Conv2d, token_width))
         self.up = nn.Conv2d(token_width, width, 1)
         self.fine = nn.Sequential(ResidualBlock(nn.Conv2d, width), ResidualBlock(nn.Conv2d, width))
@@ -112,7 +111,9 @@ class ReferenceEncoder(nn.Module):
         """Features and tokens."""
         x = self.conv_in(latent)
         coarse = self.down(x) + self.position
-        coarse = self.coarse(self.attention(coarse, coarse.flatten(2).transpose(1, 2)[:, :1]))
+        for block in self.attention:
+            coarse = block(coarse, coarse.flatten(2).transpose(1, 2)[:, :1])
+        coarse = self.coarse(coarse)
         x = x + F.interpolate(self.up(coarse), scale_factor=2, mode="bilinear")
         return self.conv_out(self.fine(x)), coarse.flatten(2).transpose(1, 2)
 
@@ -126,10 +127,17 @@ class VolumeUNet(nn.Module):
         widths: Channels at full, half and quarter resolution.
         token_width: Channels of the reference's tokens.
         resolution: Cells along each axis.
+        blocks: Attention blocks over the cells at quarter resolution.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, widths: Sequence[int], token_width: int, resolution: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: Sequence[int],
+        token_width: int,
+        resolution: int,
+        blocks: int,
     ) -> None:
         super().__init__()
         full, half, quarter = widths
@@ -138,7 +146,7 @@ class VolumeUNet(nn.Module):
         self.down1, self.block1 = nn.Conv3d(full, half, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, half)
         self.down2, self.block2 = nn.Conv3d(half, quarter, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, quarter)
         self.position = nn.Parameter(0.02 * torch.randn(1, quarter, side, side, side))
-        self.attention = nn.ModuleList([AttentionBlock(quarter, token_width) for _ in range(2)])
+        self.attention = nn.ModuleList([AttentionBlock(quarter, token_width) for _ in range(blocks)])
         self.block3 = ResidualBlock(nn.Conv3d, quarter)
         self.up1, self.block4 = nn.Conv3d(quarter + half, half, 1), ResidualBlock(nn.Conv3d, half)
         self.up2, self.fine_out = nn.Conv3d(half + full, full, 1), nn.Conv3d(full, full, 3, padding=1)
@@ -173,7 +181,9 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         encoder_width: Channels of the reference's features.
         token_width: Channels of its tokens.
         unprojected_channels: Channels that are unprojected, besides the latent itself.
+        encoder_blocks: Attention blocks over the tokens.
         volume_widths: Channels of the 3D UNet at full, half and quarter resolution.
+        volume_blocks: Attention blocks at quarter resolution.
         resolution: Cells along each axis of the volume.
         radius: Half the side of the volume, world units.
         samples: Samples along a ray.
@@ -190,7 +200,9 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         encoder_width: int = 64,
         token_width: int = 128,
         unprojected_channels: int = 24,
+        encoder_blocks: int = 1,
         volume_widths: Sequence[int] = (24, 48, 96),
+        volume_blocks: int = 2,
         resolution: int = 16,
         radius: float = 0.62,
         samples: int = 16,
@@ -200,7 +212,9 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         super().__init__()
         self.latent_size, self.channels, self.resolution, self.samples = latent_size, channels, resolution, samples
         self.radius, self.fovy, self.distance = radius, fovy, distance
-        self.encoder = ReferenceEncoder(latent_channels, latent_size, encoder_width, token_width, unprojected_channels)
+        self.encoder = ReferenceEncoder(
+            latent_channels, latent_size, encoder_width, token_width, unprojected_channels, encoder_blocks
+        )
         geometry = 3 + 3 + 1 + 1  # place in the world, place before the camera, sine of the elevation, radius
         self.volume_unet = VolumeUNet(
             unprojected_channels + latent_channels + geometry,
@@ -208,6 +222,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             volume_widths,
             token_width,
             resolution,
+            volume_blocks,
         )
         self.colour = nn.Linear(2 * latent_channels, channels)
         tokens = (latent_size // 2) ** 2
@@ -287,29 +302,16 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             relative_pose: T of the wanted cameras, see `viewdistill.cameras.relative_pose`.
         """
         batch, views = relative_pose.shape[:2]
-        size, steps = self.latent_size, self.samples
+        size = self.latent_size
         polar, sine, cosine, farther = relative_pose.float().flatten(0, 1).unbind(-1)
         wanted = elevation.float().repeat_interleave(views) - torch.rad2deg(polar)
         c2w = look_at(torch.rad2deg(torch.atan2(sine, cosine)), wanted, self.distance + farther)
-        origins, directions = rays(c2w, self.fovy, size, size)
-        origins, directions = origins.flatten(1, 2), directions.flatten(1, 2)
-        # Equal steps through the ball inside the volume; rays that miss it have none.
-        middle = -(origins * directions).sum(-1)
-        nearest = origins.square().sum(-1) - middle.square()
-        half_chord = (self.radius**2 - nearest).clamp_min(0).sqrt()
-        along = (torch.arange(steps, device=middle.device) + 0.5) / steps * 2 - 1
-        depth = middle[..., None] + half_chord[..., None] * along
-        points = origins[:, :, None] + depth[..., None] * directions[:, :, None]
-        grid = (points / self.radius).reshape(batch, 1, 1, -1, 3)
-        values = F.grid_sample(volume.float().permute(0, 4, 1, 2, 3), grid, align_corners=False)
-        sampled = values[:, :, 0, 0].transpose(1, 2).reshape(*points.shape[:-1], self.channels + 1)
-        optical = F.softplus(sampled[..., 0] + DENSITY_BIAS) * DENSITY_SCALE * (2 * half_chord / steps)[..., None]
-        before = optical.cumsum(-1) - optical
-        weights = torch.exp(-before) * (1 - torch.exp(-optical))
-        features = torch.einsum("bps,bpsc->bcp", weights, sampled[..., 1:])
-        opacity = weights.sum(-1)
-        relief = (weights * depth).sum(-1) - opacity * self.distance
-        composited = torch.cat([features, opacity[:, None], relief[:, None]], 1).unflatten(2, (size, size)).to(volume)
+        lines = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
+        sums = composite_volume(volume.float(), *lines, self.radius, self.samples)
+        features, opacity, depth = sums.split([self.channels, 1, 1], -1)
+        relief = depth - opacity * self.distance
+        composited = torch.cat([features, opacity, relief], -1).unflatten(1, (views, size, size)).flatten(0, 1)
+        composited = composited.permute(0, 3, 1, 2).contiguous().to(volume)
         mean = self.latent_head(composited) + self.linear_head(composited)
         return torch.cat([mean, composited], 1).unflatten(0, (batch, views))
 
