@@ -10,9 +10,10 @@ and the reference latent, as GeNVS (Chan et al. 2023) does with features of a pi
 World frame of the volume: z up, the reference camera at azimuth 0; see `viewdistill.cameras`.
 """
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -24,11 +25,24 @@ from torch.nn import functional as F
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
 from viewdistill.diffusion.volume_compositing import composite_volume
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 GROUPS = 8
 """Of every group normalisation."""
 
 ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
 """Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
+
+
+def _outside_autocast(method: Method) -> Method:
+    """A method that autocast leaves alone: it would place points and rays with bfloat16's two to three digits."""
+
+    @functools.wraps(method)
+    def wrapped(self: "ReferenceLifting", *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(self.device.type, enabled=False):
+            return method(self, *args, **kwargs)
+
+    return cast(Method, wrapped)
 
 
 class ResidualBlock(nn.Module):
@@ -253,6 +267,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """
         return self.volume_and_elevation(latent, elevation)[0]
 
+    @_outside_autocast
     def volume_and_elevation(
         self, latent: Float[Tensor, "batch c h w"], elevation: Float[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch n n n channels"], Float[Tensor, " batch"]]:
@@ -288,6 +303,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         colour = self.colour(torch.cat([at_cell, average], -1))
         return torch.cat([volume[..., :1], volume[..., 1:] + colour], -1), self._elevation_of(tokens)
 
+    @_outside_autocast
     def look(
         self,
         volume: Float[Tensor, "batch n n n channels"],

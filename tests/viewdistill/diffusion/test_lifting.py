@@ -100,6 +100,17 @@ def test_features_depend_on_every_input_and_gradients_reach_every_weight() -> No
         torch.testing.assert_close(lifting.estimate_elevation(latent), estimated)
 
 
+def test_autocast_does_not_move_points_and_rays() -> None:
+    torch.manual_seed(0)
+    lifting, latent, pose = tiny_lifting(), torch.randn(1, 4, 8, 8), torch.randn(1, 2, 4) * 0.3
+    elevation = torch.tensor([35.3])
+    with torch.no_grad():
+        expected = lifting.look(lifting.volume(latent, elevation), elevation, pose)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = lifting.look(lifting.volume(latent, elevation), elevation, pose)
+    assert torch.equal(found, expected)
+
+
 def test_views_of_a_batch_do_not_mix() -> None:
     torch.manual_seed(0)
     lifting, latent, pose = tiny_lifting(), torch.randn(2, 4, 8, 8), torch.randn(2, 2, 4) * 0.3
