@@ -20,15 +20,17 @@ class Problem:
         torch.manual_seed(0)
         lifting = ReferenceLifting()
         self.radius, self.steps = lifting.radius, lifting.samples
-        self.volume = torch.randn(4, *[lifting.resolution] * 3, lifting.channels + 1)
+        n = lifting.resolution
+        self.volume = torch.randn(4, n, n, n, lifting.channels + 1)
         azimuth, elevation = 360 * torch.rand(28), 90 * torch.rand(28) - 20
         c2w = look_at(azimuth, elevation, torch.full((28,), lifting.distance))
-        self.lines = [line.reshape(4, -1, 3) for line in rays(c2w, lifting.fovy, *[lifting.latent_size] * 2)]
+        lines = rays(c2w, lifting.fovy, lifting.latent_size, lifting.latent_size)
+        self.origins, self.directions = (line.reshape(4, -1, 3) for line in lines)
 
     def run(self, way: str) -> tuple[Tensor, Tensor]:
         """What is seen, and the gradient of its squares by the volume."""
         volume = self.volume.clone().requires_grad_()
-        seen = WAYS[way](volume, *self.lines, self.radius, self.steps)
+        seen = WAYS[way](volume, self.origins, self.directions, self.radius, self.steps)
         return seen.detach(), torch.autograd.grad(seen.square().sum(), volume)[0]
 
 

@@ -322,8 +322,8 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         polar, sine, cosine, farther = relative_pose.float().flatten(0, 1).unbind(-1)
         wanted = elevation.float().repeat_interleave(views) - torch.rad2deg(polar)
         c2w = look_at(torch.rad2deg(torch.atan2(sine, cosine)), wanted, self.distance + farther)
-        lines = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
-        sums = composite_volume(volume.float(), *lines, self.radius, self.samples)
+        origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
+        sums = composite_volume(volume.float(), origins, directions, self.radius, self.samples)
         features, opacity, depth = sums.split([self.channels, 1, 1], -1)
         relief = depth - opacity * self.distance
         composited = torch.cat([features, opacity, relief], -1).unflatten(1, (views, size, size)).flatten(0, 1)

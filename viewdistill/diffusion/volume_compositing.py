@@ -77,15 +77,25 @@ class _OnCpu(torch.autograd.Function):
         ctx.radius, ctx.steps = radius, steps
         batch, rays = origins.shape[:2]
         out = volume.new_zeros(batch, rays, volume.shape[-1] + 1)
+        cells, starts, lines, sums = _cells(volume), _array(origins), _array(directions), out.numpy()
         blocks = -(-torch.get_num_threads() // batch)
         edges = [rays * block // blocks for block in range(blocks + 1)]
-        arrays = _arrays(volume, origins, directions)
 
         def walk(task: tuple[int, int]) -> None:
             item, block = task
-            cells, *lines = (array[item] for array in arrays)
-            shape = (*lines, np.float32(radius), steps, np.float32(DENSITY_SCALE), np.float32(DENSITY_BIAS))
-            composite_rays(edges[block], edges[block + 1], cells, volume.shape[1], *shape, out.numpy()[item])
+            composite_rays(
+                edges[block],
+                edges[block + 1],
+                cells[item],
+                volume.shape[1],
+                starts[item],
+                lines[item],
+                np.float32(radius),
+                steps,
+                np.float32(DENSITY_SCALE),
+                np.float32(DENSITY_BIAS),
+                sums[item],
+            )
 
         parallel_for(walk, [(item, block) for item in range(batch) for block in range(blocks)])
         return out
@@ -93,23 +103,34 @@ class _OnCpu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         volume, origins, directions = ctx.saved_tensors
-        gradient = gradients[0].contiguous().numpy()
         out = torch.zeros_like(volume, memory_format=torch.contiguous_format)
-        arrays, rows = _arrays(volume, origins, directions), _rows(out)
+        cells, starts, lines = _cells(volume), _array(origins), _array(directions)
+        gradient, found = _array(gradients[0]), _cells(out)
 
         def walk(item: int) -> None:
-            cells, *lines = (array[item] for array in arrays)
-            shape = (*lines, np.float32(ctx.radius), ctx.steps, np.float32(DENSITY_SCALE), np.float32(DENSITY_BIAS))
-            scatter_rays(0, origins.shape[1], cells, volume.shape[1], *shape, gradient[item], rows[item])
+            scatter_rays(
+                0,
+                origins.shape[1],
+                cells[item],
+                volume.shape[1],
+                starts[item],
+                lines[item],
+                np.float32(ctx.radius),
+                ctx.steps,
+                np.float32(DENSITY_SCALE),
+                np.float32(DENSITY_BIAS),
+                gradient[item],
+                found[item],
+            )
 
         parallel_for(walk, range(len(volume)))
         return out, None, None, None, None
 
 
-def _arrays(volume: Tensor, origins: Tensor, directions: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return _rows(volume.detach()), origins.contiguous().numpy(), directions.contiguous().numpy()
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().numpy()
 
 
-def _rows(volume: Tensor) -> np.ndarray:
+def _cells(volume: Tensor) -> np.ndarray:
     """One row a cell."""
-    return volume.contiguous().flatten(1, 3).numpy()
+    return _array(volume).reshape(len(volume), -1, volume.shape[-1])
