@@ -129,5 +129,5 @@ class Lifting(TrainedPrior):
         ]
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Muon: for the same loss it takes three quarters of AdamW's steps here."""
+        """`Muon` on the parameter groups."""
         return Muon(self.parameter_groups(), lr=self.learning_rate)

@@ -3,7 +3,7 @@
 The momentum of every matrix is replaced by the nearest semi-orthogonal matrix, so that all directions of a layer learn
 at one rate. `torch.optim.Muon` takes matrices only, and orthogonalises in bfloat16, which most CPUs emulate. Here
 kernels are matrices of output channels by everything else, and the Newton-Schulz iteration runs on the Gram matrix of
-the shorter side: for a 3D kernel that is a tenth of the work.
+the shorter side: for a square 3D kernel that is about a quarter of the work.
 """
 
 import math

@@ -93,3 +93,14 @@ def test_it_fits_a_narrow_valley_and_goes_on_from_its_state() -> None:
 def test_vectors_are_refused() -> None:
     with pytest.raises(ValueError, match="two or more dimensions"):
         Muon([{"params": [nn.Parameter(torch.zeros(3))], "orthogonal": True}], lr=0.1)
+
+
+def test_momentum_carries_a_kernel_on_when_its_gradient_ends() -> None:
+    kernel = nn.Parameter(torch.zeros(2, 3))
+    optimizer = Muon([{"params": [kernel], "orthogonal": True}], lr=0.1)
+    kernel.grad = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]])
+    optimizer.step()
+    after = kernel.detach().clone()
+    kernel.grad = torch.zeros(2, 3)
+    optimizer.step()
+    torch.testing.assert_close(kernel.detach(), 2 * after, atol=1e-4, rtol=1e-3)  # its direction, whatever its size

@@ -87,6 +87,7 @@ def tiny_lifting() -> ReferenceLifting:
         latent_size=8,
         channels=8,
         encoder_width=8,
+        encoder_blocks=2,
         token_width=8,
         unprojected_channels=8,
         volume_widths=(8, 8, 8),

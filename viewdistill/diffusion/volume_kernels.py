@@ -46,6 +46,18 @@ def locate(x, y, z, n, cells, weights):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
+def sample(origins, directions, ray, middle, half, step, steps, radius, n, cells, weights):
+    """Locate sample ``step`` of a ray, as `locate` does; its depth."""
+    depth = middle + half * ((np.float32(step) + HALF) / np.float32(steps) * TWO - ONE)
+    x = (origins[ray, 0] + depth * directions[ray, 0]) / radius
+    y = (origins[ray, 1] + depth * directions[ray, 1]) / radius
+    z = (origins[ray, 2] + depth * directions[ray, 2]) / radius
+    locate(x, y, z, n, cells, weights)
+    return depth
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
 def softplus(x):
     """log(1 + e^x)."""
     return max(x, ZERO) + np.float32(math.log1p(math.exp(-abs(x))))
@@ -64,11 +76,7 @@ def composite_rays(begin, end, volume, n, origins, directions, radius, steps, sc
         length = TWO * half / np.float32(steps)
         before = ZERO
         for step in range(steps):
-            depth = middle + half * ((np.float32(step) + HALF) / np.float32(steps) * TWO - ONE)
-            x = (origins[ray, 0] + depth * directions[ray, 0]) / radius
-            y = (origins[ray, 1] + depth * directions[ray, 1]) / radius
-            z = (origins[ray, 2] + depth * directions[ray, 2]) / radius
-            locate(x, y, z, n, cells, weights)
+            depth = sample(origins, directions, ray, middle, half, step, steps, radius, n, cells, weights)
             density = ZERO
             for corner in range(8):
                 density += weights[corner] * volume[cells[corner], 0]
@@ -99,11 +107,7 @@ def scatter_rays(begin, end, volume, n, origins, directions, radius, steps, scal
         before = ZERO
         behind = ZERO  # sum over the samples behind of weight times pull
         for step in range(steps):
-            depth = middle + half * ((np.float32(step) + HALF) / np.float32(steps) * TWO - ONE)
-            x = (origins[ray, 0] + depth * directions[ray, 0]) / radius
-            y = (origins[ray, 1] + depth * directions[ray, 1]) / radius
-            z = (origins[ray, 2] + depth * directions[ray, 2]) / radius
-            locate(x, y, z, n, cells[step], weights[step])
+            depth = sample(origins, directions, ray, middle, half, step, steps, radius, n, cells[step], weights[step])
             density, pulled = ZERO, gradient[ray, channels] + gradient[ray, channels + 1] * depth
             for corner in range(8):
                 row, along = cells[step, corner], ZERO

@@ -1,0 +1,158 @@
+"""The networks of the lifting: one for the reference latent, one that completes the volume."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+GROUPS = 8
+"""Of every group normalisation."""
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised convolutions of width 3 that start as the identity.
+
+    Args:
+        convolution: ``nn.Conv2d`` or ``nn.Conv3d``.
+        width: Channels.
+    """
+
+    def __init__(self, convolution: type[nn.Conv2d] | type[nn.Conv3d], width: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
+        _start_at_zero(self.conv2)
+
+    def forward(self, x: Float[Tensor, "batch width ..."]) -> Float[Tensor, "batch width ..."]:
+        """The block."""
+        return x + self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
+
+
+class AttentionBlock(nn.Module):
+    """Every cell looks at every other cell and at the tokens, then a feed-forward layer; starts as the identity.
+
+    Args:
+        width: Channels.
+        token_width: Channels of the tokens.
+    """
+
+    def __init__(self, width: int, token_width: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
+        self.tokens = nn.Linear(token_width, width)
+        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        _start_at_zero(self.attention.out_proj)
+        _start_at_zero(cast(nn.Linear, self.feed_forward[-1]))
+
+    def forward(
+        self, x: Float[Tensor, "batch width ..."], tokens: Float[Tensor, "batch tokens token_width"]
+    ) -> Float[Tensor, "batch width ..."]:
+        """The block, over all cells of an image or a volume."""
+        cells = x.flatten(2).transpose(1, 2)
+        queries = self.norm1(cells)
+        seen = torch.cat([queries, self.tokens(tokens)], 1)
+        cells = cells + self.attention(queries, seen, seen, need_weights=False)[0]
+        cells = cells + self.feed_forward(self.norm2(cells))
+        return cells.transpose(1, 2).reshape(x.shape)
+
+
+class ReferenceEncoder(nn.Module):
+    """Features of the reference latent: at its own resolution, and as tokens at half of it.
+
+    Args:
+        latent_channels: Of the autoencoder.
+        latent_size: Side of its latents.
+        width: Channels of the features.
+        token_width: Channels of the tokens.
+        features: Channels that are unprojected.
+        blocks: Attention blocks over the tokens.
+    """
+
+    def __init__(
+        self, latent_channels: int, latent_size: int, width: int, token_width: int, features: int, blocks: int
+    ) -> None:
+        super().__init__()
+        side = latent_size // 2
+        self.conv_in = nn.Conv2d(latent_channels, width, 3, padding=1)
+        self.down = nn.Conv2d(width, token_width, 3, stride=2, padding=1)
+        self.position = nn.Parameter(0.02 * torch.randn(1, token_width, side, side))
+        self.attention = nn.ModuleList([AttentionBlock(token_width, token_width) for _ in range(blocks)])
+        self.coarse = nn.Sequential(ResidualBlock(nn.Conv2d, token_width), ResidualBlock(nn.Conv2d, token_width))
+        self.up = nn.Conv2d(token_width, width, 1)
+        self.fine = nn.Sequential(ResidualBlock(nn.Conv2d, width), ResidualBlock(nn.Conv2d, width))
+        self.conv_out = nn.Conv2d(width, features, 1)
+
+    def forward(
+        self, latent: Float[Tensor, "batch c h w"]
+    ) -> tuple[Float[Tensor, "batch features h w"], Float[Tensor, "batch tokens token_width"]]:
+        """Features and tokens."""
+        x = self.conv_in(latent)
+        coarse = self.down(x) + self.position
+        for block in self.attention:
+            coarse = block(coarse, coarse.flatten(2).transpose(1, 2)[:, :1])
+        coarse = self.coarse(coarse)
+        x = x + F.interpolate(self.up(coarse), scale_factor=2, mode="bilinear")
+        return self.conv_out(self.fine(x)), coarse.flatten(2).transpose(1, 2)
+
+
+class VolumeUNet(nn.Module):
+    """Completes an unprojected volume, at three resolutions with attention at the coarsest.
+
+    Args:
+        in_channels: Of the unprojected volume.
+        out_channels: Of the completed one.
+        widths: Channels at full, half and quarter resolution.
+        token_width: Channels of the reference's tokens.
+        resolution: Cells along each axis.
+        blocks: Attention blocks over the cells at quarter resolution.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: Sequence[int],
+        token_width: int,
+        resolution: int,
+        blocks: int,
+    ) -> None:
+        super().__init__()
+        full, half, quarter = widths
+        side = resolution // 4
+        self.conv_in, self.fine_in = nn.Conv3d(in_channels, full, 1), nn.Conv3d(full, full, 3, padding=1)
+        self.down1, self.block1 = nn.Conv3d(full, half, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, half)
+        self.down2, self.block2 = nn.Conv3d(half, quarter, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, quarter)
+        self.position = nn.Parameter(0.02 * torch.randn(1, quarter, side, side, side))
+        self.attention = nn.ModuleList([AttentionBlock(quarter, token_width) for _ in range(blocks)])
+        self.block3 = ResidualBlock(nn.Conv3d, quarter)
+        self.up1, self.block4 = nn.Conv3d(quarter + half, half, 1), ResidualBlock(nn.Conv3d, half)
+        self.up2, self.fine_out = nn.Conv3d(half + full, full, 1), nn.Conv3d(full, full, 3, padding=1)
+        self.conv_out = nn.Sequential(nn.GroupNorm(GROUPS, full), nn.SiLU(), nn.Conv3d(full, out_channels, 1))
+
+    def forward(
+        self, x: Float[Tensor, "batch in_channels n n n"], tokens: Float[Tensor, "batch tokens token_width"]
+    ) -> Float[Tensor, "batch out_channels n n n"]:
+        """The completed volume."""
+        x = self.conv_in(x).contiguous(memory_format=torch.channels_last_3d)
+        full = x + F.silu(self.fine_in(F.silu(x)))
+        half = self.block1(self.down1(full))
+        quarter = self.block2(self.down2(half)) + self.position
+        for block in self.attention:
+            quarter = block(quarter, tokens)
+        quarter = self.block3(quarter)
+        half = self.block4(self.up1(torch.cat([_twice(quarter), half], 1)))
+        full = self.up2(torch.cat([_twice(half), full], 1))
+        return self.conv_out(full + F.silu(self.fine_out(F.silu(full))))
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="trilinear")
+
+
+def _start_at_zero(layer: Any) -> None:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
