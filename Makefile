@@ -212,12 +212,13 @@ pictures: ## make the pictures of the README again
 	@$(MAKE) object IMG=examples/robot.png
 	@cp $(RUNS)/robot/mesh/contact_sheet.png docs/robot.png
 
-# Objects of the gallery, of different families and elevations.
+# Objects of the gallery's picture, of different families and elevations.
 GALLERY ?= robot mug house duck chair mushroom
 .PHONY: gallery
-gallery: $(INSTALLED) ## make six examples and draw the README's gallery of them: docs/gallery.png
-	@for name in $(GALLERY); do $(MAKE) object IMG=examples/$$name.png || exit; done
-	@$(BIN)/python -m experiments.gallery $(addprefix $(RUNS)/,$(GALLERY)) --out docs/gallery.png
+gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored, six in a picture: docs/gallery.png; an hour and a half on two cores, resumes
+	@$(BIN)/python -m experiments.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out=$(call quoted,$(RUNS)/ablations)
+	@$(BIN)/python -m experiments.tables experiments/pipeline.yaml --runs=$(call quoted,$(RUNS)/ablations) --out=experiments/results
+	@$(BIN)/python -m experiments.gallery $(patsubst %,$(RUNS)/ablations/pipeline/whole/%-seed0,$(GALLERY)) --out docs/gallery.png
 
 .PHONY: objects-preview
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png

@@ -31,7 +31,6 @@ from viewdistill.cli import OneLineParser, one_line
 from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.cli.scaling.cluster import available_cores
 from viewdistill.errors import ViewDistillError
-from viewdistill.objects.generator import TEST_SEEDS
 
 QUICK = 2, 1
 """Objects and seeds of ``--quick``."""
@@ -94,12 +93,12 @@ def run_studies(
     scored: dict[str, PlannedRun] = {}
     for run in runs:
         for node in run.nodes:
-            label = f"{node.stage} {run.study.id} {run.arm.name} {run.case.object}"
+            label = f"{node.stage} {run.study.id} {run.arm.name} {run.case.label}"
             needed = tuple(needed.key for needed in node.needs)
             tasks.append(Task(node.key, label, needed, lambda node=node: complete(node, execute)))
         key = f"score:{run.folder.root}"
         scored[key] = run
-        label = f"scores {run.study.id} {run.arm.name} {run.case.object}"
+        label = f"scores {run.study.id} {run.arm.name} {run.case.label}"
         needed = tuple(node.key for node in run.nodes)
         tasks.append(Task(key, label, needed, lambda run=run: score(run, prior, execute)))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -210,8 +209,12 @@ def ablate(argv: Sequence[str] | None, execute: Execute | None = None) -> int:
     default_threads()
     priors = Priors(arguments.view_prior, arguments.text_prior)
     planner = Planner(arguments.out, priors, arguments.preset)
-    numbers = TEST_SEEDS[arguments.skip :][:objects]
-    runs = [run for study in load_studies(arguments.studies) for run in planner.plan(study, numbers, range(seeds))]
+    runs: list[PlannedRun] = []
+    for study in load_studies(arguments.studies):
+        numbers = study.population[arguments.skip :][:objects]
+        if len(numbers) < objects:
+            raise ViewDistillError(f"{study.id} has {len(study.population)} objects; ask for no more with --objects")
+        runs += planner.plan(study, numbers, range(seeds))
     console = Console()
     with nullcontext((execute, arguments.jobs or 1)) if execute else executor(arguments) as (run_one, jobs):
         failures = run_studies(runs, priors.fingerprint, jobs, console, run_one)

@@ -8,11 +8,10 @@ from PIL import Image
 
 from datamodules.run_folder import atomic_path, write_json
 from viewdistill.cameras import FOVY_ZERO123
+from viewdistill.cli.examples import EXAMPLES
+from viewdistill.cli.input import SIZE
 from viewdistill.objects.generator import generate
 from viewdistill.objects.render import poses, render
-
-INPUT_SIZE = 256
-"""Side of a rendered input view, pixels."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,19 @@ class Case:
     """Azimuth of the input camera in the object's own frame, degrees; a run calls it 0."""
     elevation: float
     """Elevation of the input camera, degrees."""
+    name: str = ""
+    """What it is called, where it has a name."""
+
+    @property
+    def label(self) -> str:
+        """What runs of it are called."""
+        return self.name or str(self.object)
+
+    @classmethod
+    def of_example(cls, seed: int) -> "Case":
+        """The input of the object in ``examples/`` that has this seed."""
+        (example,) = (example for example in EXAMPLES if example.seed == seed)
+        return cls(seed, example.object_azimuth_deg, example.elevation_deg, example.name)
 
     @classmethod
     def of(cls, seed: int, elevation: float | None = None) -> "Case":
@@ -61,4 +73,4 @@ class Case:
             write_json(path.with_suffix(".json"), description)
             c2w = poses([self.azimuth], [self.elevation])
             with atomic_path(path) as partial:
-                Image.fromarray(render(obj, c2w, FOVY_ZERO123, INPUT_SIZE, supersample=4).rgba[0]).save(partial)
+                Image.fromarray(render(obj, c2w, FOVY_ZERO123, SIZE, supersample=4).rgba[0]).save(partial)

@@ -3,10 +3,12 @@
     python -m experiments.gallery runs/robot runs/mug --out docs/gallery.png      # what `make gallery` ends with
 
 A row shows the input, refined views spread around the object (where a run has any), and the mesh with its texture from
-four sides. It is named by the run's folder; runs of one name, as those of an ablation, by the folder above.
+four sides. It is named by the run's folder, without the seed of a study's; runs of one name, as those of an ablation,
+by the folder above.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +66,7 @@ def row(folder: RunFolder, size: int) -> list[np.ndarray | None]:
 
 def labels(folders: Sequence[RunFolder]) -> list[str]:
     """What tells the runs apart."""
-    names = [folder.name for folder in folders]
+    names = [re.sub(r"-seed\d+$", "", folder.name) for folder in folders]
     return names if len(set(names)) == len(names) else [folder.root.absolute().parent.name for folder in folders]
 
 

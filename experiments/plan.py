@@ -163,7 +163,7 @@ class Planner:
         """
         settings = {arm.name: self.settings(arm) for arm in study.arms}
         return [
-            self.planned(study, arm, settings[arm.name], Case.of(number, arm.elevation), seed)
+            self.planned(study, arm, settings[arm.name], study.case(number, arm), seed)
             for number in objects
             for seed in seeds
             for arm in study.arms
@@ -196,7 +196,7 @@ class Planner:
                 raise ViewDistillError(f"{study.id}, {arm.name}: {stage} reads {missing[0]}, which must come before it")
             before = tuple(nodes[name] for name in needed)
             nodes[stage] = self.node(stage, options, settings[stage], case, seed, before)
-        folder = RunFolder(self.root / study.id / arm.name / f"{case.object}-seed{seed}")
+        folder = RunFolder(self.root / study.id / arm.name / f"{case.label}-seed{seed}")
         return PlannedRun(study, arm, case, seed, folder, tuple(nodes.values()), digest(settings))
 
     def node(

@@ -13,18 +13,23 @@
       sds: {options: {field: [--model.guidance.method=sds]}}
 
 An arm may also have ``stages`` of its own and an ``elevation`` of its input camera, degrees. Where all arms have a
-place ``at`` on the ``axis`` of the study, they are drawn as curves, one for each ``line`` that they belong to. In
-options, ``{view_prior}`` and ``{text_prior}`` are the priors, and ``{own_unconditional}`` is the view-conditioned
-prior's unconditional branch in the form of a text-conditioned prior (see `experiments.own_unconditional`).
+place ``at`` on the ``axis`` of the study, they are drawn as curves, one for each ``line`` that they belong to. With
+``objects: examples`` a study is about the inputs in ``examples/`` in place of objects of the test seeds. In options,
+``{view_prior}`` and ``{text_prior}`` are the priors, and ``{own_unconditional}`` is the view-conditioned prior's
+unconditional branch in the form of a text-conditioned prior (see `experiments.own_unconditional`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from experiments.cases import Case
+from viewdistill.cli.examples import EXAMPLES
 from viewdistill.errors import ViewDistillError
+from viewdistill.objects.generator import TEST_SEEDS
 
 ABLATIONS = Path(__file__).parent / "ablations"
 """The shipped studies."""
@@ -91,6 +96,17 @@ class Study:
     """Whether to score renders from the input camera as well: figures ``input/…``."""
     field_views: bool = False
     """Whether to score renders of the radiance field: figures ``views/field/…``."""
+    objects: Literal["test seeds", "examples"] = "test seeds"
+    """What it is about: objects of the test seeds, each from a camera drawn from its seed, or the example inputs."""
+
+    @property
+    def population(self) -> Sequence[int]:
+        """Seeds of all objects that it could be run on."""
+        return [example.seed for example in EXAMPLES] if self.objects == "examples" else TEST_SEEDS
+
+    def case(self, number: int, arm: Arm) -> Case:
+        """An object of `population` and the camera that an arm sees it from."""
+        return Case.of_example(number) if self.objects == "examples" else Case.of(number, arm.elevation)
 
     @classmethod
     def load(cls, path: Path) -> "Study":
@@ -125,6 +141,11 @@ class Study:
         columns = tuple(Column(**column) for column in content["columns"])
         if wrong := [column.better for column in columns if column.better not in ("higher", "lower")]:
             raise ValueError(f"better is {wrong[0]}, not higher or lower")
+        objects = content.get("objects", "test seeds")
+        if objects not in ("test seeds", "examples"):
+            raise ValueError(f"objects is {objects}, not test seeds or examples")
+        if objects == "examples" and any(arm.elevation is not None for arm in arms):
+            raise ValueError("the examples have elevations of their own; leave out those of the arms")
         return cls(
             id=str(content["id"]),
             question=str(content["question"]),
@@ -134,6 +155,7 @@ class Study:
             axis=str(content.get("axis", "")),
             input_view=bool(content.get("input_view", False)),
             field_views=bool(content.get("field_views", False)),
+            objects=objects,
         )
 
 

@@ -11,6 +11,7 @@ from datamodules.run_folder import read_json
 from experiments.ablate import ablate, load_studies, main
 from experiments.tables import tables
 from viewdistill.cli import main as viewdistill
+from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.errors import ViewDistillError
 
 # Of pytorch-lightning, about its own use of jsonargparse.
@@ -101,6 +102,10 @@ def test_a_study_from_its_file_to_its_table(
         (["--skip=-1"], "--skip at least 0"),
         (["--preset=none"], "none: no such preset"),
         (["A99"], "A99.yaml: no such study"),
+        (
+            [str(REPOSITORY / "experiments" / "pipeline.yaml"), "--objects=40"],
+            "pipeline has 12 objects; ask for no more",
+        ),
         (["--view-prior=/nowhere"], "/nowhere: no such prior folder"),
     ],
 )

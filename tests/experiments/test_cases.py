@@ -2,7 +2,10 @@ import numpy as np
 from PIL import Image
 
 from datamodules.run_folder import read_json
-from experiments.cases import INPUT_SIZE, Case
+from experiments.cases import Case
+from viewdistill.cli.configuration import REPOSITORY
+from viewdistill.cli.examples import EXAMPLES
+from viewdistill.cli.input import SIZE
 from viewdistill.objects.generator import TEST_SEEDS
 
 
@@ -28,8 +31,20 @@ def test_the_view_is_rendered_once_with_what_is_known_beside_it(tmp_path):
     case.write(tmp_path)
     assert path.stat().st_mtime_ns == time
     rgba = np.asarray(Image.open(path))
-    assert rgba.shape == (INPUT_SIZE, INPUT_SIZE, 4)
+    assert rgba.shape == (SIZE, SIZE, 4)
     assert 0.02 < (rgba[..., 3] > 0).mean() < 0.9
     known = read_json(path.with_suffix(".json"))
     assert (known["elevation_deg"], known["object_azimuth_deg"]) == (20.0, case.azimuth)
     assert (known["framing"], known["seed"]) == ("kept", TEST_SEEDS[0])
+
+
+def test_an_example_is_seen_from_where_its_shipped_input_was(tmp_path):
+    example = EXAMPLES[0]
+    case = Case.of_example(example.seed)
+    assert case.label == example.name != Case.of(example.seed).label == str(example.seed)
+    case.write(tmp_path)
+    drawn, shipped = case.path(tmp_path), REPOSITORY / "examples" / f"{example.name}.png"
+    known = read_json(shipped.with_suffix(".json"))
+    assert read_json(drawn.with_suffix(".json")) == known
+    difference = np.asarray(Image.open(drawn)).astype(int) - np.asarray(Image.open(shipped))
+    assert (np.abs(difference) <= 1).mean() > 0.999

@@ -29,6 +29,7 @@ def test_runs_of_one_name_are_told_apart_by_the_folder_above(tmp_path: Path) -> 
     assert labels([RunFolder(tmp_path / "robot"), RunFolder(tmp_path / "mug")]) == ["robot", "mug"]
     arms = [RunFolder(tmp_path / arm / "7-seed0") for arm in ("usd", "sds")]
     assert labels(arms) == ["usd", "sds"]
+    assert labels([RunFolder(tmp_path / "whole" / f"{name}-seed0") for name in ("robot", "mug")]) == ["robot", "mug"]
 
 
 def test_views_that_no_run_has_leave_no_gap(finished: RunFolder, tmp_path: Path) -> None:

@@ -7,13 +7,18 @@ from typing import Any
 import pytest
 import yaml
 
+from experiments.cases import Case
 from experiments.plan import UNCONFIGURED
 from experiments.studies import ABLATIONS, Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.cli.configuration import REPOSITORY
+from viewdistill.cli.examples import EXAMPLES
 from viewdistill.errors import ViewDistillError
 
 SHIPPED = sorted(ABLATIONS.glob("*.yaml"))
+
+BESIDE = [ABLATIONS.parent / f"{name}.yaml" for name in ("field_benchmark", "guidance_search", "pipeline")]
+"""Studies that answer no question of the paper's."""
 
 ARMS = {"A1": 2, "A2": 4, "A3": 8, "A4": 4, "A5": 5, "A6": 4, "A7": 3, "A8": 12}
 """Of the studies that must exist, how many arms they have."""
@@ -37,7 +42,7 @@ def test_a_shipped_study_is_judged_by_figures_that_its_arms_have(path: Path):
             assert study.field_views
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED + BESIDE, ids=lambda path: path.stem)
 def test_options_of_a_shipped_study_name_settings_of_the_shipped_configurations(path: Path):
     for arm in Study.load(path).arms:
         for stage, options in arm.options.items():
@@ -60,6 +65,16 @@ def test_an_arm_has_the_options_of_its_study_first(tmp_path: Path):
     assert first.options["input"] == []
 
 
+def test_a_study_of_the_examples_is_about_their_views(tmp_path: Path):
+    text = f"objects: examples\n{STUDY}"
+    study = toy_study(tmp_path, text)
+    assert list(study.population) == [example.seed for example in EXAMPLES]
+    assert study.case(EXAMPLES[1].seed, study.arms[0]) == Case.of_example(EXAMPLES[1].seed)
+    assert toy_study(tmp_path).case(EXAMPLES[1].seed, study.arms[0]) == Case.of(EXAMPLES[1].seed)
+    with pytest.raises(ViewDistillError, match="the examples have elevations of their own"):
+        toy_study(tmp_path, text.replace("sds_1: {", "sds_1: {elevation: 30, "))
+
+
 def test_options_of_the_study_for_stages_that_an_arm_leaves_out_are_left_out(tmp_path: Path):
     text = STUDY.replace("reference:", "options: {field: [--trainer.max_steps=3]}\nreference:")
     text = text.replace("  sds_1: {", "  plain: {stages: [input]}\n  sds_1: {")
@@ -69,6 +84,7 @@ def test_options_of_the_study_for_stages_that_an_arm_leaves_out_are_left_out(tmp
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("id: toy", "objects: photos\nid: toy", "objects is photos, not test seeds or examples"),
         ("id: toy", "id: other", "its id is other, its file's name toy"),
         ("id: toy", "id: toy\ncolour: red", "unknown keys colour"),
         ("reference: usd", "reference: csd", "the reference csd is none of its arms"),

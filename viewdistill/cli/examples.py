@@ -38,6 +38,8 @@ EXAMPLES = (
     Example("snowman", 10_000_042, -20.0, 5.0),
     Example("duck", 10_000_113, -40.0, 0.0),
     Example("vase", 10_000_061, 0.0, 35.0),
+    Example("boat", 10_000_145, 35.0, 20.0),
+    Example("lamp", 10_000_287, 0.0, 25.0),
 )
 """Different families and elevations; the vase is of a free-form family."""
 
