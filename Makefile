@@ -266,8 +266,9 @@ profile: $(INSTALLED) ## STAGE=field OBJ=robot: time, FLOPs and memory of a step
 	@$(VIEWDISTILL) profile $(call quoted,$(RUNS)/$(or $(OBJ),robot)) --stage=$(or $(STAGE),field) $(call overlay,$(or $(STAGE),field)) $(PROFILE)
 
 .PHONY: smoke-full
-smoke-full: $(INSTALLED) ## two steps of field and specialize with random weights of the published priors' sizes, on the CPU: minutes, 24 GB
+smoke-full: $(INSTALLED) ## two steps of field and specialize with random weights of the published priors' sizes, and `usd` against the official step, on the CPU: 20 minutes, 24 GB
 	@$(BIN)/python -m experiments.smoke_full --out=$(call quoted,$(RUNS)/smoke-full)
+	@FULL_SIZE_PRIORS=$(call quoted,$(RUNS)/smoke-full/priors) $(BIN)/python -m pytest tests/benchmarks/test_guidance_benchmark.py -k full_size --benchmark-enable -s
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing

@@ -42,7 +42,7 @@ def score(run: PlannedRun, prior: str, execute: Execute) -> None:
             figures |= bias_figures(read_json(run.folder.stage("bias") / "bias.json"))
         for prefix, options in evaluations(run):
             out = run.folder.root / f"evaluation{'_' + prefix if prefix else ''}.json"
-            command = ["evaluate", str(run.folder.root), f"--size={VIEW_SIZE}", "--protocols", "surface"]
+            command = ["evaluate", str(run.folder.root), f"--size={VIEW_SIZE}", "--protocols", *run.study.protocols]
             log = run.folder.root / "log.txt"
             attempt("evaluate", [*command, *options, f"--out={out}"], log, descriptor, execute)
             own, why = evaluation_figures(read_json(out), prefix)

@@ -27,6 +27,7 @@ from typing import Any, Literal
 import yaml
 
 from experiments.cases import Case
+from viewdistill.cli.evaluate import PROTOCOL_NAMES
 from viewdistill.cli.examples import EXAMPLES
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS
@@ -96,6 +97,8 @@ class Study:
     """Whether to score renders from the input camera as well: figures ``input/…``."""
     field_views: bool = False
     """Whether to score renders of the radiance field: figures ``views/field/…``."""
+    protocols: tuple[str, ...] = ("surface",)
+    """Protocols of the geometry's figures."""
     objects: Literal["test seeds", "examples"] = "test seeds"
     """What it is about: objects of the test seeds, each from a camera drawn from its seed, or the example inputs."""
 
@@ -146,6 +149,9 @@ class Study:
             raise ValueError(f"objects is {objects}, not test seeds or examples")
         if objects == "examples" and any(arm.elevation is not None for arm in arms):
             raise ValueError("the examples have elevations of their own; leave out those of the arms")
+        protocols = tuple(map(str, content.get("protocols", ["surface"])))
+        if wrong := [name for name in protocols if name not in PROTOCOL_NAMES]:
+            raise ValueError(f"unknown protocol {wrong[0]}, not one of {', '.join(PROTOCOL_NAMES)}")
         return cls(
             id=str(content["id"]),
             question=str(content["question"]),
@@ -155,6 +161,7 @@ class Study:
             axis=str(content.get("axis", "")),
             input_view=bool(content.get("input_view", False)),
             field_views=bool(content.get("field_views", False)),
+            protocols=protocols,
             objects=objects,
         )
 

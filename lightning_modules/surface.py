@@ -24,7 +24,7 @@ from lightning_modules.surface_settings import (
     SurfaceSettings,
     SurfaceWeights,
 )
-from viewdistill.fields.regularizers import eikonal
+from viewdistill.fields.regularizers import eikonal, normal_smoothness
 from viewdistill.fields.sdf_field import SDFField
 from viewdistill.phases import phase
 from viewdistill.rendering.neus import NeusRenderer, SurfaceOutput
@@ -42,6 +42,7 @@ class Surface(FittedField):
         weights: Weight of every loss term.
         optimizer: Settings of AdamW.
         eikonal_points: Random points of the cube a step, besides the samples on rays, where |∇f| shall be 1.
+        smoothness_distance: How far apart normals are compared, world units: a standard deviation along each axis.
         view_size: Side of rendered pictures and of the render that the reference-view score sees, pixels; resized to
             the prior's own size where that differs.
         seed: Seed of ray shifts, backgrounds, points, noise and timesteps.
@@ -57,6 +58,7 @@ class Surface(FittedField):
         weights: SurfaceWeights | None = None,
         optimizer: SurfaceOptimizer | None = None,
         eikonal_points: int = 1024,
+        smoothness_distance: float = 0.01,
         view_size: int = 64,
         seed: int = 0,
     ) -> None:
@@ -67,11 +69,12 @@ class Surface(FittedField):
         self.reference_settings = reference or ReferenceSettings()
         self.weights = weights or SurfaceWeights()
         self.optimizer_settings = optimizer or SurfaceOptimizer()
-        self.eikonal_points = eikonal_points
+        self.eikonal_points, self.smoothness_distance = eikonal_points, smoothness_distance
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"surface": self.surface_settings, "schedule": self.schedule, "reference": self.reference_settings}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
-        sizes = {"eikonal_points": eikonal_points, "view_size": view_size, "seed": seed}
+        sizes = {"eikonal_points": eikonal_points, "smoothness_distance": smoothness_distance}
+        sizes |= {"view_size": view_size, "seed": seed}
         self.save_hyperparameters({name: asdict(part) for name, part in parts.items()} | sizes)
 
     def on_fit_start(self) -> None:
@@ -102,6 +105,8 @@ class Surface(FittedField):
             "mask": mask_error(views, batch.views),
             "eikonal": eikonal(torch.cat([views.gradients, elsewhere])),
         }
+        if self.weights.ever("normal_smoothness"):
+            terms["normal_smoothness"] = self.normal_smoothness(views, batch.views, noise)
         if self.reference_settings.by_pixels:
             known = self.render(batch.input, background, noise)
             terms["input_color"] = color_error(known, batch.input, background)
@@ -132,6 +137,14 @@ class Surface(FittedField):
         """Points of the cube, uniform."""
         points = torch.rand(self.eikonal_points, 3, generator=generator, device=self.device)
         return (2 * points - 1) * self.radius
+
+    def normal_smoothness(self, seen: SurfaceOutput, rays: RayBatch, generator: torch.Generator) -> Float[Tensor, ""]:
+        """How much normals differ from those beside them, where rays meet the surface."""
+        points = surface_points(seen, rays)
+        shift = torch.randn(points.shape, generator=generator, device=self.device)
+        with phase("field query"):
+            normals = self.sdf_field.normals(torch.cat([points, points + self.smoothness_distance * shift]))
+        return normal_smoothness(*normals.chunk(2))
 
     def reference_score(self, rays: torch.Generator) -> Float[Tensor, ""]:
         """Reference-view score distillation loss of the whole input view."""
@@ -183,6 +196,13 @@ def color_error(seen: SurfaceOutput, batch: RayBatch, background: Float[Tensor, 
 def mask_error(seen: SurfaceOutput, batch: RayBatch) -> Float[Tensor, ""]:
     """Weighted binary cross-entropy of opacity and mask."""
     return F.binary_cross_entropy(seen.opacity.clamp(1e-3, 1 - 1e-3), batch.alpha, batch.weights)
+
+
+def surface_points(seen: SurfaceOutput, batch: RayBatch) -> Float[Tensor, "points 3"]:
+    """Where rays that are more than half covered meet the surface; no gradient flows into them."""
+    hit = seen.opacity > 0.5
+    distance = (seen.depth[hit] / seen.opacity[hit]).detach()
+    return batch.origins[hit] + distance[:, None] * batch.directions[hit]
 
 
 def load_surface(folder: RunFolder, device: torch.device | str = "cpu") -> Surface:

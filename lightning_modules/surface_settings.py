@@ -92,6 +92,8 @@ class SurfaceWeights(ScheduledWeights):
     """Binary cross-entropy of opacity and mask of the same rays."""
     eikonal: Scheduled = 0.1
     """Mean of (|∇f| - 1)² over the samples and over random points of the cube."""
+    normal_smoothness: Scheduled = 0.0
+    """Mean difference of the normals of surface points and of points ``smoothness_distance`` beside them."""
     input_color: Scheduled = 10.0
     """The colour term of the input view, where the reference is ``mse`` or ``both``."""
     input_mask: Scheduled = 0.1

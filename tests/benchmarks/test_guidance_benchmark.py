@@ -7,6 +7,7 @@ input image, which it encodes again every step. The latter two have twice the re
 ways, as in the official code and in our preset zero123-xl. Its posterior noise is left out, so that both must agree.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,15 @@ from viewdistill.guidance.gradient import score_loss, weight
 from viewdistill.guidance.reference import reference_score_gradient
 
 NANO = REPOSITORY / "priors" / "nano"
+
+FULL_SIZE = os.environ.get("FULL_SIZE_PRIORS")
+"""Folder of priors of the published sizes with random weights, which `make smoke-full` makes and passes on."""
+
 REQUIRED_SPEEDUP = 1.6
 """Of the UNets: half the evaluations, but in smaller calls, which the nano prior's small networks notice."""
+
+REQUIRED_FULL_SIZE = 1.8
+"""The same at the published sizes, where a network's time is that of its products."""
 
 REQUIRED_WHOLE = 1.4
 """With the autoencoder, of which the official way needs one encoding more."""
@@ -159,3 +167,13 @@ def test_usd_is_nearly_twice_as_fast(problem: Problem, request: pytest.FixtureRe
     print(f"guidance of a usd step, autoencoder included: {whole:.2f} times as fast as the official code's")
     assert speedup >= REQUIRED_SPEEDUP
     assert whole >= REQUIRED_WHOLE
+
+
+@pytest.mark.skipif(FULL_SIZE is None, reason="minutes and 16 GB: `make smoke-full` runs it")
+def test_usd_is_nearly_twice_as_fast_at_full_size(request: pytest.FixtureRequest) -> None:
+    only_when_timing(request)
+    folder = Path(str(FULL_SIZE))
+    full = Problem(folder / "zero123-xl", folder / "stable-diffusion-2-1-base")
+    speedup = ratio(full.usd_evaluations, full.official_evaluations, pairs=3)
+    print(f"UNets of a usd step at full size: {speedup:.2f} times as fast as the official code's eight evaluations")
+    assert speedup >= REQUIRED_FULL_SIZE

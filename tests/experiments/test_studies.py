@@ -84,6 +84,7 @@ def test_options_of_the_study_for_stages_that_an_arm_leaves_out_are_left_out(tmp
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("id: toy", "protocols: [voxels]\nid: toy", "unknown protocol voxels, not one of syncdreamer, surface"),
         ("id: toy", "objects: photos\nid: toy", "objects is photos, not test seeds or examples"),
         ("id: toy", "id: other", "its id is other, its file's name toy"),
         ("id: toy", "id: toy\ncolour: red", "unknown keys colour"),

@@ -14,7 +14,7 @@ from PIL import Image
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.refined_views import RefinedViews
 from datamodules.run_folder import RunFolder
-from lightning_modules.surface import Surface, load_surface
+from lightning_modules.surface import Surface, load_surface, surface_points
 from lightning_modules.surface_settings import (
     ReferenceSettings,
     SurfaceOptimizer,
@@ -68,11 +68,13 @@ def ball_folder(run_folder: RunFolder) -> RunFolder:
     return run_folder
 
 
-def module(reference: ReferenceSettings | None = None, surface: SurfaceSettings = SURFACE) -> Surface:
+def module(
+    reference: ReferenceSettings | None = None, surface: SurfaceSettings = SURFACE, smoothness: float = 0.0
+) -> Surface:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         reference = reference or ReferenceSettings("none")
-        weights = SurfaceWeights(mask=1.0, reference_score=1.0)
+        weights = SurfaceWeights(mask=1.0, reference_score=1.0, normal_smoothness=smoothness)
         return Surface(
             surface, SCHEDULE, reference, weights, SurfaceOptimizer(network_lr=5e-3), eikonal_points=64, view_size=16
         )
@@ -113,6 +115,22 @@ class StopAt(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         trainer.should_stop = trainer.global_step >= self.step
+
+
+def test_neighbouring_normals_become_alike_where_rays_meet_the_surface(ball_folder: RunFolder) -> None:
+    found: list[float] = []
+    for weight in (1e-6, 1.0):
+        model = module(smoothness=weight)
+        found.append(float(fit(model, ball_folder, 60).callback_metrics["loss/normal_smoothness"]))
+        rays = RefinedViews(str(ball_folder.root), rays_per_step=192, input_rays=64, input_size=32)
+        rays.setup("fit")
+        batch = rays.batch(0).views
+        seen = model.render(batch, torch.ones(3), torch.Generator().manual_seed(0))
+        points = surface_points(seen, batch)
+        assert 10 < len(points) <= len(batch.origins)
+        assert not points.requires_grad
+        assert model.sdf(points).abs().median() < 0.05
+    assert found[1] < 0.8 * found[0]
 
 
 def test_exact_views_of_a_ball_give_the_ball(ball_folder: RunFolder) -> None:

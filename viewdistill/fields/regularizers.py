@@ -48,6 +48,16 @@ def eikonal(gradients: Float[Tensor, "samples 3"]) -> Float[Tensor, ""]:
     return (gradients.norm(dim=-1) - 1).square().sum() / max(1, len(gradients))
 
 
+def normal_smoothness(normals: Float[Tensor, "points 3"], nearby: Float[Tensor, "points 3"]) -> Float[Tensor, ""]:
+    """Mean of |n(x) - n(x + δ)|: what irons out relief that only explains views which disagree; zero without points.
+
+    Args:
+        normals: Unit normals at points of the surface.
+        nearby: Those a little beside them.
+    """
+    return (normals - nearby).abs().sum() / max(1, normals.numel())
+
+
 def orientation(
     weights: Float[Tensor, " samples"],
     normals: Float[Tensor, "samples 3"],

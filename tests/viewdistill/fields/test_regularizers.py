@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from viewdistill.fields.regularizers import eikonal, opaque, orientation, sparsity, z_variance
+from viewdistill.fields.regularizers import eikonal, normal_smoothness, opaque, orientation, sparsity, z_variance
 
 
 def test_sparsity_is_a_smooth_absolute_value():
@@ -47,6 +47,13 @@ def test_eikonal_is_zero_for_distances_and_finite_at_zero():
     assert gradients.grad is not None
     assert gradients.grad.tolist() == [[2, 0, 0], [0, 0, 0]]
     assert eikonal(torch.zeros(0, 3)).item() == 0
+
+
+def test_normal_smoothness_is_the_mean_difference_of_normals():
+    normals = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], requires_grad=True)
+    assert normal_smoothness(normals, normals.detach()).item() == 0
+    assert normal_smoothness(normals, torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])).item() == pytest.approx(2 / 6)
+    assert normal_smoothness(torch.zeros(0, 3), torch.zeros(0, 3)).item() == 0
 
 
 def test_orientation_penalises_normals_that_face_away():
