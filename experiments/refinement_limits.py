@@ -26,6 +26,7 @@ from datamodules.posed_views import ViewCamera, load_views
 from datamodules.prompts import Prompts
 from datamodules.run_folder import InputMeta, RunFolder, atomic_path, make_folder
 from datamodules.seeding import Purpose, generator_at, image_noise
+from experiments.gallery import labels
 from experiments.rows import write_rows
 from lightning_modules.reference_score import resize
 from lightning_modules.specialization import Specialization
@@ -80,8 +81,12 @@ class Subject:
     """Of the sampled views, dB."""
 
     @classmethod
-    def load(cls, folder: RunFolder) -> "Subject":
+    def load(cls, folder: RunFolder, name: str) -> "Subject":
         """From the files of a complete run.
+
+        Args:
+            folder: The run.
+            name: What tells it from others.
 
         Raises:
             ViewDistillError: A stage is missing, or the object is none of the generator's.
@@ -92,7 +97,7 @@ class Subject:
         novel = [i for i, camera in enumerate(renders.cameras) if not torch.allclose(camera.c2w, own, atol=1e-3)]
         image = resize(over_white(read_rgba(folder.rgba)[None]), size)
         return cls(
-            folder.name,
+            name,
             Prompts.load(folder.prompts("specialize_2")).of_input,
             folder.lora("specialize_2"),
             renders.over_white[novel],
@@ -209,7 +214,8 @@ def main(argv: list[str] | None = None) -> int:
     # Of transformers, about every network that is loaded.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        subjects = [Subject.load(RunFolder(run)) for run in arguments.runs]
+        folders = [RunFolder(run) for run in arguments.runs]
+        subjects = [Subject.load(folder, name) for folder, name in zip(folders, labels(folders), strict=True)]
         rows = [row for subject in subjects for row in measure(subject, arguments.prior, arguments.steps)]
         out = make_folder(arguments.out)
     except ViewDistillError as error:

@@ -42,7 +42,7 @@ def score(run: PlannedRun, prior: str, execute: Execute) -> None:
             figures |= bias_figures(read_json(run.folder.stage("bias") / "bias.json"))
         for prefix, options in evaluations(run):
             out = run.folder.root / f"evaluation{'_' + prefix if prefix else ''}.json"
-            command = ["evaluate", str(run.folder.root), f"--size={VIEW_SIZE}", "--protocols", *run.study.protocols]
+            command = ["evaluate", str(run.folder.root), f"--size={VIEW_SIZE}"]
             log = run.folder.root / "log.txt"
             attempt("evaluate", [*command, *options, f"--out={out}"], log, descriptor, execute)
             own, why = evaluation_figures(read_json(out), prefix)
@@ -71,9 +71,10 @@ def evaluations(run: PlannedRun) -> list[tuple[str, list[str]]]:
     scored = {"field", "novel_views", "views", "mesh"} & set(run.arm.stages)
     if not scored:
         return []
-    found = [("", ["--field"] if run.study.field_views else [])]
+    protocols = ["--protocols", *run.study.protocols]
+    found = [("", [*protocols, "--field"] if run.study.field_views else protocols)]
     if run.study.input_view:
-        found.append(("input", [f"--gt={write_input_view(run.folder)}"]))
+        found.append(("input", [*protocols, f"--gt={write_input_view(run.folder)}"]))
     return found
 
 

@@ -11,6 +11,7 @@ from datamodules.run_folder import RunFolder
 from experiments.ablate import load_studies
 from experiments.plan import Planner, Priors
 from experiments.scores import VIEW_SIZE, bias_figures, evaluation_figures, evaluations, write_input_view
+from tests.experiments.finished_runs import STUDY, toy_study
 
 EVALUATION = {
     "views": [
@@ -56,7 +57,13 @@ def test_figures_of_a_bias_are_named_by_timestep():
 
 
 @pytest.mark.parametrize(
-    ("study", "expected"), [("A1", []), ("A2", [("", ["--field"])]), ("A3", [("", [])]), ("A7", [("", [])])]
+    ("study", "expected"),
+    [
+        ("A1", []),
+        ("A2", [("", ["--protocols", "surface", "--field"])]),
+        ("A3", [("", ["--protocols", "surface"])]),
+        ("A7", [("", ["--protocols", "surface"])]),
+    ],
 )
 def test_what_is_evaluated_follows_from_the_study(
     tmp_path: Path, tiny_prior_folder: Path, study: str, expected: list[tuple[str, list[str]]]
@@ -64,6 +71,13 @@ def test_what_is_evaluated_follows_from_the_study(
     priors = Priors(tiny_prior_folder / "zero123", tiny_prior_folder / "stable-diffusion")
     run = Planner(tmp_path, priors).plan(load_studies([study])[0], [1], [0])[0]
     assert evaluations(run) == expected
+
+
+def test_a_study_says_by_which_protocols_geometry_is_scored(tmp_path: Path, tiny_prior_folder: Path):
+    priors = Priors(tiny_prior_folder / "zero123", tiny_prior_folder / "stable-diffusion")
+    study = toy_study(tmp_path, f"protocols: [syncdreamer, surface]\n{STUDY}")
+    run = Planner(tmp_path, priors).plan(study, [1], [0])[0]
+    assert evaluations(run) == [("", ["--protocols", "syncdreamer", "surface", "--field"])]
 
 
 def test_the_input_view_is_over_white_at_the_input_camera(run_folder: RunFolder):
