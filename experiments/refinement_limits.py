@@ -9,7 +9,6 @@ the fourth gains and the third does not, the sampled views are what is wrong.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from transformers.utils import logging
 
 from datamodules.cameras import read_rgba
 from datamodules.dreambooth import PromptedImages
@@ -211,8 +211,7 @@ def build_parser() -> OneLineParser:
 def main(argv: list[str] | None = None) -> int:
     """Measure, draw, print; returns the exit status."""
     arguments = build_parser().parse_args(argv)
-    # Of transformers, about every network that is loaded.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.disable_progress_bar()  # of every network that is loaded
     try:
         folders = [RunFolder(run) for run in arguments.runs]
         subjects = [Subject.load(folder, name) for folder, name in zip(folders, labels(folders), strict=True)]

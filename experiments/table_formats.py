@@ -71,12 +71,14 @@ def body(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 
 def notes(comparison: Comparison) -> list[str]:
     """What a reader has to know besides."""
-    reference = comparison.study.reference
+    reference, protocols = comparison.study.reference, comparison.study.protocols
+    geometry = " and ".join(f"`{name}`" for name in protocols)
+    geometry += "" if "surface-aligned" in protocols else ", nothing aligned"
     found = [
         f"Means over objects with 95 % intervals; after the semicolon the difference to {reference}, paired by object "
         "and seed, with its interval (bootstrap over objects). Marked better or worse where it leaves out 0.",
         f"Seeds: {comparison.seeds}; priors {comparison.prior[:12]}; novel views: 16 cameras at elevation 30, 64 "
-        "pixels, all pixels over white; geometry: protocol `surface`, nothing aligned.",
+        f"pixels, all pixels over white; geometry: protocol {geometry}.",
     ]
     if comparison.few:
         found.insert(0, "A quick look: too few objects or seeds for a result.")

@@ -63,6 +63,14 @@ def test_markdown(comparison: Comparison, tmp_path: Path):
         assert f"\n- {tmp_path}/toy/{run}\n" in text
 
 
+def test_the_notes_name_the_protocols_of_geometry(tmp_path: Path):
+    write_runs(tmp_path, {"usd": {1: 10.0}, "sds_1": {1: 10.0}})
+    text = markdown(compared(tmp_path, f"protocols: [syncdreamer, surface]\n{STUDY}"))
+    assert "geometry: protocol `syncdreamer` and `surface`, nothing aligned." in text
+    text = markdown(compared(tmp_path, f"protocols: [surface-aligned]\n{STUDY}"))
+    assert "geometry: protocol `surface-aligned`." in text
+
+
 def test_latex(comparison: Comparison, tmp_path: Path):
     text = latex(comparison)
     assert text.endswith(ROWS)
