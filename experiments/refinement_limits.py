@@ -1,6 +1,6 @@
 """What limits refinement: the same renders refined by a run's LoRA, and by networks that learned more, or the truth.
 
-    python -m experiments.refinement_limits runs/robot runs/mug     # runs/refinement_limits/; some minutes an object
+    python -m experiments.refinement_limits runs/robot runs/mug     # runs/refinement_limits/; ten minutes an object
 
 The runs are complete ones of generated objects. Their renders are refined at several t by four networks: the run's own
 LoRA; one of its rank fitted to the true views from these very cameras, which no pipeline has; and the whole UNet fitted
