@@ -3,8 +3,8 @@
     python -m experiments.gallery runs/robot runs/mug --out docs/gallery.png      # what `make gallery` ends with
 
 A row shows the input, refined views spread around the object (where a run has any), and the mesh with its texture from
-four sides. It is named by the run's folder, without the seed of a study's; runs of one name, as those of an ablation,
-by the folder above.
+four sides. It is named by the run's folder, without the seed of a study's where that says enough; runs of one name, as
+those of an ablation, by the folder above.
 """
 
 import argparse
@@ -66,8 +66,10 @@ def row(folder: RunFolder, size: int) -> list[np.ndarray | None]:
 
 def labels(folders: Sequence[RunFolder]) -> list[str]:
     """What tells the runs apart."""
-    names = [re.sub(r"-seed\d+$", "", folder.name) for folder in folders]
-    return names if len(set(names)) == len(names) else [folder.root.absolute().parent.name for folder in folders]
+    names = [folder.name for folder in folders]
+    shorter = [re.sub(r"-seed\d+$", "", name) for name in names]
+    above = [folder.root.absolute().parent.name for folder in folders]
+    return next((each for each in (shorter, names) if len(set(each)) == len(folders)), above)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

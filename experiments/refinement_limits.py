@@ -31,7 +31,7 @@ from experiments.rows import write_rows
 from lightning_modules.reference_score import resize
 from lightning_modules.specialization import Specialization
 from viewdistill.cli import OneLineParser, one_line
-from viewdistill.cli.evaluation_truth import truth_of_run
+from viewdistill.cli.evaluation_truth import same_camera, truth_of_run
 from viewdistill.diffusion.refinement import RefinementSettings, refine
 from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.images import over_white, psnr
@@ -93,8 +93,8 @@ class Subject:
         """
         renders, samples = load_views(folder.raw_views), load_views(folder.novel_views)
         truth, size = truth_of_run(folder, None), renders.over_white.shape[-1]
-        own = ViewCamera.of_input(InputMeta.load(folder.input_meta)).c2w
-        novel = [i for i, camera in enumerate(renders.cameras) if not torch.allclose(camera.c2w, own, atol=1e-3)]
+        own = ViewCamera.of_input(InputMeta.load(folder.input_meta))
+        novel = [i for i, camera in enumerate(renders.cameras) if same_camera(camera, [own]) is None]
         image = resize(over_white(read_rgba(folder.rgba)[None]), size)
         return cls(
             name,

@@ -30,6 +30,8 @@ def test_runs_of_one_name_are_told_apart_by_the_folder_above(tmp_path: Path) -> 
     arms = [RunFolder(tmp_path / arm / "7-seed0") for arm in ("usd", "sds")]
     assert labels(arms) == ["usd", "sds"]
     assert labels([RunFolder(tmp_path / "whole" / f"{name}-seed0") for name in ("robot", "mug")]) == ["robot", "mug"]
+    seeds = [RunFolder(tmp_path / "whole" / f"robot-seed{seed}") for seed in (0, 1)]
+    assert labels(seeds) == ["robot-seed0", "robot-seed1"]
 
 
 def test_views_that_no_run_has_leave_no_gap(finished: RunFolder, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The surface stage on a tiny scale: real classes, exact views of a ball, a random prior."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,9 @@ def test_neighbouring_normals_become_alike_where_rays_meet_the_surface(ball_fold
         assert not points.requires_grad
         assert model.sdf(points).abs().median() < 0.05
     assert found[1] < 0.8 * found[0]
+    half = torch.full_like(seen.opacity, 0.5).index_fill(0, torch.tensor([3]), 0.8)
+    (point,) = surface_points(replace(seen, opacity=half, depth=1.2 * half), batch)
+    torch.testing.assert_close(point, batch.origins[3] + 1.2 * batch.directions[3])
 
 
 def test_exact_views_of_a_ball_give_the_ball(ball_folder: RunFolder) -> None:
