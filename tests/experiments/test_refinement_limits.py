@@ -9,7 +9,7 @@ import torch
 from datamodules.dreambooth import PromptedImages
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
-from experiments.refinement_limits import LEARNERS, Refined, Subject, adapted, main, measure, plot, train
+from experiments.refinement_limits import LEARNERS, Refined, Subject, adapted, main, measure, networks, plot, train
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.lora import save_lora
 
@@ -61,6 +61,11 @@ def test_every_network_is_measured_at_every_t(prior: str, subject: Subject) -> N
     assert len({row.refined for row in rows}) > len(LEARNERS)  # two networks that hardly learned may agree
     expected = 10 * math.log10(1 / float((0.1 * subject.truth).square().mean()))
     assert rows[0].renders == pytest.approx(expected, abs=0.3)  # a mean over views of decibels
+
+
+def test_whole_networks_learn_from_different_images(prior: str, subject: Subject) -> None:
+    _, _, sampled, true = networks(subject, prior, 2)
+    assert not torch.equal(sampled.prior.unet.conv_in.weight, true.prior.unet.conv_in.weight)
 
 
 def test_lines_are_means_over_objects() -> None:
