@@ -121,12 +121,7 @@ class Lifting(TrainedPrior):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Kernels and matrices between features, for `Muon`; then tables of positions, gains, biases and the ends."""
-        named = dict(self.lifting.named_parameters())
-        between = [name for name, p in named.items() if p.ndim > 1 and "position" not in name and "head" not in name]
-        return [
-            {"params": [named[name] for name in between], "weight_decay": self.weight_decay, "orthogonal": True},
-            {"params": [p for name, p in named.items() if name not in between], "weight_decay": 0.0},
-        ]
+        return self.orthogonal({"lifting": self.lifting}, adamw=("position", "head"))
 
     def optimizer(self) -> torch.optim.Optimizer:
         """`Muon` on the parameter groups."""

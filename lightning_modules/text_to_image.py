@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from datamodules.captions import load_tokenizer
+from lightning_modules.muon import Muon
 from lightning_modules.trained_prior import TrainedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule
 
@@ -86,7 +87,7 @@ class TextToImage(TrainedPrior):
         empty_caption: Share of captions replaced by the empty string.
         emphasis: Share of timesteps drawn from the noisy end only.
         emphasis_from: First timestep of that end.
-        learning_rate: Peak rate of AdamW.
+        learning_rate: Peak rate of `Muon`, which takes kernels and matrices, and of AdamW, which takes the rest.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
         initial_folder: Go on from this Stable-Diffusion folder (``unet`` and ``text_encoder``) in place of fresh
@@ -132,6 +133,15 @@ class TextToImage(TrainedPrior):
             copy_weights(Path(initial_folder), {"unet": self.unet, "text_encoder": self.text_encoder})
             self.continue_counts(Path(initial_folder))
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Kernels and matrices between features, for `Muon`; then embeddings, gains, biases and the ends."""
+        ends = ("embedding.weight", "conv_in", "conv_out")
+        return self.orthogonal({"unet": self.unet, "text_encoder": self.text_encoder}, adamw=ends)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """`Muon` on the parameter groups."""
+        return Muon(self.parameter_groups(), lr=self.learning_rate)
 
     def encode_captions(self, captions: list[str]) -> Float[Tensor, "batch length width"]:
         """Text embeddings of captions, padded to the tokenizer's length as Stable Diffusion does."""

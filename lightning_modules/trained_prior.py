@@ -60,6 +60,20 @@ class TrainedPrior(pl.LightningModule):
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
 
+    def orthogonal(self, modules: dict[str, nn.Module], adamw: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Two groups for `Muon`: kernels and matrices between features; then everything else.
+
+        Args:
+            modules: What is trained, by name.
+            adamw: Parts of the names of parameters that are left to AdamW, as first and last layers and tables are.
+        """
+        named = {f"{name}.{key}": p for name, module in modules.items() for key, p in module.named_parameters()}
+        between = [name for name, p in named.items() if p.ndim > 1 and not any(part in name for part in adamw)]
+        return [
+            {"params": [named[name] for name in between], "weight_decay": self.weight_decay, "orthogonal": True},
+            {"params": [p for name, p in named.items() if name not in between], "weight_decay": 0.0},
+        ]
+
     def rate_factor(self, step: int) -> float:
         """Factor on the learning rate at a step: linear warm-up, then half a cosine down to 0.05."""
         if step < self.warmup_steps:

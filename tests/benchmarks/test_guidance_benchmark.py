@@ -170,6 +170,7 @@ def test_usd_is_nearly_twice_as_fast(problem: Problem, request: pytest.FixtureRe
 
 
 @pytest.mark.skipif(FULL_SIZE is None, reason="minutes and 16 GB: `make smoke-full` runs it")
+@pytest.mark.timeout(3600)
 def test_usd_is_nearly_twice_as_fast_at_full_size(request: pytest.FixtureRequest) -> None:
     only_when_timing(request)
     folder = Path(str(FULL_SIZE))

@@ -136,6 +136,19 @@ def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, 
     assert (tmp_path / "last.ckpt").is_file()
 
 
+def test_tables_and_ends_of_the_text_conditioned_model_are_left_to_adamw(objects: Path) -> None:
+    """Every parameter belongs to one group, and `Muon` takes kernels and matrices between features only."""
+    module = TextToImage(str(objects / "tokenizer"), WIDTHS, latent_size=4, text_width=16, text_layers=1)
+    muon, adamw = module.optimizer().param_groups
+    taken, left = ({id(p) for p in group["params"]} for group in (muon, adamw))
+    parameters = dict(module.named_parameters())
+    assert muon["orthogonal"] and not adamw["orthogonal"]
+    assert not taken & left and taken | left == {id(p) for p in parameters.values()}
+    matrices = {name for name, p in parameters.items() if id(p) in left and p.ndim > 1}
+    tables = {f"text_encoder.embeddings.{name}_embedding.weight" for name in ("token", "position")}
+    assert matrices == tables | {"unet.conv_in.weight", "unet.conv_out.weight"}
+
+
 def test_samples_are_counted(trained: Path) -> None:
     """Two steps of four samples, beside every exported model; of four inputs with three views for the lifting."""
     counts = json.loads((trained / "zero123" / "lifting" / TRAINING_FILE).read_text())
