@@ -1,6 +1,6 @@
 """One whole step of the fitted stages with the shipped configurations and the nano priors, as Lightning runs it.
 
-What made the field's step faster is measured by steps in alternation, of a fit as it is and of one that lacks the change.
+What made the field faster is measured by steps in alternation, of a fit as it is and of one that lacks the change.
 """
 
 import threading
@@ -134,9 +134,7 @@ def started(folder: RunFolder) -> Iterator[Start]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_step(
-    benchmark: BenchmarkFixture, started: Start, stage: str, request: pytest.FixtureRequest
-) -> None:
+def test_step(benchmark: BenchmarkFixture, started: Start, stage: str, request: pytest.FixtureRequest) -> None:
     timing = request.config.getoption("benchmark_enable")
     stepper = started(stage, WARMUP + ROUNDS if timing else 1)
     benchmark.pedantic(stepper.step, rounds=ROUNDS, warmup_rounds=WARMUP)

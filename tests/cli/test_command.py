@@ -12,7 +12,7 @@ from PIL import Image
 
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.stage_record import record_stage
-from viewdistill.cli import SUBCOMMANDS, main, one_line
+from viewdistill.cli import SPINS, SUBCOMMANDS, main, one_line, set_waiting
 from viewdistill.cli.examples import EXAMPLES
 from viewdistill.input_image import bounding_box
 from viewdistill.objects.generator import TEST_SEEDS
@@ -236,3 +236,25 @@ def test_a_closed_pipe_gives_no_stack_trace(tmp_path: Path):
     )
     os.close(write)
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [
+        ({}, SPINS),
+        ({"MAKEFLAGS": "rR --no-print-directory"}, SPINS),
+        ({"MAKEFLAGS": "rR -j2 --jobserver-auth=3,4"}, None),
+        ({"MAKEFLAGS": "rR --jobserver-auth=fifo:/tmp/fifo"}, None),
+        ({"GOMP_SPINCOUNT": "0"}, "0"),
+    ],
+)
+def test_only_threads_of_a_lone_stage_wait_awake(
+    given: dict[str, str], spins: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MAKEFLAGS", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, given.get(name, ""))  # also where it is deleted next: so it is restored
+        if name not in given:
+            monkeypatch.delenv(name)
+    set_waiting()
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"

@@ -142,8 +142,10 @@ def test_tables_and_ends_of_the_text_conditioned_model_are_left_to_adamw(objects
     muon, adamw = module.optimizer().param_groups
     taken, left = ({id(p) for p in group["params"]} for group in (muon, adamw))
     parameters = dict(module.named_parameters())
-    assert muon["orthogonal"] and not adamw["orthogonal"]
-    assert not taken & left and taken | left == {id(p) for p in parameters.values()}
+    assert muon["orthogonal"]
+    assert not adamw["orthogonal"]
+    assert not taken & left
+    assert taken | left == {id(p) for p in parameters.values()}
     matrices = {name for name, p in parameters.items() if id(p) in left and p.ndim > 1}
     tables = {f"text_encoder.embeddings.{name}_embedding.weight" for name in ("token", "position")}
     assert matrices == tables | {"unet.conv_in.weight", "unet.conv_out.weight"}

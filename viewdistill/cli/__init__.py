@@ -35,6 +35,9 @@ from viewdistill.cli import (
 from viewdistill.cli import input as input_stage
 from viewdistill.errors import ViewDistillError
 
+SPINS = "10000"
+"""Rounds that a waiting thread stays awake: a quarter off a field's step on two idle cores (docs/performance.md)."""
+
 SUBCOMMANDS: tuple[tuple[str, ModuleType, str], ...] = (
     ("picture", picture, "sample an input image for a text from the text-conditioned prior"),
     ("input", input_stage, "cut out and frame the object of an image, and write it with its camera and class word"),
@@ -97,6 +100,19 @@ def build_parser() -> OneLineParser:
     return parser
 
 
+def set_waiting() -> None:
+    """How torch's threads wait for each other between parallel loops; read when torch is first imported.
+
+    Asleep where stages run side by side (`make -j`): waiting awake, they would keep each other from the cores. A lone
+    stage has some thousand short loops a step, and its threads wait awake for a moment (`SPINS`) before they sleep.
+    What the user has set is left alone.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    side_by_side = any(flag.startswith(("-j", "--jobserver")) for flag in os.environ.get("MAKEFLAGS", "").split())
+    if not side_by_side:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
@@ -113,9 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.settings = settings
     # Of transformers, at every start: a bar for the milliseconds in which the weights of a prior are read.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    # Threads that wait for each other would otherwise spin and keep what else runs (`make -j2`) from the cores: two
-    # stages side by side, two threads each, would take ten times as long. Read when torch is first imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_waiting()
     try:
         arguments.run(arguments)
     except ViewDistillError as error:
