@@ -74,8 +74,7 @@ def test_an_interrupted_batch_behind_a_url_goes_on(tmp_path: Path, tiny_prior_fo
         wait_for(lambda: (out / "a/summary.json").exists(), process)
         process.send_signal(signal.SIGINT)
         first, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors == "viewdistill objects: interrupted; the same command resumes\n"
+    assert (process.returncode, errors) == (130, "viewdistill objects: interrupted; the same command resumes\n")
     assert told(first).keys() <= {"a"}
     written = {path: path.stat().st_mtime_ns for path in (out / "a").rglob("*")}
 

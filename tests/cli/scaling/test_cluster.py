@@ -1,10 +1,18 @@
 """What a worker gets, and clusters that cannot be worked on."""
 
+import signal
 import socket
 
 import pytest
 
-from viewdistill.cli.scaling.cluster import Share, check_address, cluster, gpus_of_worker, share_of
+from viewdistill.cli.scaling.cluster import (
+    Share,
+    check_address,
+    cluster,
+    gpus_of_worker,
+    remembered_interrupt,
+    share_of,
+)
 from viewdistill.errors import ViewDistillError
 
 
@@ -32,3 +40,14 @@ def test_a_cluster_that_does_not_answer_is_told_at_once(monkeypatch: pytest.Monk
             pass
     for other in ("auto", "ray://127.0.0.1:1"):
         check_address(other)
+
+
+def test_an_interrupt_that_was_dropped_comes_again() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with remembered_interrupt() as check:
+        check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # as a destructor would meet it, from which it does not come out
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert signal.getsignal(signal.SIGINT) is before

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import signal
 import socket
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from viewdistill.cli.scaling.worker import Job, Outcome, make_object
@@ -28,6 +31,9 @@ PENDING = 64
 
 ANSWER = 5.0
 """Seconds that the head of a cluster is waited for."""
+
+CHECK = 1.0
+"""Seconds between looks at whether an interrupt was lost."""
 
 OBJECT_STORE = 100_000_000
 """Bytes of Ray's store on this machine: jobs and outcomes are small."""
@@ -142,15 +148,45 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[Outcome]:
         make_object
     )
     jobs, names = iter(jobs), dict[Any, str]()
-    while True:
-        while len(names) < PENDING and (job := next(jobs, None)) is not None:
-            names[task.remote(job)] = job.image.name
-        if not names:
-            return
-        (done,), _ = ray.wait(list(names), num_returns=1)
-        name = names.pop(done)
-        try:
-            yield ray.get(done)
-        except RayError as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            yield Outcome(name, f"its worker died {RETRIES + 1} times, perhaps for lack of memory ({reason})")
+    with remembered_interrupt() as check:
+        while True:
+            while len(names) < PENDING and (job := next(jobs, None)) is not None:
+                names[task.remote(job)] = job.image.name
+            if not names:
+                return
+            finished, _ = ray.wait(list(names), num_returns=1, timeout=CHECK)
+            check()
+            for done in finished:
+                name = names.pop(done)
+                try:
+                    yield ray.get(done)
+                except RayError as error:
+                    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                    yield Outcome(name, f"its worker died {RETRIES + 1} times, perhaps for lack of memory ({reason})")
+
+
+@contextmanager
+def remembered_interrupt() -> Generator[Callable[[], None]]:
+    """Ctrl-C raises `KeyboardInterrupt` as always, and what is yielded raises it again where it was lost.
+
+    Python drops an exception that reaches a destructor or a callback, and Ray has many of both.
+    """
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.default_int_handler(number, frame)
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be caught
+        yield check
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
