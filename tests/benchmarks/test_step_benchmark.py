@@ -23,7 +23,6 @@ from tests.dreambooth_stages import finish, finish_class_images, finish_novel_vi
 from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.cli.lightning import StageRun, build, train
 from viewdistill.fields.hash_grid import HashGrid
-from viewdistill.rendering.occupancy import OccupancyGrid
 
 pytestmark = [
     # Of pytorch-lightning, about its own use of jsonargparse.
@@ -48,18 +47,12 @@ def grid_in_torch(module: RadianceField) -> None:
     module.density_field.grid = HashGrid(module.density_field.grid.config, "torch")
 
 
-def march_in_torch(module: RadianceField) -> None:
-    settings = module.field_settings
-    module.renderer.occupancy = OccupancyGrid(settings.radius, settings.occupancy_resolution, backend="torch")
-
-
 def encode_twice(module: RadianceField) -> None:
     module.density_field.grid = ForgetfulGrid(module.density_field.grid.config)
 
 
 UNDONE: dict[str, tuple[Callable[[RadianceField], None], float]] = {
     "hash grid in numba kernels": (grid_in_torch, 2.5),
-    "marching in numba kernels": (march_in_torch, 1.0),
     "samples encoded once": (encode_twice, 1.1),
 }
 """What made the field's step faster: how to undo it, and how many times as fast the step must be with it."""
