@@ -258,3 +258,10 @@ def test_only_threads_of_a_lone_stage_wait_awake(
     set_waiting()
     assert os.environ.get("GOMP_SPINCOUNT") == spins
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_how_threads_wait_is_set_before_a_subcommand_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("viewdistill.cli.set_waiting", lambda: done.append("set"))
+    assert main(["summary", str(tmp_path / "nothing")]) == 2
+    assert done == ["set"]
