@@ -110,27 +110,36 @@ class FieldScores:
         if self.settings.offload:
             take_turns([network for prior in priors for network in prior.large_networks()], device)
 
-    def novel_views(
+    def losses(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        novel: Float[Tensor, "batch 3 height width"],
         relative_pose: Float[Tensor, "batch 4"],
+        known: Float[Tensor, "1 3 known_height known_width"] | None,
         progress: float,
         generator: torch.Generator,
-    ) -> Float[Tensor, ""]:
-        """Score distillation loss of renders; zero for the method ``none``.
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Losses of renders: of ``score`` distillation, and the ``reference_score`` where there is a known view.
 
         Args:
-            images: Renders in [0, 1], of any size, with gradient.
+            novel: Novel views in [0, 1], of any size, with gradient.
             relative_pose: T of their cameras.
+            known: The render from the input camera, likewise; only where built with ``reference``.
             progress: Fraction of the fit that is done.
             generator: Source of the noise.
         """
         prior = self.view_prior or self.text_prior
         if self.distillation is None or prior is None:
-            return images.new_zeros(())
-        images = resize(images, prior.image_size)
+            losses = {"score": novel.new_zeros(())}
+            if known is not None:
+                losses["reference_score"] = self._reference().loss(known, progress, generator)
+                self.statistics |= self._reference().statistics
+            return losses
+        images = resize(novel, prior.image_size)
         latents = prior.encode_images(images, generator)
         timesteps, noise = draw(self.settings.timesteps, latents, progress, prior, generator)
+        known_latents = pair = None
+        if known is not None:
+            known_latents, pair = self._reference().pair(known, progress, generator)
         terms = self.distillation.predict(
             latents.detach(),
             timesteps,
@@ -141,28 +150,22 @@ class FieldScores:
             text_prior=self.text_prior,
             text_embeddings=self.text,
             negative_embeddings=self.negative,
+            reference=pair,
         )
         score = self.distillation.combine(terms)
         self.statistics |= statistics("novel", score, timesteps)
-        loss = score_loss(latents, score.g)
+        losses = {"score": score_loss(latents, score.g)}
         if self.distillation.image_weight:
-            loss = loss + score_loss(images, self.distillation.image_gradient(terms, images.detach(), prior).g)
-        return loss
+            images_score = self.distillation.image_gradient(terms, images.detach(), prior)
+            losses["score"] = losses["score"] + score_loss(images, images_score.g)
+        if known_latents is not None and pair is not None and terms.reference is not None:
+            losses["reference_score"] = self._reference().loss_of(known_latents, pair, terms.reference)
+            self.statistics |= self._reference().statistics
+        return losses
 
-    def reference_view(
-        self, images: Float[Tensor, "1 3 height width"], progress: float, generator: torch.Generator
-    ) -> Float[Tensor, ""]:
-        """Reference-view score loss of the render from the input camera.
-
-        Args:
-            images: The render in [0, 1], of any size, with gradient.
-            progress: Fraction of the fit that is done.
-            generator: Source of the noise.
-        """
+    def _reference(self) -> ReferenceScore:
         assert self.reference is not None, "built without the reference-view score"
-        loss = self.reference.loss(images, progress, generator)
-        self.statistics |= self.reference.statistics
-        return loss
+        return self.reference
 
 
 def load_view_prior(

@@ -100,15 +100,13 @@ class RadianceField(FittedField):
         weights = self.weights.at(progress)
 
         novel = self.render_training_views(batch, ray_noise)
-        terms = {
-            "score": scores.novel_views(novel.rgb, batch.relative_pose, progress, diffusion_noise),
+        known = self.render_training_views(self.input_cameras, ray_noise).rgb if weights["reference_score"] else None
+        terms = scores.losses(novel.rgb, batch.relative_pose, known, progress, diffusion_noise)
+        terms |= {
             "sparsity": sparsity(novel.opacity),
             "opaque": opaque(novel.opacity),
             "z_variance": z_variance(novel.z_variance, novel.opacity),
         }
-        if weights["reference_score"]:
-            known = self.render_training_views(self.input_cameras, ray_noise)
-            terms["reference_score"] = scores.reference_view(known.rgb, progress, diffusion_noise)
         if weights["color"] or weights["mask"]:
             rgb, opacity, target_rgb, target_mask = self.render_input_rays(ray_noise)
             terms["color"] = F.mse_loss(rgb, target_rgb)

@@ -9,7 +9,7 @@ from datamodules.cameras import InputView
 from viewdistill.diffusion.latents import LatentDiffusionPrior
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.guidance.gradient import ScoreGradient, score_loss
-from viewdistill.guidance.reference import reference_score_gradient
+from viewdistill.guidance.reference import ReferencePair
 from viewdistill.guidance.timesteps import UniformTimesteps
 
 
@@ -43,10 +43,26 @@ class ReferenceScore:
             progress: Fraction of the fit that is done.
             generator: Source of the noise.
         """
+        latents, pair = self.pair(images, progress, generator)
+        empty = self.prior.encode_text([""])
+        with torch.no_grad():
+            predictions = self.prior.predict_noise(pair.noisy, pair.timesteps.repeat(2), empty)
+        return self.loss_of(latents, pair, predictions)
+
+    def pair(
+        self, images: Float[Tensor, "1 3 height width"], progress: float, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "1 c h w"], ReferencePair]:
+        """Latents of the render, with gradient, and what the prior is to be asked about; arguments as in `loss`."""
         latents = self.prior.encode_images(resize(images, self.prior.image_size))
         timesteps, noise = draw(self.timesteps, latents, progress, self.prior, generator)
-        score = reference_score_gradient(self.prior, latents.detach(), self.latents, timesteps, noise)
-        self.statistics = statistics("reference", score, timesteps)
+        return latents, ReferencePair.of(latents.detach(), self.latents, timesteps, noise, self.prior.schedule)
+
+    def loss_of(
+        self, latents: Float[Tensor, "1 c h w"], pair: ReferencePair, predictions: Float[Tensor, "2 c h w"]
+    ) -> Float[Tensor, ""]:
+        """The loss, from `pair` and the prior's predictions for the empty text."""
+        score = pair.gradient(predictions)
+        self.statistics = statistics("reference", score, pair.timesteps)
         return score_loss(latents, score.g)
 
 

@@ -226,7 +226,9 @@ def test_only_the_priors_a_method_needs_are_loaded(
     scores = FieldScores(settings, data.input_view, "a red mug", False, torch.device("cpu"))
     assert (scores.view_prior is not None, scores.text_prior is not None) == (view, text)
     images = torch.rand(2, 3, 16, 16, requires_grad=True)
-    loss = scores.novel_views(images, torch.rand(2, 4), 0.1, torch.Generator().manual_seed(0))
+    losses = scores.losses(images, torch.rand(2, 4), None, 0.1, torch.Generator().manual_seed(0))
+    assert [*losses] == ["score"]
+    loss = losses["score"]
     if method == "none":
         assert float(loss.detach()) == 0
         return
@@ -246,7 +248,7 @@ def test_offloaded_and_compiled_priors_score_alike_and_are_not_shared(
     losses: list[float] = []
     for settings in (plain, replace(plain, offload=True), replace(plain, compile="eager")):
         found.append(FieldScores(settings, data.input_view, "", True, torch.device("cpu")))
-        losses.append(float(found[-1].novel_views(images, pose, 0.1, torch.Generator().manual_seed(0))))
+        losses.append(float(found[-1].losses(images, pose, None, 0.1, torch.Generator().manual_seed(0))["score"]))
     torch._dynamo.reset()
     assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-5)
     unets = [scores.view_prior.unet for scores in found if scores.view_prior is not None]
@@ -258,11 +260,33 @@ def test_offloaded_and_compiled_priors_score_alike_and_are_not_shared(
 def test_reference_score_is_zero_at_the_input_and_not_elsewhere(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
     data = CameraSampler(str(run_folder.root))
     data.setup("fit")
-    scores = FieldScores(guidance(tiny_prior_folder, "none"), data.input_view, "", True, torch.device("cpu"))
     image, _ = data.input_view.resized(16)
-    generator = torch.Generator().manual_seed(0)
-    assert float(scores.reference_view(image, 0.0, generator)) == pytest.approx(0, abs=1e-9)
-    assert float(scores.reference_view(1 - image, 0.0, generator)) > 1e-4
+    scored: list[float] = []
+    for method in ("none", "usd", "sds"):  # the score alone, within usd's evaluation, beside a prior that lacks it
+        scores = FieldScores(guidance(tiny_prior_folder, method), data.input_view, "", True, torch.device("cpu"))
+        for known in (image, 1 - image):
+            losses = scores.losses(
+                torch.rand(2, 3, 16, 16), torch.rand(2, 4), known, 0.0, torch.Generator().manual_seed(0)
+            )
+            scored.append(float(losses["reference_score"]))
+            assert float(scores.statistics["reference_norm"]) == pytest.approx((2 * scored[-1]) ** 0.5, abs=1e-5)
+    assert scored[::2] == pytest.approx([0, 0, 0], abs=1e-9)
+    assert min(scored[1::2]) > 1e-4
+
+
+def test_usd_asks_the_text_prior_once_for_novel_and_input_view(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    settings = replace(guidance(tiny_prior_folder, "usd"), offload=True)  # not shared: a hook is put into it
+    scores = FieldScores(settings, data.input_view, "", True, torch.device("cpu"))
+    assert scores.text_prior is not None
+    rows: list[int] = []
+    scores.text_prior.unet.register_forward_hook(lambda _module, inputs, _output: rows.append(len(inputs[0])))
+    images, known, pose = torch.rand(2, 3, 16, 16), torch.rand(1, 3, 16, 16), torch.rand(2, 4)
+    together = scores.losses(images, pose, known, 0.1, torch.Generator().manual_seed(0))
+    assert rows == [4]
+    alone = scores.losses(images, pose, None, 0.1, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(together["score"], alone["score"])
 
 
 def test_timesteps_are_annealed_with_the_progress_of_the_fit(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
@@ -274,7 +298,7 @@ def test_timesteps_are_annealed_with_the_progress_of_the_fit(run_folder: RunFold
     )
     scores = FieldScores(settings, data.input_view, "", False, torch.device("cpu"))
     for progress, expected in ((0.0, 500), (0.5, 300), (1.0, 100)):
-        scores.novel_views(torch.rand(1, 3, 16, 16), torch.rand(1, 4), progress, torch.Generator().manual_seed(0))
+        scores.losses(torch.rand(1, 3, 16, 16), torch.rand(1, 4), None, progress, torch.Generator().manual_seed(0))
         assert float(scores.statistics["novel_timestep"]) == expected
 
 

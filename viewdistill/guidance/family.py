@@ -28,6 +28,7 @@ from torch import Tensor
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewCondition, ViewConditionedPrior
 from viewdistill.guidance.gradient import ScoreGradient, Weighting, weight
 from viewdistill.guidance.predictions import GuidanceTerms, Wanted, needed, predict_text, predict_view, shared_schedule
+from viewdistill.guidance.reference import ReferencePair
 
 Source = Literal["view", "text"]
 """Which prior a prediction comes from."""
@@ -99,6 +100,7 @@ class ScoreDistillation:
         text_prior: TextConditionedPrior | None = None,
         text_embeddings: Float[Tensor, "texts length dim"] | None = None,
         negative_embeddings: Float[Tensor, "negatives length dim"] | None = None,
+        reference: ReferencePair | None = None,
     ) -> GuidanceTerms:
         """Make the predictions that this setting needs, and no others; what it does not need may be given or not.
 
@@ -112,30 +114,33 @@ class ScoreDistillation:
             text_prior: For a source ``text``; ε_S(∅) is its prediction for the empty text.
             text_embeddings: c, where ε_c comes from the text prior; one per sample, or one for all.
             negative_embeddings: c⁻, for NFSD; likewise.
+            reference: What the text prior is to judge of the input view, in the same evaluation where it can be.
 
         Raises:
             ViewDistillError: Something that this setting needs is absent, or the priors' noise levels differ.
         """
         from_view, from_text = self.wanted_from("view"), self.wanted_from("text")
         view_prior = needed(view_prior, "a view-conditioned prior") if from_view else None
-        text_prior = needed(text_prior, "a text-conditioned prior") if from_text else None
+        text_prior = needed(text_prior, "a text-conditioned prior") if from_text or reference else None
         schedule = shared_schedule(view_prior, text_prior)
         noisy = schedule.add_noise(latents, noise, timesteps)
-        view_c = view_u = text_c = text_u = negative = None
+        view_c = view_u = None
+        text: dict[str, Tensor] = {}
         if view_prior is not None:
             view_c, view_u = predict_view(from_view, noisy, timesteps, view_prior, condition, relative_pose)
         if text_prior is not None:
-            text_c, text_u, negative = predict_text(
-                from_text, noisy, timesteps, text_prior, text_embeddings, negative_embeddings
+            text = predict_text(
+                from_text, noisy, timesteps, text_prior, text_embeddings, negative_embeddings, reference
             )
         return GuidanceTerms(
             noisy=noisy,
             noise=noise,
             timesteps=timesteps,
             schedule=schedule,
-            conditional=view_c if self.conditional == "view" else text_c,
-            unconditional=view_u if self.unconditional == "view" else text_u,
-            negative=negative,
+            conditional=view_c if self.conditional == "view" else text.get("conditional"),
+            unconditional=view_u if self.unconditional == "view" else text.get("unconditional"),
+            negative=text.get("negative"),
+            reference=text.get("reference"),
         )
 
     def gradient(

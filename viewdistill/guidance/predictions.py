@@ -1,4 +1,4 @@
-"""The noise predictions that score distillation compares: exactly those that are asked for, one call a network."""
+"""The noise predictions that score distillation compares: exactly those asked for, in as few calls as can be."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewCondition, ViewConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
+from viewdistill.guidance.reference import ReferencePair
 
 NFSD_NEGATIVE_FROM = 200
 """Timestep from which NFSD takes the prediction for the negative text away."""
@@ -36,6 +37,8 @@ class GuidanceTerms:
     """ε_u."""
     negative: Float[Tensor, "batch c h w"] | None
     """NFSD's ε_S(c⁻) where t ≥ 200, and 0 elsewhere."""
+    reference: Float[Tensor, "twice c height width"] | None = None
+    """ε_S(∅) of a `ReferencePair`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Wanted:
     def __bool__(self) -> bool:
         """Whether the prior is needed at all."""
         return self.conditional or self.unconditional or self.negative
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Noisy latents that the text-conditioned prior is asked about."""
+
+    noisy: Float[Tensor, "rows c h w"]
+    """z_t."""
+    timesteps: Int[Tensor, " rows"]
+    """t."""
+    embeddings: Float[Tensor, "texts length dim"]
+    """Of the text; one per row, or one for all."""
 
 
 def shared_schedule(view_prior: ViewConditionedPrior | None, text_prior: TextConditionedPrior | None) -> NoiseSchedule:
@@ -96,25 +111,32 @@ def predict_text(
     prior: TextConditionedPrior,
     text_embeddings: Float[Tensor, "texts length dim"] | None,
     negative_embeddings: Float[Tensor, "negatives length dim"] | None,
-) -> tuple[
-    Float[Tensor, "batch c h w"] | None, Float[Tensor, "batch c h w"] | None, Float[Tensor, "batch c h w"] | None
-]:
-    """ε_S(c), ε_S(∅) and NFSD's negative, as far as they are wanted, in one evaluation."""
-    every_row = torch.arange(len(noisy), device=noisy.device)
-    late_rows = (timesteps >= NFSD_NEGATIVE_FROM).nonzero()[:, 0]
-    branches: dict[str, tuple[Tensor, Tensor]] = {}
+    reference: ReferencePair | None = None,
+) -> dict[str, Tensor]:
+    """ε_S(c), ε_S(∅), NFSD's negative and those of a reference pair, as far as they are wanted.
+
+    Latents of one size are evaluated together.
+
+    Returns:
+        Predictions, under the names of `GuidanceTerms`.
+    """
+    branches: dict[str, Branch] = {}
     if wanted.conditional:
-        branches["conditional"] = needed(text_embeddings, "text embeddings"), every_row
+        branches["conditional"] = Branch(noisy, timesteps, needed(text_embeddings, "text embeddings"))
     if wanted.unconditional:
-        branches["unconditional"] = prior.encode_text([""]), every_row
+        branches["unconditional"] = Branch(noisy, timesteps, prior.encode_text([""]))
+    late_rows = (timesteps >= NFSD_NEGATIVE_FROM).nonzero()[:, 0]
     if wanted.negative:
-        branches["negative"] = needed(negative_embeddings, "embeddings of a negative text"), late_rows
-    predictions = _evaluate(prior, noisy, timesteps, branches)
-    negative = None
+        embeddings = needed(negative_embeddings, "embeddings of a negative text").expand(len(noisy), -1, -1)
+        branches["negative"] = Branch(noisy[late_rows], timesteps[late_rows], embeddings[late_rows])
+    if reference is not None:
+        branches["reference"] = Branch(reference.noisy, reference.timesteps.repeat(2), prior.encode_text([""]))
+    predictions: dict[str, Tensor] = {}
+    for size in dict.fromkeys(branch.noisy.shape[1:] for branch in branches.values()):
+        predictions |= _evaluate(prior, {name: b for name, b in branches.items() if b.noisy.shape[1:] == size})
     if wanted.negative:
-        negative = torch.zeros_like(noisy)
-        negative[late_rows] = predictions["negative"]
-    return predictions.get("conditional"), predictions.get("unconditional"), negative
+        predictions["negative"] = torch.zeros_like(noisy).index_copy(0, late_rows, predictions["negative"])
+    return predictions
 
 
 def needed(value: Value | None, what: str) -> Value:
@@ -124,11 +146,9 @@ def needed(value: Value | None, what: str) -> Value:
     return value
 
 
-def _evaluate(
-    prior: TextConditionedPrior, noisy: Tensor, timesteps: Tensor, branches: Mapping[str, tuple[Tensor, Tensor]]
-) -> dict[str, Tensor]:
-    """One evaluation for several texts, each (embeddings, rows of the batch it is wanted for)."""
-    rows = torch.cat([rows for _, rows in branches.values()])
-    texts = [embeddings.expand(len(noisy), -1, -1)[rows] for embeddings, rows in branches.values()]
-    predictions = prior.predict_noise(noisy[rows], timesteps[rows], torch.cat(texts))
-    return dict(zip(branches, predictions.split([len(rows) for _, rows in branches.values()]), strict=True))
+def _evaluate(prior: TextConditionedPrior, branches: Mapping[str, Branch]) -> dict[str, Tensor]:
+    """One evaluation of the network for branches whose latents have one size."""
+    noisy, timesteps = (torch.cat([getattr(b, name) for b in branches.values()]) for name in ("noisy", "timesteps"))
+    embeddings = torch.cat([b.embeddings.expand(len(b.noisy), -1, -1) for b in branches.values()])
+    predictions = prior.predict_noise(noisy, timesteps, embeddings)
+    return dict(zip(branches, predictions.split([len(b.noisy) for b in branches.values()]), strict=True))

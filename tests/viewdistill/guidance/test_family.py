@@ -10,6 +10,7 @@ from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.family import METHODS, ScoreDistillation
 from viewdistill.guidance.gradient import score_loss
+from viewdistill.guidance.reference import ReferencePair, reference_score_gradient
 
 TextBuilder = Callable[..., TextConditionedPrior]
 ViewBuilder = Callable[..., ViewConditionedPrior]
@@ -123,6 +124,31 @@ def test_only_what_a_method_needs_is_evaluated(
     scene.gradient(METHODS[name])
     assert scene.view_rows == view_rows
     assert scene.text_rows == text_rows
+
+
+@pytest.mark.parametrize(("name", "size", "text_rows"), [("usd", 8, [4]), ("usd", 16, [2, 2]), ("csd", 8, [2])])
+def test_the_reference_view_is_scored_in_the_same_evaluation_where_sizes_agree(
+    scene: Scene, name: str, size: int, text_rows: list[int]
+) -> None:
+    rendered, reference, noise = torch.randn(3, 1, 4, size, size)
+    t, method, without = torch.tensor([410]), METHODS[name], scene.gradient(METHODS[name])
+    alone = reference_score_gradient(scene.text, rendered, reference, t, noise)
+    scene.text_rows.clear()
+    pair = ReferencePair.of(rendered, reference, t, noise, scene.text.schedule)
+    terms = method.predict(
+        scene.latents,
+        scene.timesteps,
+        scene.noise,
+        view_prior=scene.view,
+        condition=scene.condition,
+        relative_pose=scene.pose,
+        text_prior=scene.text,
+        reference=pair,
+    )
+    assert scene.text_rows == text_rows
+    assert terms.reference is not None
+    torch.testing.assert_close(pair.gradient(terms.reference).g, alone.g, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(method.combine(terms).g, without, atol=1e-5, rtol=1e-4)
 
 
 def test_usd_evaluates_the_conditional_branch(scene: Scene) -> None:
