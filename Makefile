@@ -220,6 +220,14 @@ gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored,
 	@$(BIN)/python -m experiments.tables experiments/pipeline.yaml --runs=$(call quoted,$(RUNS)/ablations) --out=experiments/results
 	@$(BIN)/python -m experiments.gallery $(patsubst %,$(RUNS)/ablations/pipeline/whole/%-seed0,$(GALLERY)) --out docs/gallery.png
 
+# Texts of the second picture, each in quotes of its own.
+TEXTS ?= "a brown chair" "a yellow duck" "a red mushroom with white dots"
+.PHONY: words
+words: $(INSTALLED) ## three texts through the whole pipeline: docs/words.png; twenty minutes on two cores, resumes; TEXTS='"a red mug" "a chair"'
+	@set --; for text in $(TEXTS); do \
+		$(MAKE) object TEXT="$$text" || exit; set -- "$$@" "$(RUNS)/$$(echo "$$text" | tr ' ' '_')"; \
+	done; $(BIN)/python -m experiments.gallery "$$@" --out docs/words.png
+
 .PHONY: objects-preview
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png
 	@$(VIEWDISTILL) objects-preview --out $(RUNS)/objects-preview.png

@@ -1,6 +1,7 @@
 """The model card of the embedded priors: every figure in it is measured here, on objects no prior was trained on.
 
-python -m experiments.prior_card            # writes priors/nano/README.md, figures.json and the pictures
+python -m experiments.prior_card              # writes priors/nano/README.md, figures.json and the pictures
+python -m experiments.prior_card --text-only  # nano-SD alone has changed: its part again, in minutes
 """
 
 import argparse
@@ -178,11 +179,10 @@ def card(figures: dict[str, Any], trainings: dict[str, dict[str, int]], megabyte
     )
 
 
-def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -> None:
-    """Measure everything and write figures and pictures into ``priors``."""
-    dtype = dtype_of("auto", torch.device("cpu"))
-    view = ViewConditionedPrior.from_folder(priors / "zero123", dtype=dtype)
-    text = TextConditionedPrior.from_folder(priors / "stable-diffusion", dtype=dtype)
+def measure_novel_views(
+    view: ViewConditionedPrior, picture: Path, objects: int, targets: int, steps: int
+) -> dict[str, Any]:
+    """Figures of nano-Zero123 and of the autoencoder, and the picture of its novel views."""
     figures: dict[str, Any] = {"objects": objects, "targets": targets, "ddim_steps": steps}
     sheets: list[np.ndarray] = []
     for name, seed in (("new_objects", HELD_OUT_SEEDS), ("new_families", HELD_OUT_FAMILY_SEEDS)):
@@ -193,12 +193,35 @@ def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int) -
             **{key: asdict(value) for key, value in scores.items()},
         }
         sheets.append(np.asarray(novel_view_sheet(pairs, predictions, targets)))
-        if name == "new_objects":
-            figures["bias"] = unconditional_bias(view, text, pairs.targets[:64])
         print(name, json.dumps(figures[name]), flush=True)
     width = max(sheet.shape[1] for sheet in sheets)
     padded = [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in sheets]
-    Image.fromarray(np.concatenate(padded)).save(priors / "novel_views.png")
+    Image.fromarray(np.concatenate(padded)).save(picture)
+    return figures
+
+
+def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int, text_only: bool) -> None:
+    """Measure everything and write figures and pictures into ``priors``.
+
+    Args:
+        priors: Folder of both.
+        cache: Folder of the trainings, for the curve.
+        objects: Held-out objects of each kind.
+        targets: New views of each.
+        steps: Of DDIM.
+        text_only: Keep the figures of the view-conditioned prior as they are, and measure the biases alone.
+    """
+    dtype = dtype_of("auto", torch.device("cpu"))
+    view = ViewConditionedPrior.from_folder(priors / "zero123", dtype=dtype)
+    text = TextConditionedPrior.from_folder(priors / "stable-diffusion", dtype=dtype)
+    figures: dict[str, Any] = (
+        json.loads((priors / "figures.json").read_text())
+        if text_only
+        else measure_novel_views(view, priors / "novel_views.png", objects, targets, steps)
+    )
+    clean = render_pairs(range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + objects), targets, view.image_size).targets[:64]
+    figures["bias"] = unconditional_bias(view, text, clean)
+    print("bias", json.dumps(figures["bias"]), flush=True)
     curve = learning_curve(priors / "learning_curve.csv", cache)
     if curve:
         draw_learning_curve(curve, priors / "learning_curve.png")
@@ -228,8 +251,15 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=48, help="held-out objects of each kind")
     parser.add_argument("--targets", type=int, default=3, help="new views of each object")
     parser.add_argument("--steps", type=int, default=50, help="DDIM steps")
+    parser.add_argument(
+        "--text-only",
+        action="store_true",
+        help="the text-conditioned prior alone has changed: keep the figures of the other",
+    )
     arguments = parser.parse_args()
-    measure(arguments.priors, arguments.cache, arguments.objects, arguments.targets, arguments.steps)
+    measure(
+        arguments.priors, arguments.cache, arguments.objects, arguments.targets, arguments.steps, arguments.text_only
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.family import METHODS, ScoreDistillation
 from viewdistill.guidance.gradient import score_loss
+from viewdistill.guidance.predictions import GuidanceTerms
 from viewdistill.guidance.reference import ReferencePair, reference_score_gradient
 
 TextBuilder = Callable[..., TextConditionedPrior]
@@ -37,18 +39,20 @@ class Scene:
         self.s_empty = text.predict_noise(self.noisy, self.timesteps, text.encode_text([""]))
         self.view_rows, self.text_rows = count_rows(view.unet), count_rows(text.unet)
 
+        self.given: dict[str, Any] = {
+            "view_prior": view,
+            "condition": self.condition,
+            "relative_pose": self.pose,
+            "text_prior": text,
+            "text_embeddings": self.caption,
+            "negative_embeddings": self.negative,
+        }
+
     def gradient(self, method: ScoreDistillation) -> Tensor:
-        return method.gradient(
-            self.latents,
-            self.timesteps,
-            self.noise,
-            view_prior=self.view,
-            condition=self.condition,
-            relative_pose=self.pose,
-            text_prior=self.text,
-            text_embeddings=self.caption,
-            negative_embeddings=self.negative,
-        ).g
+        return method.gradient(self.latents, self.timesteps, self.noise, **self.given).g
+
+    def predict(self, method: ScoreDistillation, reference: ReferencePair | None = None) -> GuidanceTerms:
+        return method.predict(self.latents, self.timesteps, self.noise, **self.given, reference=reference)
 
 
 def count_rows(unet: nn.Module) -> list[int]:
@@ -135,16 +139,7 @@ def test_the_reference_view_is_scored_in_the_same_evaluation_where_sizes_agree(
     alone = reference_score_gradient(scene.text, rendered, reference, t, noise)
     scene.text_rows.clear()
     pair = ReferencePair.of(rendered, reference, t, noise, scene.text.schedule)
-    terms = method.predict(
-        scene.latents,
-        scene.timesteps,
-        scene.noise,
-        view_prior=scene.view,
-        condition=scene.condition,
-        relative_pose=scene.pose,
-        text_prior=scene.text,
-        reference=pair,
-    )
+    terms = scene.predict(method, pair)
     assert scene.text_rows == text_rows
     assert terms.reference is not None
     torch.testing.assert_close(pair.gradient(terms.reference).g, alone.g, atol=1e-5, rtol=1e-4)
@@ -173,24 +168,10 @@ def test_predictions_that_cancel_are_not_made(scene: Scene) -> None:
 
 def test_one_evaluation_serves_several_methods(scene: Scene) -> None:
     sds = METHODS["sds"]
-    terms = sds.predict(
-        scene.latents,
-        scene.timesteps,
-        scene.noise,
-        view_prior=scene.view,
-        condition=scene.condition,
-        relative_pose=scene.pose,
-    )
+    terms = scene.predict(sds)
     torch.testing.assert_close(METHODS["csd"].combine(terms).g, expected(scene, "csd"), atol=1e-4, rtol=1e-4)
     assert scene.view_rows == [4]
-    only_conditional = replace(sds, guidance_scale=1.0).predict(
-        scene.latents,
-        scene.timesteps,
-        scene.noise,
-        view_prior=scene.view,
-        condition=scene.condition,
-        relative_pose=scene.pose,
-    )
+    only_conditional = scene.predict(replace(sds, guidance_scale=1.0))
     with pytest.raises(ValueError, match="unconditional prediction was not made"):
         sds.combine(only_conditional)
 
@@ -217,9 +198,7 @@ def test_priors_with_other_noise_levels_are_refused(scene: Scene) -> None:
 
 def test_image_gradient_by_hand(scene: Scene) -> None:
     hifa = replace(METHODS["hifa"], guidance_scale=2.0)
-    terms = hifa.predict(
-        scene.latents, scene.timesteps, scene.noise, text_prior=scene.text, text_embeddings=scene.caption
-    )
+    terms = scene.predict(hifa)
     guided = 2 * scene.s_conditional - scene.s_empty
     clean = (scene.noisy - (1 - scene.alpha_bar).sqrt() * guided) / scene.alpha_bar.sqrt()
     images = torch.rand(2, 3, 32, 32)
@@ -261,15 +240,7 @@ def test_nonfinite_predictions_are_counted(scene: Scene) -> None:
         bias = scene.view.unet.conv_out.bias
         assert bias is not None
         bias[2] = torch.nan
-    result = METHODS["usd"].gradient(
-        scene.latents,
-        scene.timesteps,
-        scene.noise,
-        view_prior=scene.view,
-        condition=scene.condition,
-        relative_pose=scene.pose,
-        text_prior=scene.text,
-    )
+    result = METHODS["usd"].combine(scene.predict(METHODS["usd"]))
     assert result.nonfinite == 2 * 8 * 8
     assert result.g[:, 2].abs().max() == 0
     assert result.g[:, [0, 1, 3]].abs().min(0).values.max() > 0
