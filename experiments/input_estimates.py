@@ -2,7 +2,8 @@
 
 `python -m experiments.input_estimates` prints a line an example and the sums. The thresholds ``CLEAR_MARGIN`` of
 `viewdistill.guidance.elevation` and `viewdistill.diffusion.classifier` belong to the priors that they were set with,
-earlier ones than the shipped: set them anew from its figures. With the shipped priors neither margin tells right from wrong.
+earlier ones than the shipped: set them anew from its figures. With the shipped priors neither margin
+tells right from wrong.
 """
 
 import argparse
