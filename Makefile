@@ -215,7 +215,7 @@ pictures: ## make the pictures of the README again
 # Objects of the gallery's picture, of different families and elevations.
 GALLERY ?= robot mug house duck chair mushroom
 .PHONY: gallery
-gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored, six in a picture: docs/gallery.png; an hour and a half on two cores, resumes
+gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored, six in a picture: docs/gallery.png; over an hour on two cores, resumes
 	@$(BIN)/python -m experiments.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out=$(call quoted,$(RUNS)/ablations)
 	@$(BIN)/python -m experiments.tables experiments/pipeline.yaml --runs=$(call quoted,$(RUNS)/ablations) --out=experiments/results
 	@$(BIN)/python -m experiments.gallery $(patsubst %,$(RUNS)/ablations/pipeline/whole/%-seed0,$(GALLERY)) --out docs/gallery.png
@@ -225,7 +225,7 @@ TEXTS ?= "a brown chair" "a red mushroom with white dots"
 .PHONY: words
 words: $(INSTALLED) ## two texts through the whole pipeline: docs/words.png; a quarter of an hour on two cores, resumes; TEXTS='"a red mug" "a chair"'
 	@set --; for text in $(TEXTS); do \
-		$(MAKE) object TEXT="$$text" || exit; set -- "$$@" "$(RUNS)/$$(echo "$$text" | tr ' ' '_')"; \
+		$(MAKE) object TEXT="$$text" || exit; set -- "$$@" "$(RUNS)/$$(echo "$$text" | tr ' :%#/' _)"; \
 	done; $(BIN)/python -m experiments.gallery "$$@" --out docs/words.png
 
 .PHONY: objects-preview

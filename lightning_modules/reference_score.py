@@ -44,10 +44,7 @@ class ReferenceScore:
             generator: Source of the noise.
         """
         latents, pair = self.pair(images, progress, generator)
-        empty = self.prior.encode_text([""])
-        with torch.no_grad():
-            predictions = self.prior.predict_noise(pair.noisy, pair.timesteps.repeat(2), empty)
-        return self.loss_of(latents, pair, predictions)
+        return self.loss_of(latents, pair, pair.predict(self.prior))
 
     def pair(
         self, images: Float[Tensor, "1 3 height width"], progress: float, generator: torch.Generator

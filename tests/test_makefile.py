@@ -295,6 +295,17 @@ def test_words_in_place_of_an_image(project: Path):
         assert result.stderr.count("\n") == 1
 
 
+def test_several_texts_end_in_one_picture(project: Path):
+    python = project / ".venv/bin/python"
+    python.write_text('#!/bin/sh\necho "python $*" >> calls\n')
+    python.chmod(0o755)
+    one = ["picture", *STAGES, "summary"]
+    assert make(project, "words", """TEXTS="a red mug" 'salt/pepper: 5%'""") == [*one, *one, "python"]
+    drawn = (project / "calls").read_text().splitlines()[-1]
+    assert drawn == "python -m experiments.gallery runs/a_red_mug runs/salt_pepper__5_ --out docs/words.png"
+    assert all((project / run / "mesh/stage.json").exists() for run in ("runs/a_red_mug", "runs/salt_pepper__5_"))
+
+
 def test_looking_on_is_no_setting(project: Path):
     make(project, "object", "IMG=examples/toy.png", "VIEW=1")
     calls = (project / "calls").read_text().splitlines()

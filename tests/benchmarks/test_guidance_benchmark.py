@@ -134,6 +134,9 @@ class Problem:
     def unet(self) -> None:
         self.view.predict_noise(self.noise, self.t, self.condition, self.pose)
 
+    def text_unet(self, samples: int) -> None:
+        self.text.predict_noise(self.noise.repeat(samples, 1, 1, 1), self.t.repeat(samples), self.empty)
+
 
 @pytest.fixture(scope="module")
 def problem() -> Problem:
@@ -148,6 +151,12 @@ def test_encode(benchmark: BenchmarkFixture, problem: Problem) -> None:
 @pytest.mark.benchmark(group="one evaluation of the view-conditioned UNet")
 def test_unet(benchmark: BenchmarkFixture, problem: Problem) -> None:
     benchmark.pedantic(problem.unet, rounds=10, warmup_rounds=2)
+
+
+@pytest.mark.benchmark(group="one call of the text-conditioned UNet, by samples")
+@pytest.mark.parametrize("samples", [1, 2, 3])
+def test_text_unet(benchmark: BenchmarkFixture, problem: Problem, samples: int) -> None:
+    benchmark.pedantic(problem.text_unet, args=(samples,), rounds=10, warmup_rounds=2)
 
 
 @pytest.mark.benchmark(group="UNets of one step: four evaluations, or the official eight")

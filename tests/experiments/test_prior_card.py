@@ -1,9 +1,16 @@
-"""The learning curve of the model card, over several trainings."""
+"""The model card: its figures, measured whole or for the text-conditioned prior alone, and its learning curve."""
 
 import csv
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
-from experiments.prior_card import learning_curve
+import pytest
+
+from experiments import prior_card
+from experiments.prior_card import learning_curve, measure
+from viewdistill.cli.configuration import REPOSITORY
 
 
 def test_the_curve_goes_on_from_the_shipped_one(tmp_path: Path) -> None:
@@ -18,3 +25,25 @@ def test_the_curve_goes_on_from_the_shipped_one(tmp_path: Path) -> None:
             writer.writerows(rows)
         rows = learning_curve(shipped, tmp_path)
         assert [(row["samples"], row["psnr"]) for row in rows] == [(32000, 12.5), (64000, 13.0)]
+
+
+def test_the_text_conditioned_prior_alone_keeps_the_figures_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prior_card, "SCALES", (1.0,))
+    monkeypatch.setattr(prior_card, "BIAS_TIMESTEPS", (300,))
+    priors = tmp_path / "priors"
+    shutil.copytree(REPOSITORY / "priors" / "nano", priors)
+
+    def figures(text_only: bool) -> dict[str, Any]:
+        measure(priors, tmp_path, objects=1, targets=1, steps=1, text_only=text_only)
+        return json.loads((priors / "figures.json").read_text())
+
+    whole = figures(text_only=False)
+    assert len(whole["bias"]["stable-diffusion"]) == 1
+    marked = whole | {"new_objects": whole["new_objects"] | {"autoencoder_psnr": 12.34}, "bias": {}}
+    (priors / "figures.json").write_text(json.dumps(marked))
+    again = figures(text_only=True)
+    assert again["bias"] == whole["bias"]
+    assert again["new_objects"]["autoencoder_psnr"] == 12.34
+    assert "Autoencoder alone: 12.34 dB" in (priors / "README.md").read_text()

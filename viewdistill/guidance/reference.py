@@ -44,6 +44,11 @@ class ReferencePair:
         both = torch.cat([latents, reference_latents.expand(len(latents), -1, -1, -1)])
         return cls(schedule.add_noise(both, noise.repeat(2, 1, 1, 1), timesteps.repeat(2)), timesteps, schedule)
 
+    @torch.no_grad()
+    def predict(self, text_prior: TextConditionedPrior) -> Float[Tensor, "twice c h w"]:
+        """ε_S(∅) of `noisy`, in one evaluation."""
+        return text_prior.predict_noise(self.noisy, self.timesteps.repeat(2), text_prior.encode_text([""]))
+
     def gradient(self, predictions: Float[Tensor, "twice c h w"], weighting: Weighting = "sds") -> ScoreGradient:
         """g_ref from ε_S(∅) of `noisy`."""
         rendered, reference = predictions.chunk(2)
@@ -76,5 +81,4 @@ def reference_score_gradient(
         weighting: w(t).
     """
     pair = ReferencePair.of(latents, reference_latents, timesteps, noise, text_prior.schedule)
-    predictions = text_prior.predict_noise(pair.noisy, timesteps.repeat(2), text_prior.encode_text([""]))
-    return pair.gradient(predictions, weighting)
+    return pair.gradient(pair.predict(text_prior), weighting)
