@@ -13,6 +13,7 @@ from torch import Tensor
 
 from commands import options
 from commands.devices import Accelerator, add_accelerator_argument, device_of
+from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, write_json
 from viewdistill.cameras import relative_pose
 from viewdistill.diffusion.priors import ViewConditionedPrior
@@ -32,7 +33,7 @@ the truth over white. "copy input" scores the input view itself in place of the 
 class Request:
     """Options of the subcommand."""
 
-    prior: Path = Path("priors/nano/zero123")
+    prior: Path = REPOSITORY / "priors" / "nano" / "zero123"
     """Folder of the view-conditioned prior."""
     objects: int = 48
     """How many objects."""
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.path,
         default=Request.prior,
         metavar="DIR",
-        help="folder of the prior (default %(default)s)",
+        help="folder of the prior (default: that of priors/nano)",
     )
     parser.add_argument(
         "--objects",

@@ -24,10 +24,12 @@ from commands.machine.environment import (
     output_of,
     pip,
 )
+from commands.machine.presets import PresetState, free_disk_gb, preset_states
 from commands.stages.configuration import REPOSITORY
 from commands.tracking.run import run_mode
 from viewdistill.fields import hash_grid_backends
 from viewdistill.rendering import nerfacc_traversal
+from viewdistill.rendering.occupancy import OccupancyGrid
 
 NANO_PEAK_GB = 2.0
 """Largest peak of memory of `make object` with the embedded priors, as measured for the README."""
@@ -54,6 +56,10 @@ class Diagnosis:
     """Of the hash grid and of marching: which is in use, where, and what stands in the way of the others."""
     preset: dict[str, str]
     """The largest preset that fits, and why."""
+    presets: list[PresetState]
+    """What each preset takes: download, disk, minutes, licences."""
+    free_disk_gb: float
+    """Free disk where runs go, GB (powers of ten)."""
     hub: dict[str, Any]
     """Address of the Hugging Face hub, whether it answers, and what came back."""
     wandb: dict[str, Any]
@@ -78,6 +84,8 @@ def diagnose(timeout: float) -> Diagnosis:
         memory_gb=memory_gb,
         backends=backends(),
         preset=fitting_preset(gpus, memory_gb),
+        presets=preset_states(),
+        free_disk_gb=free_disk_gb(),
         hub=hub_state(timeout),
         wandb=wandb_state(),
         optional=[*missing_torch(gpus), *missing_backends(gpus), *missing_extras()],
@@ -125,6 +133,7 @@ def backends() -> dict[str, dict[str, Any]]:
     }
     grid["numba"] = "runs on a CPU" if on_gpu else None
     marching = nerfacc_traversal.obstacle()
+    grid_of_cells = OccupancyGrid(radius=1.0, resolution=2).to(device)
     return {
         "hash grid": {
             "in_use": hash_grid_backends.choose(device),
@@ -132,7 +141,7 @@ def backends() -> dict[str, dict[str, Any]]:
             "obstacles": {name: why for name, why in grid.items() if why},
         },
         "marching": {
-            "in_use": "torch" if marching else "nerfacc",
+            "in_use": grid_of_cells.backend,
             "device": str(device),
             "obstacles": {"nerfacc": marching} if marching else {},
         },
