@@ -5,9 +5,6 @@ import os
 import platform
 import re
 import shutil
-import threading
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +24,7 @@ from commands.machine.environment import (
 from commands.machine.presets import PresetState, free_disk_gb, preset_states
 from commands.stages.configuration import REPOSITORY
 from commands.tracking.run import run_mode
+from viewdistill.diffusion.hub import ask
 from viewdistill.fields import hash_grid_backends
 from viewdistill.rendering import nerfacc_traversal
 from viewdistill.rendering.occupancy import OccupancyGrid
@@ -167,11 +165,7 @@ def hub_state(timeout: float) -> dict[str, Any]:
     address = constants.ENDPOINT
     if constants.HF_HUB_OFFLINE:
         return {"address": address, "reachable": False, "detail": "not asked: HF_HUB_OFFLINE is set"}
-    answers: list[tuple[bool, str]] = []
-    asking = threading.Thread(target=lambda: answers.append(_ask(address, timeout)), daemon=True)
-    asking.start()
-    asking.join(timeout)
-    reachable, detail = answers[0] if answers else (False, f"no answer within {timeout:g} s")
+    reachable, detail = ask(address, timeout)
     return {"address": address, "reachable": reachable, "detail": detail}
 
 
@@ -267,13 +261,3 @@ def nvcc_version() -> str | None:
     """Version of the CUDA compiler on the PATH, or none."""
     found = re.search(r"release (\d+\.\d+)", output_of("nvcc", "--version") or "")
     return found[1] if found else None
-
-
-def _ask(address: str, timeout: float) -> tuple[bool, str]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=timeout):
-            return True, "answers"
-    except urllib.error.HTTPError as error:
-        return True, f"answers with status {error.code}"
-    except (OSError, ValueError) as error:
-        return False, f"no answer ({getattr(error, 'reason', error)})"

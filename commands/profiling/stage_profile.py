@@ -20,7 +20,7 @@ from commands.profiling.profile import Request
 from commands.profiling.trace import PhaseTable, phase_table
 from commands.stages.configuration import configuration
 from commands.stages.fitting import StageCLI, StageRun, build, train
-from commands.stages.requirements import require
+from commands.stages.requirements import COMMANDS, require
 from datamodules.run_folder import RunFolder
 from datamodules.stage_record import peak_memory_mb
 from lightning_modules.checkpoints import load_weights, read_checkpoint
@@ -29,6 +29,9 @@ from viewdistill.precision import DTYPES, Precision, dtype_of, fast_bfloat16
 
 PROBED_STEPS = 3
 """Steps whose losses and gradients are compared between precisions."""
+
+SPARE_STEPS = PROBED_STEPS + 3
+"""Steps besides those by the clock and under the profiler: counted ones, and those compared between precisions."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +179,19 @@ class StageRunner:
         kept = [c for c in cli.trainer.callbacks if not isinstance(c, ModelCheckpoint | PromptGrid)]  # type: ignore[attr-defined]
         cli.trainer.callbacks = kept  # type: ignore[attr-defined]
         if request.fitted:
-            path, remedy = self.folder.stage(stage) / "last.ckpt", f"`viewdistill {stage} {self.folder.root}`"
+            path, remedy = self.folder.stage(stage) / "last.ckpt", command_of(stage, self.folder.root)
             load_weights(cli.model, read_checkpoint(path, remedy, "cpu")["state_dict"], path, remedy)
+        # A preset may fit for fewer steps than are measured; its schedules go by its own.
+        loop = cli.trainer.fit_loop.epoch_loop
+        if loop.max_steps != -1:
+            loop.max_steps = max(loop.max_steps, request.warmup + 2 * request.steps + SPARE_STEPS)
         train(cli.trainer, cli.model, cli.datamodule, None)
         return cli
+
+
+def command_of(stage: str, root: Path) -> str:
+    """Return the command that completes a stage, for messages."""
+    return f"`viewdistill {COMMANDS[stage].format(root)}`"
 
 
 def compare(

@@ -1,8 +1,9 @@
 """`viewdistill summary`: what the stages of a run cost and wrote."""
 
 import argparse
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.console import Console
@@ -58,9 +59,29 @@ def print_table(root: Path, records: list[dict[str, Any]]) -> None:
     table.add_column("peak memory", f"{total['peak_memory_mb']:,.0f} MB", justify="right")
     table.add_column("files", overflow="fold")
     for record in records:
-        files = Text("\n".join(f"{name} ({size_text(size)})" for name, size in record["files"].items()))
+        files = Text("\n".join(file_lines(record["files"])))
         table.add_row(record["stage"], f"{record['seconds']:.1f}", f"{record['peak_memory_mb']:,.0f} MB", files)
     Console().print(table)
+
+
+def file_lines(files: dict[str, int]) -> list[str]:
+    """List the files of a stage, those of one folder and kind in one line.
+
+    Args:
+        files: Path within the stage's folder → size, bytes.
+    """
+    groups: dict[tuple[str, str], dict[str, int]] = {}
+    for name, size in files.items():
+        path = PurePosixPath(name)
+        # Numbered pictures, as 000.png or step_000100.png, are one kind even at the top of the stage's folder.
+        kind = re.sub(r"[0-9]{2,}", "*", path.name)
+        groups.setdefault((str(path.parent), kind), {})[name] = size
+    lines: list[str] = []
+    for (folder, kind), group in groups.items():
+        total = size_text(sum(group.values()))
+        name = kind if folder == "." else f"{folder}/{kind}"
+        lines.append(f"{next(iter(group))} ({total})" if len(group) == 1 else f"{name}: {len(group)} files ({total})")
+    return lines
 
 
 def size_text(size: int) -> str:

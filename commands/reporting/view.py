@@ -58,6 +58,7 @@ def run(request: Request) -> None:
         raise ViewDistillError("the live viewer needs viser; run `pip install -e '.[view]'`")
     folder = RunFolder(request.run_folder)
     meta = require(folder)
+    # Imported here because viser is an extra, whose absence the lines above report.
     from commands.reporting.view_scene import serve
 
     server = serve(folder, meta, request.host, request.port)

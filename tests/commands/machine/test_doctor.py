@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from commands.machine import diagnosis, environment
 from commands.machine.environment import Missing, missing_make, missing_packages, missing_priors
 from commands.main import main
+from viewdistill.diffusion import hub
 
 REPOSITORY = Path(__file__).parents[3]
 GPU = {"name": "Some GPU", "memory_gb": 24.0, "compute_capability": "8.6"}
@@ -172,7 +173,7 @@ def test_a_hub_that_never_answers_and_one_that_is_not_there(monkeypatch: pytest.
 def test_a_name_that_takes_for_ever_to_look_up_does_not_hold_anyone_up(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     released = threading.Event()
-    monkeypatch.setattr(diagnosis, "_ask", lambda *_: (released.wait(60), "late"))
+    monkeypatch.setattr(hub, "_ask", lambda *_: (released.wait(60), "late"))
     assert diagnosis.hub_state(0.2)["detail"] == "no answer within 0.2 s"
     released.set()
 
