@@ -87,6 +87,7 @@ def log_run(run: Run, study: Study, folder: Path, project: str, mode: Mode) -> b
     Raises:
         ViewDistillError: W&B refuses, or cannot be reached.
     """
+    # Imported here because W&B reads its variables, which `track` sets, when it is first imported.
     import wandb
 
     if mode == "offline" and any(folder.glob(f"wandb/offline-run-*-{run_id(run)}")):

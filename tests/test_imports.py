@@ -14,12 +14,12 @@ LEFT = ("commands/stages", "commands/scaling", "experiments/plan.py", "experimen
 """Places whose imports are being moved up: to be removed from here once they are."""
 
 
-def imports_within_functions(path: Path) -> list[ast.stmt]:
-    """Import statements below the top level of a module."""
+def imports_within_functions(path: Path) -> dict[ast.stmt, ast.AST]:
+    """Import statements below the top level of a module, each with its function."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    found = {node for each in functions for node in ast.walk(each) if isinstance(node, ast.Import | ast.ImportFrom)}
-    return sorted(found, key=lambda node: node.lineno)
+    statements = ((node, each) for each in functions for node in ast.walk(each))
+    return {node: each for node, each in statements if isinstance(node, ast.Import | ast.ImportFrom)}
 
 
 def modules() -> list[Path]:
@@ -36,13 +36,9 @@ def test_an_import_within_a_function_has_its_reason_beside_it():
     without: list[str] = []
     for path in modules():
         lines = path.read_text(encoding="utf-8").splitlines()
-        for node in imports_within_functions(path):
-            above = lines[node.lineno - 2].strip()
-            if (
-                not above.startswith("#")
-                and "#" not in lines[node.lineno - 1]
-                and not above.startswith(("import", "from"))
-            ):
+        for node, function in imports_within_functions(path).items():
+            above = lines[function.lineno : node.lineno - 1]  # type: ignore[attr-defined]
+            if not any(line.strip().startswith("#") for line in above):
                 without.append(f"{path.relative_to(REPOSITORY)}:{node.lineno}")
     assert not without
 

@@ -144,6 +144,7 @@ def track_profile(profile: StageProfile, folder: RunFolder, output: Path) -> Non
 
 def log_profile(run: Any, profile: StageProfile, name: str, output: Path) -> None:
     """Tables, the plot, and the trace as an artifact."""
+    # Imported here because W&B takes a second to import, and is not wanted where it is disabled.
     import wandb
 
     deviations = [list(asdict(deviation).values()) for deviation in profile.deviations]

@@ -80,6 +80,7 @@ def option_settings(arguments: object) -> dict[str, Any]:
 
 def complete_run(run: Any, folder: RunFolder, stage: str, uses: Iterable[str]) -> None:
     """Add to a run what a stage left, and under ``input`` of the config what is known about the object."""
+    # Imported here because they bring W&B, which is not wanted where it is disabled.
     from commands.tracking.artifacts import log_artifacts
     from commands.tracking.media import stage_media
 

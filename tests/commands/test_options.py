@@ -64,7 +64,7 @@ def test_any_value_of_any_option_is_taken_or_refused_in_one_line(
             except SystemExit as stop:
                 status = stop.code
                 error = capsys.readouterr().err
-                assert (status, error.count("\n")) == (2, 1), error  # noqa: PT017
+                assert (status, error.count("\n")) == (2, 1), error
                 assert error.startswith(f"viewdistill {subcommand.name}: "), error
                 continue
             if subcommand not in OURS:
