@@ -2,12 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from commands.table import SUBCOMMANDS, Subcommand
 from viewdistill import __version__
+
+Request = TypeVar("Request")
+"""A dataclass with the options of a command."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -62,9 +65,20 @@ def parse(argv: Sequence[str] | None = None) -> Call:
         # For modules of `commands.stages` and `commands.scaling` that have no `Request` of their own yet.
         arguments.command, arguments.settings = name, settings
         return Call(name, module.run, arguments)
+    more = {"settings": tuple(settings)} if subcommand.open_ended else {}
+    return Call(name, module.run, request_of(module.Request, arguments, more))
+
+
+def request_of(kind: type[Request], arguments: argparse.Namespace, more: Mapping[str, Any] | None = None) -> Request:
+    """Build a request from parsed options; lists become tuples, since a request never changes.
+
+    Args:
+        kind: A dataclass with a field per option.
+        arguments: Parsed options.
+        more: Further fields.
+    """
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in vars(arguments).items()}
-    options |= {"settings": tuple(settings)} if subcommand.open_ended else {}
-    return Call(name, module.run, module.Request(**options))
+    return kind(**options, **(more or {}))
 
 
 def build_top_parser() -> OneLineParser:
