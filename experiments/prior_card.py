@@ -7,6 +7,7 @@ python -m experiments.prior_card --text-only  # nano-SD alone has changed: its p
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the scripts of the experiments have in common: a parser from the module's docstring, typed options, one-line errors."""
+"""Common parts of the experiments' scripts: a parser from the docstring, typed options, errors in one line."""
 
 import argparse
 from collections.abc import Callable, Sequence
