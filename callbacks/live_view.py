@@ -37,6 +37,7 @@ class LiveView(Callback):
         """Open the server and say where it is."""
         if not trainer.is_global_zero:
             return
+        # Imported here because viser is an extra.
         import viser
 
         try:
@@ -88,6 +89,7 @@ class LiveView(Callback):
 
 def camera_to_world(camera: Any) -> Float[torch.Tensor, "4 4"]:
     """A browser's camera, as viser has it, to ours, which looks along -z with y up."""
+    # Imported here because viser is an extra.
     from viser.transforms import SO3
 
     c2w = torch.eye(4)

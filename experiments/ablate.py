@@ -9,7 +9,6 @@ named at the end, does not stop the rest, and is tried again the next time. `pyt
 Changed code is not noticed: remove ``stages/`` in the folder of the runs after changing a stage.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Generator, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from commands import options
 from commands.parsing import OneLineParser, one_line
 from commands.scaling.cluster import available_cores
 from commands.stages.configuration import REPOSITORY
@@ -29,6 +29,7 @@ from experiments.execution import Execute, StageFailedError, Task, complete, exe
 from experiments.plan import PlannedRun, Planner, Priors
 from experiments.ray_execution import on_ray
 from experiments.scores import default_threads, score
+from experiments.script import add_out_argument, parse_request, run_script, script_parser
 from experiments.studies import ABLATIONS, Study
 from viewdistill.errors import ViewDistillError
 
@@ -117,46 +118,84 @@ def run_studies(
     return display.failures
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    studies: tuple[str, ...] = ()
+    """Ids or YAML files of studies; all that are shipped where none is given."""
+    quick: bool = False
+    """Whether too few objects and seeds for a result are enough."""
+    objects: int | None = None
+    """Test objects."""
+    seeds: int | None = None
+    """Seeds per object."""
+    skip: int = 0
+    """Test objects to leave out before them."""
+    jobs: int | None = None
+    """Stages side by side; one per GPU or per core where not given."""
+    processes: bool = False
+    """Whether each stage has a process of its own, in place of Ray's workers."""
+    preset: str = "ablation"
+    """Overlays on the shipped YAMLs; none where empty."""
+    view_prior: Path = REPOSITORY / "priors" / "nano" / "zero123"
+    """View-conditioned prior."""
+    text_prior: Path = REPOSITORY / "priors" / "nano" / "stable-diffusion"
+    """Text-conditioned prior."""
+    out: Path = RUNS
+    """Folder of all runs."""
+
+
 def build_parser() -> OneLineParser:
-    """The options."""
-    summary, examples = (__doc__ or "").split("\n\n", 1)
-    parser = OneLineParser(
-        prog="python -m experiments.ablate",
-        description=summary,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="ids or YAML files (default: all that are shipped)")
-    parser.add_argument("--quick", action="store_true", help="2 objects with 1 seed")
-    parser.add_argument("--objects", type=int, metavar="N", help=f"test objects (default {FEWEST_OBJECTS})")
-    parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds (default {FEWEST_SEEDS})")
-    parser.add_argument("--skip", type=int, default=0, metavar="N", help="test objects to leave out before them")
-    parser.add_argument("--jobs", type=int, metavar="N", help="stages side by side (default: one a GPU, or one a core)")
+    """Build the parser of the options."""
+    parser = script_parser("ablate", __doc__)
     parser.add_argument(
-        "--processes", action="store_true", help="a process a stage in place of Ray's workers, which keep priors loaded"
+        "studies",
+        type=options.text,
+        nargs="*",
+        metavar="STUDY",
+        help="ids or YAML files (default: all that are shipped)",
     )
-    parser.add_argument("--preset", default="ablation", help="overlays on the YAML (default ablation; '' for none)")
-    nano = REPOSITORY / "priors" / "nano"
-    for name, folder in (("--view-prior", nano / "zero123"), ("--text-prior", nano / "stable-diffusion")):
+    parser.add_argument("--quick", action="store_true", help="2 objects with 1 seed")
+    parser.add_argument("--objects", type=options.COUNT, metavar="N", help=f"test objects (default {FEWEST_OBJECTS})")
+    parser.add_argument("--seeds", type=options.COUNT, metavar="N", help=f"seeds per object (default {FEWEST_SEEDS})")
+    parser.add_argument(
+        "--skip",
+        type=options.Integer(),
+        default=Request.skip,
+        metavar="N",
+        help="test objects to leave out before them",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=options.Integer(1, 10_000),
+        metavar="N",
+        help="stages side by side (default: one per GPU, or one per core)",
+    )
+    parser.add_argument(
+        "--processes",
+        action="store_true",
+        help="a process per stage in place of Ray's workers, which keep priors loaded",
+    )
+    parser.add_argument("--preset", default=Request.preset, help="overlays on the YAML (default ablation; '' for none)")
+    for name, folder in (("--view-prior", Request.view_prior), ("--text-prior", Request.text_prior)):
         parser.add_argument(
-            name, type=Path, default=folder, metavar="PRIOR", help=f"default {folder.name} of priors/nano"
+            name, type=options.path, default=folder, metavar="PRIOR", help=f"default {folder.name} of priors/nano"
         )
-    parser.add_argument("--out", type=Path, default=RUNS, metavar="DIR", help=f"folder of all runs (default {RUNS})")
+    add_out_argument(parser, Request.out)
     return parser
 
 
-def counts(arguments: argparse.Namespace) -> tuple[int, int]:
-    """Objects and seeds.
+def counts(request: Request) -> tuple[int, int]:
+    """Return the numbers of objects and of seeds.
 
     Raises:
         ViewDistillError: They are too few for a result, and no quick look is asked for.
     """
-    fewest = QUICK if arguments.quick else (FEWEST_OBJECTS, FEWEST_SEEDS)
-    objects = fewest[0] if arguments.objects is None else arguments.objects
-    seeds = fewest[1] if arguments.seeds is None else arguments.seeds
-    if min(objects, seeds, 1 if arguments.jobs is None else arguments.jobs) < 1 or arguments.skip < 0:
-        raise ViewDistillError("--objects, --seeds and --jobs must be at least 1, --skip at least 0")
-    if not arguments.quick and (objects < FEWEST_OBJECTS or seeds < FEWEST_SEEDS):
+    fewest = QUICK if request.quick else (FEWEST_OBJECTS, FEWEST_SEEDS)
+    objects = fewest[0] if request.objects is None else request.objects
+    seeds = fewest[1] if request.seeds is None else request.seeds
+    if not request.quick and (objects < FEWEST_OBJECTS or seeds < FEWEST_SEEDS):
         raise ViewDistillError(
             f"{objects} objects with {seeds} seeds are too few for a result: {FEWEST_OBJECTS} and {FEWEST_SEEDS} at "
             "least; say --quick for a look"
@@ -175,16 +214,16 @@ def load_studies(names: Sequence[str]) -> list[Study]:
 
 
 @contextmanager
-def executor(arguments: argparse.Namespace) -> Generator[tuple[Execute, int]]:
+def executor(request: Request) -> Generator[tuple[Execute, int]]:
     """What runs subcommands, by the options, and how many at a time.
 
     Raises:
         ViewDistillError: There is no Ray to run them on.
     """
-    if arguments.processes:
-        yield viewdistill, arguments.jobs or available_cores()
+    if request.processes:
+        yield viewdistill, request.jobs or available_cores()
     else:
-        with on_ray(arguments.jobs) as workers:
+        with on_ray(request.jobs) as workers:
             yield workers
 
 
@@ -201,22 +240,22 @@ def ablate(argv: Sequence[str] | None, execute: Execute | None = None) -> int:
     Raises:
         ViewDistillError: An option, a study or a prior is wrong.
     """
-    arguments = build_parser().parse_args(argv)
-    objects, seeds = counts(arguments)
-    folder = REPOSITORY / "configs" / "presets" / arguments.preset
-    if arguments.preset and not folder.is_dir():
+    request = parse_request(build_parser(), Request, argv)
+    objects, seeds = counts(request)
+    folder = REPOSITORY / "configs" / "presets" / request.preset
+    if request.preset and not folder.is_dir():
         raise ViewDistillError(f"{folder}: no such preset")
     default_threads()
-    priors = Priors(arguments.view_prior, arguments.text_prior)
-    planner = Planner(arguments.out, priors, arguments.preset)
+    priors = Priors(request.view_prior, request.text_prior)
+    planner = Planner(request.out, priors, request.preset)
     runs: list[PlannedRun] = []
-    for study in load_studies(arguments.studies):
-        numbers = study.population[arguments.skip :][:objects]
+    for study in load_studies(request.studies):
+        numbers = study.population[request.skip :][:objects]
         if len(numbers) < objects:
             raise ViewDistillError(f"{study.id} has {len(study.population)} objects; ask for no more with --objects")
         runs += planner.plan(study, numbers, range(seeds))
     console = Console()
-    with nullcontext((execute, arguments.jobs or 1)) if execute else executor(arguments) as (run_one, jobs):
+    with nullcontext((execute, request.jobs or 1)) if execute else executor(request) as (run_one, jobs):
         failures = run_studies(runs, priors.fingerprint, jobs, console, run_one)
     stages = {node.key for run in runs for node in run.nodes}
     asked = sum(len(run.nodes) for run in runs)
@@ -227,20 +266,12 @@ def ablate(argv: Sequence[str] | None, execute: Execute | None = None) -> int:
     return 1 if failures else 0
 
 
-def main() -> None:
-    """Command line of the ablations."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the ablations; returns the exit status."""
     # Of transformers, about the prior that is loaded and written for A3, amid the bar of this command.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    try:
-        status = ablate(None)
-    except ViewDistillError as error:
-        print(f"ablate: {one_line(str(error))}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print("ablate: interrupted; the same command resumes", file=sys.stderr)
-        status = 130
-    sys.exit(status)
+    return run_script("ablate", lambda: ablate(argv))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

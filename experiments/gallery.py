@@ -7,10 +7,10 @@ four sides. It is named by the run's folder, without the seed of a study's where
 those of an ablation, by the folder above.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,12 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
-from commands.parsing import OneLineParser, one_line
+from commands import options
+from commands.parsing import OneLineParser
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import load_views
 from datamodules.run_folder import InputMeta, RunFolder
+from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.contact_sheet import grid
@@ -72,40 +74,65 @@ def labels(folders: Sequence[RunFolder]) -> list[str]:
     return next((each for each in (shorter, names) if len(set(each)) == len(folders)), above)
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    runs: tuple[Path, ...]
+    """Folders of runs with a complete mesh stage."""
+    out: Path = Path("docs/gallery.png")
+    """Picture to write."""
+    size: int = 128
+    """Side of a picture, pixels."""
+
+
+def build_parser() -> OneLineParser:
+    """Build the parser of the options."""
+    parser = script_parser("gallery", __doc__)
+    parser.add_argument(
+        "runs", type=options.run_folder, nargs="+", metavar="RUN", help="run folder with a complete mesh stage"
+    )
+    parser.add_argument(
+        "--out",
+        type=options.output_file,
+        default=Request.out,
+        metavar="PNG",
+        help="picture to write (default %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=options.Integer(8, 2048),
+        default=Request.size,
+        metavar="N",
+        help="side of a picture, pixels (default %(default)s)",
+    )
+    return parser
+
+
+def draw(request: Request) -> None:
+    """Draw the gallery.
+
+    Raises:
+        ViewDistillError: A run has no mesh, or its files are damaged.
+    """
+    folders = [RunFolder(run) for run in request.runs]
+    sides = [360 // VIEWS * index for index in range(VIEWS)]
+    columns = ["input", *(f"view {side}°" for side in sides), *(f"mesh {side}°" for side in sides)]
+    rows = [row(folder, request.size) for folder in folders]
+    shown = [column for column in range(len(columns)) if any(pictures[column] is not None for pictures in rows)]
+    sheet = grid(
+        [[pictures[column] for column in shown] for pictures in rows],
+        labels(folders),
+        [columns[column] for column in shown],
+    )
+    with replacing(request.out) as temporary:
+        Image.fromarray(sheet).save(temporary)
+    print(f"wrote {request.out}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the gallery; returns the exit status."""
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    parser = OneLineParser(
-        prog="python -m experiments.gallery",
-        description=summary,
-        epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder with a complete mesh stage")
-    parser.add_argument("--out", type=Path, default=Path("docs/gallery.png"), metavar="PNG", help="picture to write")
-    parser.add_argument("--size", type=int, default=128, metavar="N", help="side of a picture, pixels (default 128)")
-    arguments = parser.parse_args(argv)
-    try:
-        folders = [RunFolder(run) for run in arguments.runs]
-        columns = [
-            "input",
-            *(f"view {360 // VIEWS * i}°" for i in range(VIEWS)),
-            *(f"mesh {360 // VIEWS * i}°" for i in range(VIEWS)),
-        ]
-        rows = [row(folder, arguments.size) for folder in folders]
-        shown = [column for column in range(len(columns)) if any(pictures[column] is not None for pictures in rows)]
-        sheet = grid(
-            [[pictures[column] for column in shown] for pictures in rows],
-            labels(folders),
-            [columns[column] for column in shown],
-        )
-        with replacing(arguments.out) as temporary:
-            Image.fromarray(sheet).save(temporary)
-    except ViewDistillError as error:
-        print(f"gallery: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    print(f"wrote {arguments.out}")
-    return 0
+    return run_script("gallery", lambda: draw(parse_request(build_parser(), Request, argv)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Every size is varied alone, the others stay those of configs/field.yaml, each in
 median of the last steps; a machine that does other things meanwhile shows it.
 """
 
-import argparse
 import csv
 import os
 import shutil
@@ -20,10 +19,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from commands.parsing import one_line
+from commands.parsing import OneLineParser
 from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, make_folder
 from experiments.rows import write_rows
+from experiments.script import add_out_argument, parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError
 
 STEPS = 40
@@ -151,21 +151,39 @@ def write(costs: Sequence[Cost], folder: Path) -> None:
         plot(costs).savefig(partial, dpi=110, format="png")
 
 
-def main() -> None:
-    """Command line of this experiment."""
-    parser = argparse.ArgumentParser(description="Measure how costs grow, and plot them.")
-    parser.add_argument("--out", type=Path, default=Path("runs/growth"), metavar="DIR", help="folder to write to")
-    folder = make_folder(parser.parse_args().out)
-    try:
-        costs = measure(folder)
-    except ViewDistillError as error:
-        print(f"growth: {one_line(str(error))}", file=sys.stderr)
-        sys.exit(2)
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    out: Path = Path("runs/growth")
+    """Folder to write to."""
+
+
+def build_parser() -> OneLineParser:
+    """Build the parser of the options."""
+    parser = script_parser("growth", __doc__)
+    add_out_argument(parser, Request.out)
+    return parser
+
+
+def run(request: Request) -> None:
+    """Measure how costs grow, write and print.
+
+    Raises:
+        ViewDistillError: A subcommand ended with an error.
+    """
+    folder = make_folder(request.out)
+    costs = measure(folder)
     write(costs, folder)
     for cost in costs:
         of_workers = f" with {cost.workers} workers" if cost.varied == OBJECTS else ""
         print(f"{cost.value:4d} {cost.varied}{of_workers}: {cost.seconds:.3f} s")
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment; returns the exit status."""
+    return run_script("growth", lambda: run(parse_request(build_parser(), Request, argv)))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

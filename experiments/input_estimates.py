@@ -6,15 +6,19 @@ earlier ones than the shipped: set them anew from its figures. With the shipped 
 tells right from wrong.
 """
 
-import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from commands import options
+from commands.parsing import OneLineParser
 from commands.stages.input_choices import picture_and_mask
 from datamodules.run_folder import read_json, write_json
+from experiments.script import parse_request, run_script, script_parser
 from viewdistill.diffusion.classifier import classify
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.elevation import estimate_elevation
@@ -59,18 +63,45 @@ def estimate(image: Path, view_prior: ViewConditionedPrior, text_prior: TextCond
     )
 
 
-def main() -> None:
-    """Estimate, print, and write ``input_estimates.json``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--priors", type=Path, default=Path("priors/nano"), metavar="DIR")
-    parser.add_argument("--examples", type=Path, default=Path("examples"), metavar="DIR")
-    parser.add_argument("--out", type=Path, default=Path("runs/input_estimates.json"), metavar="JSON")
-    arguments = parser.parse_args()
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
 
-    view_prior = ViewConditionedPrior.from_folder(arguments.priors / "zero123")
-    text_prior = TextConditionedPrior.from_folder(arguments.priors / "stable-diffusion")
+    priors: Path = Path("priors/nano")
+    """Folder of both priors."""
+    examples: Path = Path("examples")
+    """Folder of the examples and their descriptions."""
+    out: Path = Path("runs/input_estimates.json")
+    """File to write."""
+
+
+def build_parser() -> OneLineParser:
+    """Build the parser of the options."""
+    parser = script_parser("input_estimates", __doc__)
+    for name, default in (("--priors", Request.priors), ("--examples", Request.examples)):
+        parser.add_argument(
+            name, type=options.existing_folder, default=default, metavar="DIR", help="default %(default)s"
+        )
+    parser.add_argument(
+        "--out",
+        type=options.output_file,
+        default=Request.out,
+        metavar="JSON",
+        help="file to write (default %(default)s)",
+    )
+    return parser
+
+
+def run(request: Request) -> None:
+    """Estimate, print, and write ``input_estimates.json``.
+
+    Raises:
+        ViewDistillError: A prior or a description cannot be read.
+    """
+    view_prior = ViewConditionedPrior.from_folder(request.priors / "zero123")
+    text_prior = TextConditionedPrior.from_folder(request.priors / "stable-diffusion")
     found: list[Estimates] = []
-    for image in sorted(arguments.examples.glob("*.png")):
+    for image in sorted(request.examples.glob("*.png")):
         found.append(estimate(image, view_prior, text_prior))
         print(found[-1], flush=True)
     truth, estimated = (np.array([getattr(e, name) for e in found]) for name in ("elevation_deg", "estimated_deg"))
@@ -83,8 +114,13 @@ def main() -> None:
         "objects": len(found),
     }
     print(summary)
-    write_json(arguments.out, {"summary": summary, "examples": [asdict(e) for e in found]})
+    write_json(request.out, {"summary": summary, "examples": [asdict(e) for e in found]})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment; returns the exit status."""
+    return run_script("input_estimates", lambda: run(parse_request(build_parser(), Request, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,9 +4,10 @@ python -m experiments.prior_card              # writes priors/nano/README.md, fi
 python -m experiments.prior_card --text-only  # nano-SD alone has changed: its part again, in minutes
 """
 
-import argparse
 import csv
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
+from matplotlib import pyplot as plt
 from PIL import Image
 from torch import Tensor
 
+from commands import options
 from commands.evaluation.evaluate_prior import Pairs, render_pairs, sample
+from commands.parsing import OneLineParser
 from datamodules.rendered_objects import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from experiments.script import parse_request, run_script, script_parser
 from lightning_modules.trained_prior import TRAINING_FILE
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor, noise_bias, recover_one_step
@@ -117,8 +122,6 @@ def learning_curve(shipped: Path, cache: Path) -> list[dict[str, float]]:
 
 def draw_learning_curve(rows: list[dict[str, float]], path: Path) -> None:
     """PSNR against samples, beside the "copy input" line."""
-    from matplotlib import pyplot as plt
-
     figure, axes = plt.subplots(figsize=(6, 3.2))
     thousands = [row["samples"] / 1000 for row in rows]
     axes.plot(thousands, [row["psnr"] for row in rows], marker=".", label="samples (DDIM-20, guidance 2)")
@@ -200,29 +203,43 @@ def measure_novel_views(
     return figures
 
 
-def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int, text_only: bool) -> None:
-    """Measure everything and write figures and pictures into ``priors``.
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
 
-    Args:
-        priors: Folder of both.
-        cache: Folder of the trainings, for the curve.
-        objects: Held-out objects of each kind.
-        targets: New views of each.
-        steps: Of DDIM.
-        text_only: Keep the figures of the view-conditioned prior as they are, and measure the biases alone.
+    priors: Path = Path("priors/nano")
+    """Folder of both priors, to which figures and pictures are written."""
+    cache: Path = Path(".cache/priors")
+    """Folder of the trainings, for the curve."""
+    objects: int = 48
+    """Held-out objects of each kind."""
+    targets: int = 3
+    """New views per object."""
+    steps: int = 50
+    """DDIM steps."""
+    text_only: bool = False
+    """Whether to keep the figures of the view-conditioned prior, and to measure the biases alone."""
+
+
+def measure(request: Request) -> None:
+    """Measure everything and write figures and pictures into the folder of the priors.
+
+    Raises:
+        ViewDistillError: A prior cannot be read.
     """
+    priors, objects, targets = request.priors, request.objects, request.targets
     dtype = dtype_of("auto", torch.device("cpu"))
     view = ViewConditionedPrior.from_folder(priors / "zero123", dtype=dtype)
     text = TextConditionedPrior.from_folder(priors / "stable-diffusion", dtype=dtype)
     figures: dict[str, Any] = (
         json.loads((priors / "figures.json").read_text())
-        if text_only
-        else measure_novel_views(view, priors / "novel_views.png", objects, targets, steps)
+        if request.text_only
+        else measure_novel_views(view, priors / "novel_views.png", objects, targets, request.steps)
     )
     clean = render_pairs(range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + objects), targets, view.image_size).targets[:64]
     figures["bias"] = unconditional_bias(view, text, clean)
     print("bias", json.dumps(figures["bias"]), flush=True)
-    curve = learning_curve(priors / "learning_curve.csv", cache)
+    curve = learning_curve(priors / "learning_curve.csv", request.cache)
     if curve:
         draw_learning_curve(curve, priors / "learning_curve.png")
         with (priors / "learning_curve.csv").open("w", newline="") as file:
@@ -241,26 +258,35 @@ def measure(priors: Path, cache: Path, objects: int, targets: int, steps: int, t
     (priors / "README.md").write_text(card(figures, trainings, megabytes))
 
 
-def main() -> None:
-    """Command line of this experiment."""
-    parser = argparse.ArgumentParser(description="Measure the embedded priors and write their figures and pictures.")
-    parser.add_argument("--priors", type=Path, default=Path("priors/nano"), help="folder of the priors")
+def build_parser() -> OneLineParser:
+    """Build the parser of the options."""
+    parser = script_parser("prior_card", __doc__)
     parser.add_argument(
-        "--cache", type=Path, default=Path(".cache/priors"), help="folder of the trainings, for the curve"
+        "--priors", type=options.existing_folder, default=Request.priors, metavar="DIR", help="folder of the priors"
     )
-    parser.add_argument("--objects", type=int, default=48, help="held-out objects of each kind")
-    parser.add_argument("--targets", type=int, default=3, help="new views of each object")
-    parser.add_argument("--steps", type=int, default=50, help="DDIM steps")
+    parser.add_argument(
+        "--cache", type=options.path, default=Request.cache, metavar="DIR", help="folder of the trainings"
+    )
+    for name, default, most, text in (
+        ("--objects", Request.objects, 10_000, "held-out objects of each kind"),
+        ("--targets", Request.targets, 64, "new views per object"),
+        ("--steps", Request.steps, 1000, "DDIM steps"),
+    ):
+        parser.add_argument(
+            name, type=options.Integer(1, most), default=default, metavar="N", help=f"{text} (default {default})"
+        )
     parser.add_argument(
         "--text-only",
         action="store_true",
         help="the text-conditioned prior alone has changed: keep the figures of the other",
     )
-    arguments = parser.parse_args()
-    measure(
-        arguments.priors, arguments.cache, arguments.objects, arguments.targets, arguments.steps, arguments.text_only
-    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment; returns the exit status."""
+    return run_script("prior_card", lambda: measure(parse_request(build_parser(), Request, argv)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,7 +7,8 @@ a difference of two predictions, and each has an error of its own. Errors that b
 guidance profits where its two branches get the same things wrong: the correlation of their errors is given as well.
 """
 
-import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from commands import options
 from commands.evaluation.evaluate_prior import Pairs, render_pairs
+from commands.parsing import OneLineParser
 from datamodules.run_folder import atomic_path, make_folder
 from experiments.rows import write_rows
+from experiments.script import add_out_argument, parse_request, run_script, script_parser
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor
 from viewdistill.guidance.family import METHODS
@@ -124,20 +128,68 @@ def plot(pulls: list[Pull]) -> Figure:
     return figure
 
 
-def main() -> None:
-    """Command line of this experiment."""
-    parser = argparse.ArgumentParser(description="Measure what each guidance does to true novel views.")
-    parser.add_argument("--out", type=Path, default=Path("runs/pull"), metavar="DIR", help="folder to write to")
-    parser.add_argument("--priors", type=Path, default=Path("priors/nano"), metavar="DIR", help="folder of both priors")
-    parser.add_argument("--objects", type=int, default=24, metavar="N", help="test objects (default 24)")
-    parser.add_argument("--scale", type=float, default=3.0, metavar="S", help="guidance scale (default 3)")
-    parser.add_argument("--draws", type=int, default=8, metavar="N", help="noise draws a view (default 8)")
-    arguments = parser.parse_args()
-    view = ViewConditionedPrior.from_folder(arguments.priors / "zero123")
-    text = TextConditionedPrior.from_folder(arguments.priors / "stable-diffusion")
-    pairs = render_pairs(TEST_SEEDS[: arguments.objects], 2, view.image_size)
-    pulls = measure(view, text, pairs, arguments.scale, arguments.draws)
-    folder = make_folder(arguments.out)
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    out: Path = Path("runs/pull")
+    """Folder to write to."""
+    priors: Path = Path("priors/nano")
+    """Folder of both priors."""
+    objects: int = 24
+    """Test objects."""
+    scale: float = 3.0
+    """Guidance scale s of all methods."""
+    draws: int = 8
+    """Noise draws per view; two are needed for their spread."""
+
+
+def build_parser() -> OneLineParser:
+    """Build the parser of the options."""
+    parser = script_parser("pull", __doc__)
+    add_out_argument(parser, Request.out)
+    parser.add_argument(
+        "--priors",
+        type=options.existing_folder,
+        default=Request.priors,
+        metavar="DIR",
+        help="folder of both priors (default %(default)s)",
+    )
+    parser.add_argument(
+        "--objects",
+        type=options.Integer(1, 10_000),
+        default=Request.objects,
+        metavar="N",
+        help="test objects (default %(default)s)",
+    )
+    parser.add_argument(
+        "--scale",
+        type=options.Number(0.0, 1000.0, above=True),
+        default=Request.scale,
+        metavar="S",
+        help="guidance scale (default %(default)g)",
+    )
+    parser.add_argument(
+        "--draws",
+        type=options.Integer(2, 10_000),
+        default=Request.draws,
+        metavar="N",
+        help="noise draws per view (default %(default)s)",
+    )
+    return parser
+
+
+def run(request: Request) -> None:
+    """Measure, draw and print.
+
+    Raises:
+        ViewDistillError: A prior cannot be read.
+    """
+    view = ViewConditionedPrior.from_folder(request.priors / "zero123")
+    text = TextConditionedPrior.from_folder(request.priors / "stable-diffusion")
+    pairs = render_pairs(TEST_SEEDS[: request.objects], 2, view.image_size)
+    pulls = measure(view, text, pairs, request.scale, request.draws)
+    folder = make_folder(request.out)
     write_rows(pulls, folder / "pull.csv")
     with atomic_path(folder / "pull.png") as partial:
         plot(pulls).savefig(partial, dpi=110, format="png")
@@ -145,5 +197,10 @@ def main() -> None:
         print(f"t {pull.timestep:3d}  {pull.method:14} pull {pull.pull:.3f}  correlation {pull.correlation:.3f}")
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment; returns the exit status."""
+    return run_script("pull", lambda: run(parse_request(build_parser(), Request, argv)))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,7 +8,6 @@ to the run's sampled views, or to the true ones. If the second gains nothing, a 
 the fourth gains and the third does not, the sampled views are what is wrong.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from transformers.utils import logging
 
+from commands import options
 from commands.evaluation.truth import same_camera, truth_of_run
-from commands.parsing import OneLineParser, one_line
+from commands.parsing import OneLineParser
 from datamodules.cameras import read_rgba
 from datamodules.dreambooth import PromptedImages
 from datamodules.posed_views import ViewCamera, load_views
@@ -30,10 +30,10 @@ from datamodules.run_folder import InputMeta, RunFolder, atomic_path, make_folde
 from datamodules.seeding import Purpose, generator_at, image_noise
 from experiments.gallery import labels
 from experiments.rows import write_rows
+from experiments.script import add_out_argument, parse_request, run_script, script_parser
 from lightning_modules.reference_score import resize
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.refinement import RefinementSettings, refine
-from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.images import over_white, psnr
 
 TIMESTEPS = (25, 50, 100, 200, 400)
@@ -190,42 +190,61 @@ def plot(rows: list[Refined]) -> Figure:
     return figure
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    runs: tuple[Path, ...]
+    """Folders of complete runs of generated objects."""
+    out: Path = Path("runs/refinement_limits")
+    """Folder to write to."""
+    prior: str = "priors/nano/stable-diffusion"
+    """Text-conditioned prior."""
+    steps: int = 600
+    """Steps of each fit."""
+
+
 def build_parser() -> OneLineParser:
-    """The options."""
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    parser = OneLineParser(
-        prog="python -m experiments.refinement_limits",
-        description=summary,
-        epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="complete run of a generated object")
+    """Build the parser of the options."""
+    parser = script_parser("refinement_limits", __doc__)
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/refinement_limits"), metavar="DIR", help="folder to write to"
+        "runs", type=options.run_folder, nargs="+", metavar="RUN", help="complete run of a generated object"
     )
-    parser.add_argument("--prior", default="priors/nano/stable-diffusion", metavar="DIR", help="text-conditioned prior")
-    parser.add_argument("--steps", type=int, default=600, metavar="N", help="steps of every fit (default 600)")
+    add_out_argument(parser, Request.out)
+    parser.add_argument(
+        "--prior", type=options.text, default=Request.prior, metavar="DIR", help="text-conditioned prior"
+    )
+    parser.add_argument(
+        "--steps",
+        type=options.Integer(1, 1_000_000),
+        default=Request.steps,
+        metavar="N",
+        help="steps of each fit (default %(default)s)",
+    )
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, draw, print; returns the exit status."""
-    arguments = build_parser().parse_args(argv)
+def run(request: Request) -> None:
+    """Measure, draw and print.
+
+    Raises:
+        ViewDistillError: A run is not complete, or its object is none of the generator's.
+    """
     logging.disable_progress_bar()  # of every network that is loaded
-    try:
-        folders = [RunFolder(run) for run in arguments.runs]
-        subjects = [Subject.load(folder, name) for folder, name in zip(folders, labels(folders), strict=True)]
-        rows = [row for subject in subjects for row in measure(subject, arguments.prior, arguments.steps)]
-        out = make_folder(arguments.out)
-    except ViewDistillError as error:
-        print(f"refinement_limits: {one_line(str(error))}", file=sys.stderr)
-        return 2
+    folders = [RunFolder(path) for path in request.runs]
+    subjects = [Subject.load(folder, name) for folder, name in zip(folders, labels(folders), strict=True)]
+    rows = [row for subject in subjects for row in measure(subject, request.prior, request.steps)]
+    out = make_folder(request.out)
     write_rows(rows, out / "refinement_limits.csv")
     with atomic_path(out / "refinement_limits.png") as partial:
         plot(rows).savefig(partial, dpi=110, format="png")
     for row in rows:
         print(f"{row.object:12} {row.learner:28} t {row.timestep:3}  {row.renders:.2f} -> {row.refined:.2f} dB")
-    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment; returns the exit status."""
+    return run_script("refinement_limits", lambda: run(parse_request(build_parser(), Request, argv)))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ zero123-xl preset, how long a step then is, and that it fits into memory. Run it
 priors (5 GB in half precision) are made once and kept.
 """
 
-import argparse
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ import transformers
 import yaml
 from PIL import Image
 
+from commands import options
+from commands.parsing import OneLineParser
 from commands.stages.configuration import REPOSITORY
 from datamodules.captions import build_tokenizer
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.prompts import Prompts
 from datamodules.run_folder import RunFolder, read_json, write_json
+from experiments.script import add_out_argument, parse_request, run_script, script_parser
 from viewdistill.diffusion.conditioning import CameraProjection
 
 STEPS = 2
@@ -92,16 +95,36 @@ CALLBACKS = [{"class_path": f"callbacks.{name}"} for name in ("finite_guard.Fini
 """Without those that draw: a sample at full size takes a CPU an hour."""
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    out: Path = Path("runs/smoke-full")
+    """Folder to write to."""
+    image: Path = REPOSITORY / "examples" / "robot.png"
+    """Input image."""
+
+
+def build_parser() -> OneLineParser:
+    """Build the parser of the options."""
+    parser = script_parser("smoke_full", __doc__)
+    add_out_argument(parser, Request.out)
+    parser.add_argument("--image", type=options.existing_file, default=Request.image, metavar="IMG", help="input image")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment; returns the exit status."""
+    return run_script("smoke_full", lambda: run(parse_request(build_parser(), Request, argv)))
+
+
+def run(request: Request) -> None:
     """Make the priors, run both stages, print what they cost."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.smoke_full", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/smoke-full"), metavar="FOLDER", help="for all files")
-    parser.add_argument("--image", type=Path, default=REPOSITORY / "examples" / "robot.png", metavar="IMG")
-    out: Path = parser.parse_args().out
+    out = request.out
     priors = out / "priors"
     make_priors(priors)
     folder = RunFolder(out / "run")
-    viewdistill("input", parser.parse_args().image, "--out", folder.root)
+    viewdistill("input", request.image, "--out", folder.root)
     views, text = (priors / name for name in PARTS)
     field = {"guidance": {"view_prior": str(views), "text_prior": str(text), "precision": "fp32"}}
     run_stage(folder, "field", ["field"], field)
@@ -170,4 +193,4 @@ def cost(folder: RunFolder, stage: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,19 +6,21 @@
 Runs of several priors are never mixed. Every table names the runs that it was made from.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from commands.parsing import OneLineParser, one_line
+from commands import options
+from commands.parsing import OneLineParser
 from datamodules.run_folder import atomic_path
 from experiments.ablate import RUNS, load_studies
 from experiments.comparison import Comparison, compare, count_failures, load_runs, one_prior
 from experiments.costs import costs_csv
 from experiments.plots import plot
+from experiments.script import parse_request, run_script, script_parser
 from experiments.table_formats import csv_text, latex, markdown
 from viewdistill.errors import ViewDistillError
 
@@ -26,21 +28,52 @@ QUOTED = Path(__file__).with_name("quoted.yaml")
 """Figures of others."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    studies: tuple[str, ...] = ()
+    """Ids or YAML files of studies; all that are shipped where none is given."""
+    runs: Path = RUNS
+    """Folder of all runs."""
+    prior: str = ""
+    """Beginning of the fingerprint of the priors whose runs are taken."""
+    quoted: bool = False
+    """Whether to add figures of others, marked as quoted."""
+    out: Path | None = None
+    """Folder to write to; ``tables`` in that of the runs where not given."""
+
+
 def build_parser() -> OneLineParser:
-    """The options."""
-    summary, examples = (__doc__ or "").split("\n\n", 1)
-    parser = OneLineParser(
-        prog="python -m experiments.tables",
-        description=summary,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    """Build the parser of the options."""
+    parser = script_parser("tables", __doc__)
+    parser.add_argument(
+        "studies",
+        type=options.text,
+        nargs="*",
+        metavar="STUDY",
+        help="ids or YAML files (default: all that are shipped)",
     )
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="ids or YAML files (default: all that are shipped)")
-    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help=f"folder of all runs (default {RUNS})")
-    parser.add_argument("--prior", metavar="FINGERPRINT", help="only runs of the priors whose fingerprint begins so")
+    parser.add_argument(
+        "--runs",
+        type=options.path,
+        default=Request.runs,
+        metavar="DIR",
+        help="folder of all runs (default %(default)s)",
+    )
+    parser.add_argument(
+        "--prior",
+        type=options.text,
+        default=Request.prior,
+        metavar="FINGERPRINT",
+        help="only runs of the priors whose fingerprint begins so",
+    )
     parser.add_argument("--quoted", action="store_true", help="add figures of others, marked as quoted")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder to write to (default: tables in that of the runs)"
+        "--out",
+        type=options.output_folder,
+        metavar="DIR",
+        help="folder to write to (default: tables in that of the runs)",
     )
     return parser
 
@@ -89,32 +122,28 @@ def tables(argv: Sequence[str] | None) -> None:
     Raises:
         ViewDistillError: There is nothing to compare, runs are of several priors, or a file is damaged.
     """
-    arguments = build_parser().parse_args(argv)
-    studies = load_studies(arguments.studies)
+    request = parse_request(build_parser(), Request, argv)
+    studies = load_studies(request.studies)
     names = {study.id for study in studies}
-    runs = [run for run in load_runs(arguments.runs) if run.study in names]
-    runs = [run for run in runs if run.prior.startswith(arguments.prior or "")]
+    runs = [run for run in load_runs(request.runs) if run.study in names]
+    runs = [run for run in runs if run.prior.startswith(request.prior)]
     one_prior(runs)
-    found = [compare(study, runs, count_failures(arguments.runs, study.id)) for study in studies]
+    found = [compare(study, runs, count_failures(request.runs, study.id)) for study in studies]
     comparisons = [comparison for comparison in found if comparison is not None]
     if not comparisons:
-        raise ViewDistillError(f"{arguments.runs}: no scores of {', '.join(sorted(names))}; run `make ablations` first")
-    out = arguments.out or arguments.runs / "tables"
-    write_tables(comparisons, out, arguments.quoted)
+        raise ViewDistillError(f"{request.runs}: no scores of {', '.join(sorted(names))}; run `make ablations` first")
+    out = request.out or request.runs / "tables"
+    write_tables(comparisons, out, request.quoted)
     used = sum(len(comparison.runs) for comparison in comparisons)
     print(
         f"{', '.join(c.study.id for c in comparisons)}: {used} runs, priors {runs[0].prior[:12]}; wrote {out}/tables.md"
     )
 
 
-def main() -> None:
-    """Command line of the tables."""
-    try:
-        tables(None)
-    except ViewDistillError as error:
-        print(f"tables: {one_line(str(error))}", file=sys.stderr)
-        sys.exit(2)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the tables; returns the exit status."""
+    return run_script("tables", lambda: tables(argv))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

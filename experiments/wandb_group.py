@@ -6,18 +6,20 @@
 Runs are told apart by study, arm, object, seed, priors and settings. What is kept on disk already is not kept again.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands.parsing import OneLineParser, one_line
+from commands import options
+from commands.parsing import OneLineParser
 from commands.tracking.run import DEFAULTS, Mode, run_mode
 from experiments.ablate import RUNS, load_studies
 from experiments.comparison import Run, load_runs
 from experiments.plan import digest
+from experiments.script import parse_request, run_script, script_parser
 from experiments.studies import Study
 from viewdistill.errors import ViewDistillError
 
@@ -28,18 +30,38 @@ DIGITS = 8
 """Of fingerprints in names of groups and tags."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of this script."""
+
+    studies: tuple[str, ...] = ()
+    """Ids or YAML files of studies; all that are shipped where none is given."""
+    runs: Path = RUNS
+    """Folder of all runs."""
+    project: str = PROJECT
+    """W&B project."""
+
+
 def build_parser() -> OneLineParser:
-    """The options."""
-    summary, examples = (__doc__ or "").split("\n\n", 1)
-    parser = OneLineParser(
-        prog="python -m experiments.wandb_group",
-        description=summary,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    """Build the parser of the options."""
+    parser = script_parser("wandb_group", __doc__)
+    parser.add_argument(
+        "studies",
+        type=options.text,
+        nargs="*",
+        metavar="STUDY",
+        help="ids or YAML files (default: all that are shipped)",
     )
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help="ids or YAML files (default: all that are shipped)")
-    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help=f"folder of all runs (default {RUNS})")
-    parser.add_argument("--project", default=PROJECT, help=f"W&B project (default {PROJECT})")
+    parser.add_argument(
+        "--runs",
+        type=options.path,
+        default=Request.runs,
+        metavar="DIR",
+        help="folder of all runs (default %(default)s)",
+    )
+    parser.add_argument(
+        "--project", type=options.text, default=Request.project, help="W&B project (default %(default)s)"
+    )
     return parser
 
 
@@ -87,6 +109,7 @@ def log_run(run: Run, study: Study, folder: Path, project: str, mode: Mode) -> b
     Raises:
         ViewDistillError: W&B refuses, or cannot be reached.
     """
+    # Imported here because W&B reads its variables, which `track` sets, when it is first imported.
     import wandb
 
     if mode == "offline" and any(folder.glob(f"wandb/offline-run-*-{run_id(run)}")):
@@ -122,30 +145,26 @@ def track(argv: Sequence[str] | None) -> None:
     Raises:
         ViewDistillError: There are none, a file is damaged, or W&B failed.
     """
-    arguments = build_parser().parse_args(argv)
-    studies = {study.id: study for study in load_studies(arguments.studies)}
+    request = parse_request(build_parser(), Request, argv)
+    studies = {study.id: study for study in load_studies(request.studies)}
     arms = {(study.id, arm.name) for study in studies.values() for arm in study.arms}
-    runs = [run for run in load_runs(arguments.runs) if (run.study, run.arm) in arms]
+    runs = [run for run in load_runs(request.runs) if (run.study, run.arm) in arms]
     if not runs:
-        raise ViewDistillError(f"{arguments.runs}: no scores of {', '.join(studies)}; run `make ablations` first")
+        raise ViewDistillError(f"{request.runs}: no scores of {', '.join(studies)}; run `make ablations` first")
     mode = run_mode()
     if mode == "disabled":
         raise ViewDistillError("WANDB_MODE=disabled keeps nothing; set it to offline or online")
     for variable, value in DEFAULTS.items():
         os.environ.setdefault(variable, value)
-    new = sum(log_run(run, studies[run.study], arguments.runs, arguments.project, mode) for run in runs)
-    place = f"sent to {arguments.project}" if mode == "online" else f"kept in {arguments.runs / 'wandb'}"
+    new = sum(log_run(run, studies[run.study], request.runs, request.project, mode) for run in runs)
+    place = f"sent to {request.project}" if mode == "online" else f"kept in {request.runs / 'wandb'}"
     print(f"{new} of {len(runs)} runs {place}; groups {', '.join(sorted({run.study for run in runs}))}")
 
 
-def main() -> None:
-    """Command line."""
-    try:
-        track(None)
-    except ViewDistillError as error:
-        print(f"wandb_group: {one_line(str(error))}", file=sys.stderr)
-        sys.exit(2)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Give W&B the runs; returns the exit status."""
+    return run_script("wandb_group", lambda: track(argv))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

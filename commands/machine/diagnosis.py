@@ -5,13 +5,11 @@ import os
 import platform
 import re
 import shutil
-import threading
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from huggingface_hub import constants
 from packaging.requirements import Requirement
 
 from commands.machine.environment import (
@@ -23,9 +21,13 @@ from commands.machine.environment import (
     output_of,
     pip,
 )
+from commands.machine.presets import PresetState, free_disk_gb, preset_states
 from commands.stages.configuration import REPOSITORY
+from commands.tracking.run import run_mode
+from viewdistill.diffusion.hub import ask
 from viewdistill.fields import hash_grid_backends
 from viewdistill.rendering import nerfacc_traversal
+from viewdistill.rendering.occupancy import OccupancyGrid
 
 NANO_PEAK_GB = 2.0
 """Largest peak of memory of `make object` with the embedded priors, as measured for the README."""
@@ -52,6 +54,10 @@ class Diagnosis:
     """Of the hash grid and of marching: which is in use, where, and what stands in the way of the others."""
     preset: dict[str, str]
     """The largest preset that fits, and why."""
+    presets: list[PresetState]
+    """What each preset takes: download, disk, minutes, licences."""
+    free_disk_gb: float
+    """Free disk where runs go, GB (powers of ten)."""
     hub: dict[str, Any]
     """Address of the Hugging Face hub, whether it answers, and what came back."""
     wandb: dict[str, Any]
@@ -76,6 +82,8 @@ def diagnose(timeout: float) -> Diagnosis:
         memory_gb=memory_gb,
         backends=backends(),
         preset=fitting_preset(gpus, memory_gb),
+        presets=preset_states(),
+        free_disk_gb=free_disk_gb(),
         hub=hub_state(timeout),
         wandb=wandb_state(),
         optional=[*missing_torch(gpus), *missing_backends(gpus), *missing_extras()],
@@ -123,6 +131,7 @@ def backends() -> dict[str, dict[str, Any]]:
     }
     grid["numba"] = "runs on a CPU" if on_gpu else None
     marching = nerfacc_traversal.obstacle()
+    grid_of_cells = OccupancyGrid(radius=1.0, resolution=2).to(device)
     return {
         "hash grid": {
             "in_use": hash_grid_backends.choose(device),
@@ -130,7 +139,7 @@ def backends() -> dict[str, dict[str, Any]]:
             "obstacles": {name: why for name, why in grid.items() if why},
         },
         "marching": {
-            "in_use": "torch" if marching else "nerfacc",
+            "in_use": grid_of_cells.backend,
             "device": str(device),
             "obstacles": {"nerfacc": marching} if marching else {},
         },
@@ -153,23 +162,15 @@ def fitting_preset(gpus: list[dict[str, Any]], memory_gb: float) -> dict[str, st
 
 def hub_state(timeout: float) -> dict[str, Any]:
     """Whether the Hugging Face hub answers; never takes longer than the timeout, not even to look up the name."""
-    from huggingface_hub import constants
-
     address = constants.ENDPOINT
     if constants.HF_HUB_OFFLINE:
         return {"address": address, "reachable": False, "detail": "not asked: HF_HUB_OFFLINE is set"}
-    answers: list[tuple[bool, str]] = []
-    asking = threading.Thread(target=lambda: answers.append(_ask(address, timeout)), daemon=True)
-    asking.start()
-    asking.join(timeout)
-    reachable, detail = answers[0] if answers else (False, f"no answer within {timeout:g} s")
+    reachable, detail = ask(address, timeout)
     return {"address": address, "reachable": reachable, "detail": detail}
 
 
 def wandb_state() -> dict[str, Any]:
     """Version of Weights & Biases, and whether runs are kept here or sent."""
-    from commands.tracking.run import run_mode
-
     mode = run_mode()
     says = {
         "offline": "runs are kept on disk; WANDB_MODE=online sends them",
@@ -260,13 +261,3 @@ def nvcc_version() -> str | None:
     """Version of the CUDA compiler on the PATH, or none."""
     found = re.search(r"release (\d+\.\d+)", output_of("nvcc", "--version") or "")
     return found[1] if found else None
-
-
-def _ask(address: str, timeout: float) -> tuple[bool, str]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=timeout):
-            return True, "answers"
-    except urllib.error.HTTPError as error:
-        return True, f"answers with status {error.code}"
-    except (OSError, ValueError) as error:
-        return False, f"no answer ({getattr(error, 'reason', error)})"

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def missing_priors(folder: Path) -> list[Missing]:
     Args:
         folder: The folder of the embedded priors.
     """
+    # Imported here because the package may be missing: `missing_packages` says so first.
     from safetensors import SafetensorError, safe_open
 
     damaged = [name for name in NANO_COMPONENTS if not (folder / name).is_dir()]
@@ -122,3 +124,8 @@ def pip() -> str:
     python = Path(sys.executable)
     here = Path.cwd()
     return f"{python.relative_to(here) if python.is_relative_to(here) else python} -m pip"
+
+
+def summary(missing: Sequence[Missing]) -> str:
+    """What is missing, in one line."""
+    return "; ".join(f"{each.what}: {each.why}" for each in missing)

@@ -1,26 +1,40 @@
 """`viewdistill summary`: what the stages of a run cost and wrote."""
 
 import argparse
-from pathlib import Path
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from commands import options
+from datamodules.run_folder import STAGES, RunFolder, read_json, write_json
 from viewdistill.errors import ViewDistillError
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """Folder of the run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder, as runs/robot")
+    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Write ``summary.json`` and print it as a table.
 
     Raises:
         ViewDistillError: No stage of this run is complete.
     """
-    from datamodules.run_folder import STAGES, RunFolder, read_json, write_json
-
-    folder = RunFolder(arguments.run_folder)
+    folder = RunFolder(request.run_folder)
     records = [read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()]
     if not records:
         raise ViewDistillError(f"{folder.root}: no complete stage here; run `make object IMG=…` first")
@@ -38,10 +52,6 @@ def totals(records: list[dict[str, Any]]) -> dict[str, float]:
 
 def print_table(root: Path, records: list[dict[str, Any]]) -> None:
     """Print one row a stage and one in total."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(title=Text(str(root)), title_justify="left", show_footer=True)
     total = totals(records)
     table.add_column("stage", "total", style="bold")
@@ -49,9 +59,29 @@ def print_table(root: Path, records: list[dict[str, Any]]) -> None:
     table.add_column("peak memory", f"{total['peak_memory_mb']:,.0f} MB", justify="right")
     table.add_column("files", overflow="fold")
     for record in records:
-        files = Text("\n".join(f"{name} ({size_text(size)})" for name, size in record["files"].items()))
+        files = Text("\n".join(file_lines(record["files"])))
         table.add_row(record["stage"], f"{record['seconds']:.1f}", f"{record['peak_memory_mb']:,.0f} MB", files)
     Console().print(table)
+
+
+def file_lines(files: dict[str, int]) -> list[str]:
+    """List the files of a stage, those of one folder and kind in one line.
+
+    Args:
+        files: Path within the stage's folder → size, bytes.
+    """
+    groups: dict[tuple[str, str], dict[str, int]] = {}
+    for name, size in files.items():
+        path = PurePosixPath(name)
+        # Numbered pictures, as 000.png or step_000100.png, are one kind even at the top of the stage's folder.
+        kind = re.sub(r"[0-9]{2,}", "*", path.name)
+        groups.setdefault((str(path.parent), kind), {})[name] = size
+    lines: list[str] = []
+    for (folder, kind), group in groups.items():
+        total = size_text(sum(group.values()))
+        name = kind if folder == "." else f"{folder}/{kind}"
+        lines.append(f"{next(iter(group))} ({total})" if len(group) == 1 else f"{name}: {len(group)} files ({total})")
+    return lines
 
 
 def size_text(size: int) -> str:

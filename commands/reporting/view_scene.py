@@ -1,5 +1,7 @@
 """The scene of the live viewer: the mesh, and images at the cameras that they were seen from."""
 
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from viewdistill.mesh.export import WORLD_TO_FILE
 FRUSTUM_SCALE = 0.18
 """Length of a frustum, world units."""
 
+LOOKUP_SECONDS = 5.0
+"""Longest wait for the name of a host."""
+
 OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0])
 """viser's cameras look along +z with y down."""
 
@@ -29,7 +34,7 @@ def serve(folder: RunFolder, meta: InputMeta, host: str, port: int) -> viser.Vis
         folder: The run.
         meta: What is known about its input.
         host: Address to listen on.
-        port: Port; the next free one where it is taken.
+        port: Port; 0 takes any free one.
 
     Returns:
         The running server; `viser.ViserServer.stop` ends it.
@@ -37,16 +42,59 @@ def serve(folder: RunFolder, meta: InputMeta, host: str, port: int) -> viser.Vis
     Raises:
         ViewDistillError: The server cannot listen there, or a file of a complete stage is damaged.
     """
-    try:
-        server = viser.ViserServer(host=host, port=port, label=f"ViewDistill: {meta.name}", verbose=False)
-    except OSError as error:
-        raise ViewDistillError(f"{host}:{port}: cannot listen there ({error}); choose another --port") from error
+    require_free(host, port)
+    server = viser.ViserServer(host=host, port=port, label=f"ViewDistill: {meta.name}", verbose=False)
     try:
         build_scene(server, folder, meta)
     except BaseException:
         server.stop()
         raise
     return server
+
+
+def require_free(host: str, port: int) -> None:
+    """Make sure that a server can listen at an address: viser would take another port, or end in its own thread.
+
+    Raises:
+        ViewDistillError: The host is not of this machine, or the port is taken or reserved.
+    """
+    try:
+        family, kind, protocol, _, address = resolved(host, port)
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except (OSError, UnicodeError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ViewDistillError(
+            f"{host}:{port}: cannot listen there ({reason}); choose another --port, or a --host of this machine"
+        ) from error
+
+
+def resolved(host: str, port: int) -> tuple[int, int, int, str, Any]:
+    """Look an address up, and give up after `LOOKUP_SECONDS`.
+
+    Raises:
+        OSError: There is no such host, or no answer in time.
+    """
+    answers: list[tuple[int, int, int, str, Any]] = []
+    problems: list[Exception] = []
+
+    def look_up() -> None:
+        try:
+            answers.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+        except (OSError, UnicodeError) as error:
+            problems.append(error)
+
+    # In a thread, since the system's own look-up of names can take minutes and cannot be interrupted.
+    looking = threading.Thread(target=look_up, daemon=True)
+    looking.start()
+    looking.join(LOOKUP_SECONDS)
+    if problems:
+        raise problems[0]
+    if not answers:
+        raise TimeoutError(f"no answer about this host within {LOOKUP_SECONDS:g} s")
+    return answers[0]
 
 
 def build_scene(server: viser.ViserServer, folder: RunFolder, meta: InputMeta) -> None:

@@ -1,13 +1,30 @@
 """Options of the subcommands that run Lightning: one shipped YAML, overlays on it, and single settings last."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import viewdistill
+from commands import options
 from viewdistill.errors import ViewDistillError
 
 REPOSITORY = Path(viewdistill.__file__).resolve().parent.parent
 """The folder that holds ``configs/`` and ``priors/``; the project is run from its repository."""
+
+
+class Configured(Protocol):
+    """A request with the options of `add_configuration_arguments`."""
+
+    @property
+    def config(self) -> Sequence[Path]:
+        """Overlays on the shipped YAML, in order."""
+        ...
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of everything random; the YAML's where not given."""
+        ...
 
 
 def add_configuration_arguments(parser: argparse.ArgumentParser, shipped: str) -> None:
@@ -21,14 +38,16 @@ def add_configuration_arguments(parser: argparse.ArgumentParser, shipped: str) -
         "--config",
         action="append",
         default=[],
-        type=Path,
+        type=options.path,
         metavar="YAML",
         help=f"overlay on {shipped}: only what differs; may be given several times",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of everything random (default: the YAML's)")
+    parser.add_argument(
+        "--seed", type=options.SEED, metavar="N", help="seed of everything random (default: the YAML's)"
+    )
 
 
-def configuration(arguments: argparse.Namespace, shipped: str, settings: list[str]) -> list[str]:
+def configuration(arguments: Configured | argparse.Namespace, shipped: str, settings: Sequence[str]) -> list[str]:
     """Arguments for `StageCLI`: the shipped YAML, the overlays, the seed and single settings; later ones win.
 
     Args:
@@ -40,10 +59,10 @@ def configuration(arguments: argparse.Namespace, shipped: str, settings: list[st
         ViewDistillError: A YAML is missing.
     """
     seed = [] if arguments.seed is None else [f"--seed_everything={arguments.seed}"]
-    return configuration_files(arguments, shipped) + seed + settings
+    return [*configuration_files(arguments, shipped), *seed, *settings]
 
 
-def configuration_files(arguments: argparse.Namespace, shipped: str) -> list[str]:
+def configuration_files(arguments: Configured | argparse.Namespace, shipped: str) -> list[str]:
     """The shipped YAML and the overlays, as options.
 
     Raises:

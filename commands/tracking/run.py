@@ -84,6 +84,7 @@ def start_run(description: RunDescription, mode: Mode | None = None, *, live: bo
         os.environ.setdefault(variable, value)
     # Tables are staged here until they are sent. W&B's own place is in the user's home, where nobody would look for it.
     os.environ["WANDB_DATA_DIR"] = str((description.folder / "wandb").absolute())
+    # Imported here because W&B reads the variables above when it is first imported.
     import wandb
 
     failure: Exception | None = None

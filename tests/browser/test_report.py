@@ -1,6 +1,5 @@
 """The report in a real browser, headless: the page and its viewer, offline and without an error."""
 
-import argparse
 import io
 import shutil
 import time
@@ -83,7 +82,7 @@ def mesh() -> TexturedMesh:
 def opened(browser, mesh: TexturedMesh, run_folder: RunFolder) -> Iterator[ReportPage]:
     """The report of a complete run, open."""
     complete_run(run_folder, mesh)
-    report.run(argparse.Namespace(run_folder=run_folder.root))
+    report.run(report.Request(run_folder=run_folder.root))
     context = browser.new_context(viewport={"width": 900, "height": 1200}, color_scheme="light")
     shown = ReportPage(context.new_page(), run_folder.report)
     shown.open()

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from commands.generation.examples import EXAMPLES
-from commands.main import SPINS, main, set_waiting
+from commands.main import main
 from commands.parsing import one_line
+from commands.process import SPINS, set_waiting
 from commands.table import SUBCOMMANDS
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.stage_record import record_stage
@@ -20,6 +21,14 @@ from viewdistill.input_image import bounding_box
 from viewdistill.objects.generator import TEST_SEEDS
 
 REPOSITORY = Path(__file__).parents[2]
+
+
+def status_of(arguments: list[str]) -> object:
+    """Exit status of the command, whether the parser or the subcommand ends it."""
+    try:
+        return main(arguments)
+    except SystemExit as stop:
+        return stop.code
 
 
 @pytest.fixture
@@ -145,16 +154,16 @@ def test_wrong_usage_is_one_line_with_status_2(arguments: list[str], problem: st
         (["mesh", "{}/none"], "no complete input stage"),
         (["mesh", "{}/none", "--faces", "0"], "at least 8"),
         (["evaluate-prior", "--prior", "{}/none"], "none"),
-        (["evaluate-prior", "--objects", "0"], "at least 1"),
+        (["evaluate-prior", "--objects", "0"], "from 1 to 10,000"),
         (["objects-preview", "--first-seed", "-1", "--count", "1", "--out", "{}/sheet.png"], "-1"),
-        (["objects-preview", "--count", "0"], "at least 1"),
+        (["objects-preview", "--count", "0"], "from 1 to 1,000"),
         (["train", "autoencoder", "--config", "{}/none.yaml"], "no such configuration"),
     ],
 )
 def test_problems_of_other_stages(
     arguments: list[str], problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert main([argument.format(tmp_path) for argument in arguments]) == 2
+    assert status_of([argument.format(tmp_path) for argument in arguments]) == 2
     err = capsys.readouterr().err
     assert problem in err
     assert err.count("\n") == 1
@@ -264,6 +273,6 @@ def test_only_threads_of_a_lone_stage_wait_awake(
 
 def test_how_threads_wait_is_set_before_a_subcommand_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr("commands.main.set_waiting", lambda: done.append("set"))
+    monkeypatch.setattr("commands.process.set_waiting", lambda: done.append("set"))
     assert main(["summary", str(tmp_path / "nothing")]) == 2
     assert done == ["set"]

@@ -10,7 +10,7 @@ import pytest
 
 from commands.stages.configuration import REPOSITORY
 from experiments import prior_card
-from experiments.prior_card import learning_curve, measure
+from experiments.prior_card import Request, learning_curve, measure
 
 
 def test_the_curve_goes_on_from_the_shipped_one(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_the_text_conditioned_prior_alone_keeps_the_figures_of_the_other(
     shutil.copytree(REPOSITORY / "priors" / "nano", priors)
 
     def figures(text_only: bool) -> dict[str, Any]:
-        measure(priors, tmp_path, objects=1, targets=1, steps=1, text_only=text_only)
+        measure(Request(priors, tmp_path, objects=1, targets=1, steps=1, text_only=text_only))
         return json.loads((priors / "figures.json").read_text())
 
     whole = figures(text_only=False)

@@ -2,10 +2,14 @@
 
 import re
 import sys
+import threading
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     HfHubHTTPError,
     OfflineModeIsEnabled,
@@ -22,6 +26,12 @@ PATTERN = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revisi
 
 LOCAL_OWNERS = ("priors", "runs", "examples")
 """Folders of this repository, which are never owners on the hub."""
+
+ANSWER_SECONDS = 5.0
+"""Longest wait for the first answer of the hub; its library would try for minutes."""
+
+OFFLINE_WAY = "HF_HUB_OFFLINE=1 uses what is in the cache without asking"
+"""What works without the hub."""
 
 # The library's HTTP errors derive from those of the client it uses, which is another one in other versions.
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, *HfHubHTTPError.__bases__)
@@ -106,6 +116,11 @@ def fetch(place: HubPlace, wanted: tuple[str, ...]) -> Path:
             folder = None  # an incomplete snapshot
     if folder is not None:
         return folder
+    if not constants.HF_HUB_OFFLINE:
+        answers, detail = ask(constants.ENDPOINT, ANSWER_SECONDS)
+        if not answers:
+            why = f"{constants.ENDPOINT}: {detail}"
+            raise ViewDistillError(f"{place.id}: cannot be fetched ({why}); {place.remedy}; {OFFLINE_WAY}")
     try:
         api = HfApi(library_name="viewdistill")
         names = frozenset(api.list_repo_files(place.id, revision=place.revision))
@@ -116,9 +131,37 @@ def fetch(place: HubPlace, wanted: tuple[str, ...]) -> Path:
         raise ViewDistillError(f"{place.id}: cannot be fetched ({_reason(error, place)}); {place.remedy}") from error
 
 
+def ask(address: str, timeout: float) -> tuple[bool, str]:
+    """Ask a hub whether it answers, for no longer than the timeout, the look-up of its name included.
+
+    Args:
+        address: URL.
+        timeout: Longest wait, seconds.
+
+    Returns:
+        Whether it answers, and what came back in words.
+    """
+    answers: list[tuple[bool, str]] = []
+    # In a thread, since the system's look-up of a name cannot be interrupted.
+    asking = threading.Thread(target=lambda: answers.append(_ask(address, timeout)), daemon=True)
+    asking.start()
+    asking.join(timeout)
+    return answers[0] if answers else (False, f"no answer within {timeout:g} s")
+
+
 def listing(folder: Path) -> frozenset[str]:
     """Names of all files below a folder, relative to it."""
     return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _ask(address: str, timeout: float) -> tuple[bool, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=timeout):
+            return True, "answers"
+    except urllib.error.HTTPError as error:
+        return True, f"answers with status {error.code}"
+    except (OSError, ValueError, HTTPException) as error:
+        return False, f"no answer ({getattr(error, 'reason', error)})"
 
 
 def _download(place: HubPlace, present: dict[str, ComponentFiles]) -> Path:

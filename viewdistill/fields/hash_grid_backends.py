@@ -153,6 +153,7 @@ def triton_is_interpreted() -> bool:
     """Whether the Triton kernels run in Triton's interpreter (``TRITON_INTERPRET=1`` when they were imported)."""
     if importlib.util.find_spec("triton") is None:
         return False
+    # Imported here because it needs Triton, which is not on every machine.
     from viewdistill.fields.hash_grid_triton import INTERPRETED
 
     return INTERPRETED

@@ -52,6 +52,7 @@ class TinyCudaNNEncoder:
         Raises:
             ViewDistillError: The library lays its parameters out in another way than this grid does.
         """
+        # Imported here because it is built by the user, and may fail to load.
         import tinycudann
 
         self.config = config

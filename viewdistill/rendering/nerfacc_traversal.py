@@ -84,6 +84,7 @@ def traverse(
     Returns:
         Ray of each sample, ascending, and both ends of its interval.
     """
+    # Imported here because it compiles CUDA code when it is first imported.
     from nerfacc.grid import traverse_grids
 
     halves = radius * 2.0 ** torch.arange(len(binaries), device=origins.device, dtype=torch.float32)

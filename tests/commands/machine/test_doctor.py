@@ -17,9 +17,11 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from commands.machine import diagnosis, environment
+from commands.machine import diagnosis, environment, presets
 from commands.machine.environment import Missing, missing_make, missing_packages, missing_priors
 from commands.main import main
+from viewdistill.diffusion import hub
+from viewdistill.rendering.occupancy import OccupancyGrid
 
 REPOSITORY = Path(__file__).parents[3]
 GPU = {"name": "Some GPU", "memory_gb": 24.0, "compute_capability": "8.6"}
@@ -172,7 +174,7 @@ def test_a_hub_that_never_answers_and_one_that_is_not_there(monkeypatch: pytest.
 def test_a_name_that_takes_for_ever_to_look_up_does_not_hold_anyone_up(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     released = threading.Event()
-    monkeypatch.setattr(diagnosis, "_ask", lambda *_: (released.wait(60), "late"))
+    monkeypatch.setattr(hub, "_ask", lambda *_: (released.wait(60), "late"))
     assert diagnosis.hub_state(0.2)["detail"] == "no answer within 0.2 s"
     released.set()
 
@@ -245,3 +247,26 @@ def test_the_command_itself_is_quick_to_end_without_a_network():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
+
+
+def test_the_doctor_asks_the_grid_what_marches():
+    state = diagnosis.backends()["marching"]
+    assert state["in_use"] == OccupancyGrid(1.0, 2).to(state["device"]).backend
+
+
+def test_each_preset_has_its_estimate_and_downloads_go_where_its_yaml_looks():
+    states = {preset.name: preset for preset in presets.preset_states()}
+    assert states["nano"].download_gb == 0
+    assert states["nano"].minutes == pytest.approx(6.1, abs=0.1)
+    assert states["debug"].minutes < states["ablation"].minutes < states["nano"].minutes
+    full = states["zero123-xl"]
+    settings = (REPOSITORY / "configs" / "presets" / "zero123-xl" / "field.yaml").read_text()
+    assert len(full.priors) == 2
+    for prior in full.priors:
+        assert f"_prior: {prior.name}\n" in settings
+        assert prior.command.startswith("hf download ")
+        assert prior.command.endswith(f"--local-dir {prior.name}")
+        assert prior.license
+        assert prior.page.startswith("https://huggingface.co/")
+    assert full.disk_gb > full.download_gb > 5
+    assert states["zero123-xl/8gb"].priors == full.priors

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from commands.main import main
+from commands.parsing import parse
+from commands.profiling.stage_profile import PROFILED, command_of
 from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder, read_json
 
@@ -72,7 +75,23 @@ def test_a_profile_needs_the_input_and_at_least_a_step(
     assert main(["profile", str(tmp_path / "nothing")]) == 2
     assert "no complete input stage here" in capsys.readouterr().err
     assert not (tmp_path / "nothing").exists()
-    assert main(["profile", str(run_folder.root), "--steps=0"]) == 2
-    assert "at least 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["profile", str(run_folder.root), "--steps=0"])
+    assert "from 1 to 10,000" in capsys.readouterr().err
     assert main(["profile", str(run_folder.root), "--fitted", "--stage=field", DEBUG]) == 2
     assert "run `viewdistill field" in capsys.readouterr().err
+
+
+def test_advice_names_commands_that_exist() -> None:
+    for stage in PROFILED:
+        command = shlex.split(command_of(stage, Path("runs/a")).strip("`"))
+        assert command[0] == "viewdistill"
+        assert parse([*command[1:]]).name == command[1]
+
+
+def test_a_preset_with_fewer_steps_than_are_measured_is_profiled(
+    run_folder: RunFolder, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert main(["profile", str(run_folder.root), *options, "--trainer.max_steps=2", "--precisions"]) == 0
+    assert read_json(run_folder.root / "profile-field" / "profile.json")["step_ms"] > 0

@@ -1,6 +1,5 @@
 """Runs side by side: which settings are shown, figures, missing ones, and the picture of the curves."""
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def two_runs(run_folder: RunFolder) -> tuple[RunFolder, RunFolder]:
 
 
 def compared(folders: tuple[RunFolder, ...], out: Path | None = None) -> None:
-    compare.run(argparse.Namespace(run_folders=[folder.root for folder in folders], out=out))
+    compare.run(compare.Request(run_folders=tuple(folder.root for folder in folders), out=out))
 
 
 def rows(printed: str) -> dict[str, list[str]]:

@@ -1,6 +1,5 @@
 """The report stage without a browser: what it gathers, what it names as missing, what it warns of."""
 
-import argparse
 import html
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ MESH = {"source": "surface", "watertight": True, "texels_from_views": 0.9}
 
 def write_report(folder: RunFolder) -> str:
     """Run the stage; gives the page."""
-    report.run(argparse.Namespace(run_folder=folder.root))
+    report.run(report.Request(run_folder=folder.root))
     return folder.report.read_text(encoding="utf-8")
 
 
@@ -120,5 +119,5 @@ def test_narrow_is_less_than_twice_what_the_estimates_ask_for():
 
 def test_without_an_input_stage_nothing_is_written(tmp_path: Path):
     with pytest.raises(ViewDistillError, match="no complete input stage"):
-        report.run(argparse.Namespace(run_folder=tmp_path / "none"))
+        report.run(report.Request(run_folder=tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []

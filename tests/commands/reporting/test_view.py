@@ -1,7 +1,9 @@
 """The live viewer: its scene, where its cameras stand, and what it says without viser."""
 
-import argparse
 import importlib.util
+import socket
+import threading
+import time
 import urllib.request
 
 import numpy as np
@@ -19,7 +21,7 @@ from viewdistill.errors import ViewDistillError
 def test_a_missing_viser_is_one_line_with_the_command(run_folder: RunFolder, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ViewDistillError, match=r"pip install -e '\.\[view\]'"):
-        view.run(argparse.Namespace(run_folder=run_folder.root, host="127.0.0.1", port=0))
+        view.run(view.Request(run_folder=run_folder.root, host="127.0.0.1", port=0))
 
 
 @pytest.fixture
@@ -84,3 +86,27 @@ def test_a_viser_camera_looks_where_ours_looks(scene):
 def handle(server, name: str):
     """A node of the scene."""
     return server.scene._handle_from_node_name[name]
+
+
+def test_a_port_that_is_taken_is_said_at_once(scene, run_folder: RunFolder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ViewDistillError, match=rf"127.0.0.1:{port}: cannot listen there .*choose another --port"):
+            scene.serve(run_folder, InputMeta.load(run_folder.input_meta), "127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no.such.host.invalid", "a..b", "x" * 300])
+def test_a_host_of_another_machine_is_said_at_once(scene, host: str):
+    start = time.monotonic()
+    with pytest.raises(ViewDistillError, match="cannot listen there"):
+        scene.require_free(host, 8080)
+    assert time.monotonic() - start < 6
+
+
+def test_a_look_up_that_hangs_is_given_up(scene, monkeypatch: pytest.MonkeyPatch):
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [] if released.wait(60) else [])
+    monkeypatch.setattr(scene, "LOOKUP_SECONDS", 0.1)
+    with pytest.raises(ViewDistillError, match=r"no answer about this host within 0\.1 s"):
+        scene.require_free("slow", 8080)
+    released.set()

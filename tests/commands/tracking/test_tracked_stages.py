@@ -1,6 +1,5 @@
 """What W&B keeps of single stages, what that costs, and that nothing of it can spoil a stage."""
 
-import argparse
 import base64
 import hashlib
 import re
@@ -91,7 +90,7 @@ def test_views_are_a_table_with_their_cameras(complete: RunFolder, offline: None
 
 
 def test_the_report_says_what_every_stage_cost(complete: RunFolder, offline: None):
-    report.run(argparse.Namespace(run_folder=complete.root))
+    report.run(report.Request(run_folder=complete.root))
     found = kept(complete, "report")
     (table,) = found.folder.glob("files/media/table/timings_*.table.json")
     rows = {row[0]: row[1:] for row in read_json(table)["data"]}

@@ -49,6 +49,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, with_body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
+        if path == "/":  # whether anyone answers
+            self.send(200, b"", with_body, {})
+            return
         self.server.requests.append(f"{self.command} {path}")
         parts = path.strip("/").split("/")
         if parts[:2] == ["api", "models"]:

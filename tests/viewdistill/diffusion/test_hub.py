@@ -3,10 +3,13 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from safetensors.torch import load_file
 
 from tests.viewdistill.diffusion.hub_server import HubServer, serving
 from tests.viewdistill.diffusion.saved_priors import as_old_port, save
+from viewdistill.diffusion import hub as hub_module
 from viewdistill.diffusion.fingerprints import fingerprint
 from viewdistill.diffusion.hub import HubPlace
 from viewdistill.diffusion.loading import locate
@@ -170,6 +174,22 @@ def test_a_hub_that_does_not_answer(hub: HubServer, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(ViewDistillError, match=r"someone/model: cannot be fetched \(.+\); fetch it with"):
         ViewConditionedPrior.from_folder(Path("someone/model"))
+
+
+def test_a_hub_that_takes_calls_and_never_answers(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.monotonic()
+        with pytest.raises(ViewDistillError, match=r"no answer.*fetch it with.*HF_HUB_OFFLINE=1"):
+            ViewConditionedPrior.from_folder(Path("someone/model"))
+        assert time.monotonic() - start < 5
+
+
+def test_a_prior_that_is_there_from_another_folder_is_not_to_be_fetched(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ViewDistillError, match=r"priors/nano/zero123: not in .*it is in .*: run there"):
+        ViewConditionedPrior.from_folder(Path("priors/nano/zero123"))
 
 
 def test_damage_in_the_cache_is_named_with_the_command(hub: HubServer, view_prior: ViewBuilder) -> None:

@@ -1,0 +1,58 @@
+"""Common parts of the experiments' scripts: a parser from the docstring, typed options, errors in one line."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from commands import options
+from commands.guard import guarded
+from commands.parsing import OneLineParser, request_of
+from commands.process import set_folders, set_output
+
+Request = TypeVar("Request")
+"""A dataclass with the options of a script."""
+
+
+def script_parser(name: str, docstring: str | None) -> OneLineParser:
+    """Build a parser whose help is the docstring of a module.
+
+    Args:
+        name: Name of the module in ``experiments``.
+        docstring: Its docstring: a summary, an empty line, the rest.
+    """
+    summary, _, rest = (docstring or "").partition("\n\n")
+    return OneLineParser(
+        prog=f"python -m experiments.{name}",
+        description=summary,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_out_argument(parser: argparse.ArgumentParser, default: Path) -> None:
+    """Declare ``--out``, a folder."""
+    parser.add_argument(
+        "--out",
+        type=options.output_folder,
+        default=default,
+        metavar="DIR",
+        help="folder to write to (default %(default)s)",
+    )
+
+
+def parse_request(parser: OneLineParser, kind: type[Request], argv: Sequence[str] | None) -> Request:
+    """Parse the options of a script; those of the process when not given."""
+    return request_of(kind, parser.parse_args(argv))
+
+
+def run_script(name: str, work: Callable[[], int | None]) -> int:
+    """Run a script; whatever ends it early is one line.
+
+    Args:
+        name: Begins each message.
+        work: What it does; returns an exit status, or none for 0.
+    """
+    set_output()
+    set_folders()
+    return guarded(name, work)
