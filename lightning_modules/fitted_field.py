@@ -9,6 +9,9 @@ from torch import Tensor
 
 from datamodules.cameras import CameraBatch
 from datamodules.seeding import Purpose, generator_at
+from viewdistill.errors import ViewDistillError
+from viewdistill.guidance.gradient import TOLERATED_SHARE, ScoreGradient
+from viewdistill.guidance.predictions import Predictions, Source
 from viewdistill.rendering.volume_renderer import ViewRenderer
 
 
@@ -39,6 +42,8 @@ class FittedField(pl.LightningModule):
         self.renderer, self.view_size, self.seed = renderer, view_size, seed
         self.white: Tensor
         self.register_buffer("white", torch.ones(3), persistent=False)
+        self.scored: list[tuple[ScoreGradient, Predictions]] = []
+        """Score gradients of this step, each with the predictions that it was made of."""
 
     @property
     def progress(self) -> float:
@@ -48,6 +53,47 @@ class FittedField(pl.LightningModule):
     def generator(self, purpose: Purpose) -> torch.Generator:
         """The stream of this step for one purpose."""
         return generator_at(self.seed, self.global_step, purpose, self.device)
+
+    def finite(
+        self, name: str, g: Float[Tensor, "batch c h w"], predictions: Predictions
+    ) -> Float[Tensor, "batch c h w"]:
+        """The finite part of a score gradient, whose figures are logged; `on_before_backward` judges the rest.
+
+        Args:
+            name: For the log.
+            g: The gradient.
+            predictions: What it was made of.
+        """
+        score = ScoreGradient.of(g)
+        self.scored.append((score, predictions))
+        figures = {
+            f"score/{name}_norm": score.norm,
+            f"score/{name}_timestep": predictions.query.timesteps.float().mean(),
+            f"score/{name}_nonfinite": score.nonfinite.float(),
+        }
+        self.log_dict(figures, sync_dist=True)
+        return score.g
+
+    def on_before_backward(self, loss: Tensor) -> None:
+        """Stop where more than a few entries of a score gradient are not finite; one look at the device per step.
+
+        Raises:
+            ViewDistillError: They are; the message names the step and the prior.
+        """
+        scored, self.scored = self.scored, []
+        if not scored or bool(torch.stack([s.nonfinite_share for s, _ in scored]).max() <= TOLERATED_SHARE):
+            return
+        share = max(float(score.nonfinite_share) for score, _ in scored)
+        sources = dict.fromkeys(source for _, seen in scored for source in seen.nonfinite_sources())
+        culprits = " and ".join(f"the {source}-conditioned prior ({self.prior_names()[source]})" for source in sources)
+        raise ViewDistillError(
+            f"step {self.global_step}: {share:.0%} of the score is not finite, which comes from "
+            f"{culprits or 'the guidance method itself'}; try precision fp32 for the priors, or fetch them again"
+        )
+
+    def prior_names(self) -> dict[Source, str]:
+        """The priors in use, for messages."""
+        return {}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the gradient norm."""

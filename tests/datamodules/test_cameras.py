@@ -88,11 +88,6 @@ def test_input_view_over_white(run_folder: RunFolder) -> None:
     assert rgb[0, 2, 10, 8] > 0.7  # the lower blue
 
 
-def test_predicted_views_come_one_at_a_time(run_folder: RunFolder) -> None:
-    batches = list(sampler(run_folder, predict_views=3).predict_dataloader())
-    assert [tuple(batch.c2w.shape) for batch in batches] == [(1, 4, 4)] * 3
-    assert [float(batch.azimuth) for batch in batches] == [0, 120, 240]
-
 
 @pytest.mark.parametrize(
     ("settings", "word"),
