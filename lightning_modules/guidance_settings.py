@@ -49,29 +49,28 @@ class GuidanceSettings:
     negative_prompt: str = "unrealistic, blurry, low quality"
     """Text that NFSD takes away."""
 
-    def __post_init__(self) -> None:
-        """Refuse settings of named methods beside a method of one's own.
-
-        Raises:
-            ViewDistillError: There is one.
-        """
-        own = {name: getattr(self, name) for name in ("scale", "weighting", "image_weight")}
-        if isinstance(self.method, GuidanceMethod) and (given := [n for n, value in own.items() if value is not None]):
-            raise ViewDistillError(
-                f"model.guidance.{given[0]} is for named methods; give {type(self.method).__name__} its settings in "
-                "model.guidance.method.init_args"
-            )
-
     @property
     def shares_priors(self) -> bool:
         """Whether priors can be those that other fits in this process use: they are left as they are loaded."""
         return not self.offload and self.compile is None
 
     def build_method(self) -> GuidanceMethod | None:
-        """The method with the settings given for it; none for ``none``."""
+        """The method with the settings given for it; none for ``none``.
+
+        Raises:
+            ViewDistillError: A method of the user's own, beside settings of the named ones.
+        """
+        given = {"scale": self.scale, "weighting": self.weighting, "image_weight": self.image_weight}
+        given = {name: value for name, value in given.items() if value is not None}
         if isinstance(self.method, GuidanceMethod):
+            if given:
+                raise ViewDistillError(
+                    f"model.guidance.{next(iter(given))} is for named methods; give {type(self.method).__name__} its "
+                    "settings in model.guidance.method.init_args"
+                )
             return self.method
         if self.method == "none":
             return None
-        changes = {"guidance_scale": self.scale, "weighting": self.weighting, "image_weight": self.image_weight}
-        return replace(METHODS[self.method], **{name: v for name, v in changes.items() if v is not None})
+        if "scale" in given:
+            given["guidance_scale"] = given.pop("scale")
+        return replace(METHODS[self.method], **given)

@@ -8,6 +8,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
+from viewdistill.diffusion.latents import LatentDiffusionPrior
 from viewdistill.diffusion.loading import locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
@@ -69,7 +70,7 @@ def _text_prior(
     return prior
 
 
-def suit_to_device(prior: ViewConditionedPrior | TextConditionedPrior, device: torch.device) -> None:
+def suit_to_device(prior: LatentDiffusionPrior, device: torch.device) -> None:
     """Let the networks compute in the way that is fastest on a device; what they compute stays the same.
 
     Attention is plain on a CPU, where the fused form is slower for few tokens. Convolutions are channels-last: their

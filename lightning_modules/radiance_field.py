@@ -135,7 +135,7 @@ class RadianceField(FittedField):
             terms |= {"color": F.mse_loss(rgb, target_rgb), "mask": F.mse_loss(opacity, target_mask)}
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.log("loss", loss, prog_bar=True, sync_dist=True)
-        self.log_dict({f"loss/{name}": term for name, term in terms.items()}, sync_dist=True)
+        self.log_step({f"loss/{name}": term for name, term in terms.items()} | self.score_figures())
         self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray}, sync_dist=True)
         return {"loss": loss, "opacity": novel.opacity.detach().mean()}
 

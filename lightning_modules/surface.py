@@ -119,7 +119,8 @@ class Surface(FittedField):
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.log("loss", loss, prog_bar=True)
-        self.log_dict({f"loss/{name}": term for name, term in terms.items()})
+        # Between two scores, the figures of the last one stand.
+        self.log_dict({f"loss/{name}": term for name, term in terms.items()} | self.score_figures())
         self.log("inverse_std", self.sdf_field.inverse_std, prog_bar=True)
         self.log("samples_per_ray", views.n_samples / len(views.opacity))
         return {"loss": loss, "opacity": views.opacity.detach().mean()}

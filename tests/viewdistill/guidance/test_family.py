@@ -169,7 +169,7 @@ def test_one_evaluation_serves_several_methods(scene: Scene) -> None:
     torch.testing.assert_close(METHODS["csd"].combine(predictions), expected(scene, "csd"), atol=1e-4, rtol=1e-4)
     assert scene.view_rows == [4]
     only_conditional = scene.predict(replace(sds, guidance_scale=1.0))
-    with pytest.raises(ValueError, match="condition='empty'.*was not predicted"):
+    with pytest.raises(ValueError, match=r"condition='empty'.*was not predicted"):
         sds.combine(only_conditional)
 
 
