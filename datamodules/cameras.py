@@ -147,7 +147,7 @@ class CameraSampler(pl.LightningDataModule):
         count = self.views_per_step
         u = torch.rand(3, count, generator=generator_at(self.seed, step, Purpose.CAMERAS))
         if self.stratified:
-            turn = torch.rand(1, generator=generator_at(self.seed + 1, step, Purpose.CAMERAS))
+            turn = torch.rand(1, generator=generator_at(self.seed, step, Purpose.TURN))
             u[0] = ((torch.arange(count) + u[0]) / count + turn) % 1
         azimuth = self.meta.azimuth_deg + (u[0] - 0.5) * self.azimuth_range
         low, high = np.sin(np.deg2rad(self.elevation_range))

@@ -68,6 +68,18 @@ def test_stratified_azimuths_fall_one_into_each_sector(run_folder: RunFolder) ->
     assert counts.max() < 200
 
 
+def test_fits_with_neighbouring_seeds_share_no_numbers(run_folder: RunFolder) -> None:
+    def u(seed: int, stratified: bool) -> np.ndarray:
+        data = sampler(run_folder, views_per_step=1, stratified=stratified, seed=seed)
+        return np.array([float(data.batch(step).azimuth[0]) / 360 + 0.5 for step in range(50)])
+
+    turned, own, next_own = u(0, True), u(0, False), u(1, False)
+    turn = (turned - own) % 1
+    apart = np.abs((turn - next_own + 0.5) % 1 - 0.5)
+    assert apart.min() < 0.1  # both are uniform
+    assert np.median(apart) > 0.1
+
+
 def test_relative_pose_is_seen_from_the_input_camera(run_folder: RunFolder) -> None:
     data = sampler(run_folder)
     ring = data.ring(4, elevation=20.0)  # the input's own elevation
