@@ -47,11 +47,11 @@ def distill(picture: Path, steps: int, seed: int = 0) -> torch.Tensor:
     for step in range(steps):
         renderer.update_occupancy(step)
         azimuth, elevation = 360 * torch.rand(1), 70 * torch.rand(1) - 10  # all around, -10 to 60 degrees up
-        camera = (azimuth, elevation, angles[2])
+        camera = azimuth, elevation, angles[2]
         novel = renderer.render_views(look_at(*camera), FOVY_ZERO123, size, size, white)
         latents = predictors.encode(novel.rgb)
         t, noise = draw(usd.timesteps, latents, step / steps, view.schedule)
-        pose = relative_pose(*angles, *camera)
+        pose = relative_pose(angles[0], angles[1], angles[2], *camera)
         query = Query(latents.detach(), t, noise, view.schedule, usd.branches, pose)
         loss = score_loss(latents, usd.combine(predictors.predict({"novel": query})["novel"]))
 

@@ -104,18 +104,20 @@ class RadianceField(FittedField):
 
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render, distil the priors' scores, regularise, compare with the input."""
-        progress, weights, priors = self.progress, self.weights.at(self.progress), self.bound.predictors
+        bound = self.bound
+        assert bound is not None, "bound when the fit starts"
+        progress, weights, priors = self.progress, self.weights.at(self.progress), bound.predictors
         ray_noise, noise = self.own_generator(Purpose.RAYS), self.own_generator(Purpose.DIFFUSION)
         self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
         novel = self.render_training_views(batch, ray_noise)
         terms, queries = {"score": novel.rgb.new_zeros(())}, dict[str, Query]()
 
-        if (method := self.bound.method) is not None:
+        if (method := bound.method) is not None:
             images = resize(novel.rgb, priors.image_size)
             latents = priors.encode(images, noise)
-            t, eps = draw(self.bound.timesteps, latents, progress, priors.schedule, noise)
+            t, eps = draw(bound.timesteps, latents, progress, priors.schedule, noise)
             queries["novel"] = Query(latents.detach(), t, eps, priors.schedule, method.branches, batch.relative_pose)
-        if weights["reference_score"] and (reference := self.bound.reference) is not None:
+        if weights["reference_score"] and (reference := bound.reference) is not None:
             known = self.render_training_views(self.input_cameras, ray_noise).rgb
             known_latents, queries["reference"] = reference.query(known, progress, noise)
         predictions = priors.predict(queries)

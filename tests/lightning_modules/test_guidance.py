@@ -320,7 +320,7 @@ def test_a_method_with_a_network_of_its_own_resumes(
     undisturbed = build(run_folder, tiny_prior_folder, vsd, tmp_path)
     undisturbed.trainer.fit(undisturbed.model, datamodule=undisturbed.datamodule)
     first = build(run_folder, tiny_prior_folder, vsd, tmp_path)
-    first.trainer.callbacks.append(StopAt(2))
+    first.trainer.callbacks.append(StopAt(2))  # type: ignore[attr-defined]
     first.trainer.fit(first.model, datamodule=first.datamodule)
     first.trainer.save_checkpoint(run_folder.field_checkpoint)
     resumed = build(run_folder, tiny_prior_folder, vsd, tmp_path)

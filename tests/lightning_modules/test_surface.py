@@ -76,7 +76,13 @@ def module(
         reference = reference or ReferenceSettings("none")
         weights = SurfaceWeights(mask=1.0, reference_score=1.0, normal_smoothness=smoothness)
         return Surface(
-            surface, SCHEDULE, reference, weights, SurfaceOptimizer(network_lr=5e-3), eikonal_points=64, view_size=16
+            surface,
+            SCHEDULE,
+            reference,
+            weights,
+            SurfaceOptimizer(network_lr=5e-3, factor=1.0),
+            eikonal_points=64,
+            view_size=16,
         )
 
 
