@@ -62,7 +62,7 @@ class InputView:
 
 
 class CameraSampler(pl.LightningDataModule):
-    """Random cameras for training, rings of cameras for validation and prediction.
+    """Random cameras for training, a ring of cameras for validation.
 
     Training batch ``i`` is a function of (seed, step i) alone, and the stream starts at the trainer's step. Several
     processes that share a fit divide every batch among them.
@@ -77,14 +77,13 @@ class CameraSampler(pl.LightningDataModule):
         stratified: Spread the azimuths of a batch: one in each of ``views_per_step`` equal sectors, turned at random.
         ring_views: Cameras of the ring that validation renders.
         ring_elevation: Elevation of that ring, degrees.
-        predict_views: Cameras that prediction renders for later stages.
         seed: Seed of the training cameras.
     """
 
     def __init__(
         self,
         run_folder: str,
-        views_per_step: int = 4,
+        views_per_step: int = 2,
         elevation_range: tuple[float, float] = (-10.0, 60.0),
         azimuth_range: float = 360.0,
         distance_range: tuple[float, float] | None = None,
@@ -92,13 +91,12 @@ class CameraSampler(pl.LightningDataModule):
         stratified: bool = True,
         ring_views: int = 8,
         ring_elevation: float = 15.0,
-        predict_views: int = 24,
         seed: int = 0,
     ) -> None:
         super().__init__()
         check_ranges(elevation_range, azimuth_range, distance_range)
-        if min(views_per_step, ring_views, predict_views) < 1:
-            raise ViewDistillError("views_per_step, ring_views and predict_views must be at least 1")
+        if min(views_per_step, ring_views) < 1:
+            raise ViewDistillError("data.views_per_step and data.ring_views must be at least 1")
         self.run_folder = RunFolder(Path(run_folder))
         self.views_per_step = views_per_step
         self.elevation_range = elevation_range
@@ -108,7 +106,6 @@ class CameraSampler(pl.LightningDataModule):
         self.stratified = stratified
         self.ring_views = ring_views
         self.ring_elevation = ring_elevation
-        self.predict_views = predict_views
         self.seed = seed
 
     def setup(self, stage: str) -> None:
@@ -150,7 +147,7 @@ class CameraSampler(pl.LightningDataModule):
         count = self.views_per_step
         u = torch.rand(3, count, generator=generator_at(self.seed, step, Purpose.CAMERAS))
         if self.stratified:
-            turn = torch.rand(1, generator=generator_at(self.seed + 1, step, Purpose.CAMERAS))
+            turn = torch.rand(1, generator=generator_at(self.seed, step, Purpose.TURN))
             u[0] = ((torch.arange(count) + u[0]) / count + turn) % 1
         azimuth = self.meta.azimuth_deg + (u[0] - 0.5) * self.azimuth_range
         low, high = np.sin(np.deg2rad(self.elevation_range))
@@ -185,14 +182,6 @@ class CameraSampler(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """One batch: the ring."""
         return DataLoader([self.ring(self.ring_views, self.ring_elevation)], batch_size=None)  # type: ignore[arg-type]
-
-    def predict_dataloader(self) -> DataLoader[CameraBatch]:
-        """The ring of prediction, at the input view's elevation, one camera a batch."""
-        ring = self.ring(self.predict_views, self.meta.elevation_deg)
-        views = [
-            CameraBatch(*(part[i : i + 1] for part in ring[:4]), fovy=ring.fovy) for i in range(self.predict_views)
-        ]
-        return DataLoader(views, batch_size=None)  # type: ignore[arg-type]
 
 
 def place_of(data: pl.LightningDataModule) -> tuple[int, int]:

@@ -90,7 +90,7 @@ class ViewWeights:
 
 
 class RefinedViews(pl.LightningDataModule):
-    """Rays of the refined views and of the input view for training; rings of cameras for pictures.
+    """Rays of the refined views and of the input view for training; a ring of cameras for pictures.
 
     Args:
         run_folder: Folder of one object, ``runs/<object>``; its ``input`` and ``views`` stages are read.
@@ -101,7 +101,6 @@ class RefinedViews(pl.LightningDataModule):
         weights: How much each view counts.
         ring_views: Cameras of the ring that validation renders.
         ring_elevation: Elevation of that ring, degrees.
-        predict_views: Cameras that prediction renders.
         seed: Seed of the choice of rays.
     """
 
@@ -115,7 +114,6 @@ class RefinedViews(pl.LightningDataModule):
         weights: ViewWeights | None = None,
         ring_views: int = 8,
         ring_elevation: float = 15.0,
-        predict_views: int = 24,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -128,9 +126,7 @@ class RefinedViews(pl.LightningDataModule):
         self.input_size = input_size
         self.view_weights = weights or ViewWeights()
         self.seed = seed
-        self.cameras = CameraSampler(
-            run_folder, ring_views=ring_views, ring_elevation=ring_elevation, predict_views=predict_views
-        )
+        self.cameras = CameraSampler(run_folder, ring_views=ring_views, ring_elevation=ring_elevation)
 
     def setup(self, stage: str) -> None:
         """Read the views and the input image, and the rays through their pixels.
@@ -176,10 +172,6 @@ class RefinedViews(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """One batch: the ring."""
         return self.cameras.val_dataloader()
-
-    def predict_dataloader(self) -> DataLoader[CameraBatch]:
-        """The ring of prediction, at the input view's elevation, one camera a batch."""
-        return self.cameras.predict_dataloader()
 
 
 def pixel_rays(views: PosedViews, weights: Float[Tensor, " views"]) -> RayBatch:

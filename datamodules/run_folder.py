@@ -211,11 +211,6 @@ class RunFolder:
         return self.root / "field" / "config.yaml"
 
     @property
-    def field_renders(self) -> Path:
-        """Renders of the fitted field: a folder of posed views."""
-        return self.root / "field" / "renders"
-
-    @property
     def novel_views(self) -> Path:
         """Samples of the view-conditioned prior around the object: a folder of posed views."""
         return self.root / "novel_views"

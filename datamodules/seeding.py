@@ -22,6 +22,8 @@ class Purpose(IntEnum):
     """Which training images a step sees."""
     WEIGHTS = 6
     """First weights; the step is 0."""
+    TURN = 8
+    """By how much the azimuths of a step's cameras are turned together."""
 
 
 def generator_at(

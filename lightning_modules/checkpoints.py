@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 import torch
 from torch import nn
@@ -50,7 +50,7 @@ def read_checkpoint(path: Path, remedy: str, device: torch.device | str = "cpu")
 
 
 def stored_settings(kind: type[Settings], stored: object, path: Path, remedy: str) -> Settings:
-    """A settings dataclass, with the dataclasses that it holds by default, from what a checkpoint keeps of it.
+    """A settings dataclass, with the dataclasses that it holds, from what a checkpoint keeps of it.
 
     Raises:
         ViewDistillError: The stored names are not those that this version has.
@@ -58,11 +58,25 @@ def stored_settings(kind: type[Settings], stored: object, path: Path, remedy: st
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if not isinstance(stored, Mapping) or set(stored) != names:
         raise another_version(path, remedy)
-    values = dict(stored)
-    for field in fields(kind):  # type: ignore[arg-type]
-        if is_dataclass(inner := field.default_factory):
-            values[field.name] = stored_settings(cast(type[Any], inner), values[field.name], path, remedy)
+    values, types = dict(stored), get_type_hints(kind)
+    for name in names:
+        if is_dataclass(types[name]):
+            values[name] = stored_settings(cast(type[Any], types[name]), values[name], path, remedy)
     return kind(**values)
+
+
+def plain_settings(value: object) -> Any:
+    """Settings as plain containers, as a checkpoint that is read without unpickling may hold them.
+
+    An object that is no dataclass, such as a guidance method of the user's own, becomes the path of its class.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: plain_settings(getattr(value, entry.name)) for entry in fields(value)}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return type(value)(plain_settings(entry) for entry in value)
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def load_weights(module: nn.Module, state: dict[str, Any], path: Path, remedy: str) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from datamodules.prompts import check_template
 from datamodules.seeding import image_noise
-from lightning_modules.field_scores import load_text_prior
+from lightning_modules.loaded_priors import load_text_prior
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.samplers import sample_text
 from viewdistill.errors import ViewDistillError

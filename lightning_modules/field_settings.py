@@ -1,10 +1,11 @@
-"""Settings of the field stage, as they stand in ``configs/field.yaml``."""
+"""Settings of the field stage; the defaults are those of ``configs/field.yaml``, which a test compares."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from lightning_modules.schedules import Scheduled, ScheduledWeights, value_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
@@ -12,24 +13,21 @@ from viewdistill.guidance.timesteps import Annealed
 from viewdistill.precision import Precision
 from viewdistill.rendering.volume_renderer import VolumeRenderer
 
-Scheduled = float | Annealed
-"""A constant, or a value that changes once; ``begin`` and ``end`` of the change are fractions of the whole fit."""
-
-
-def value_at(scheduled: Scheduled, progress: float) -> float:
-    """The value when a fraction ``progress`` of the fit is done."""
-    return scheduled(progress) if isinstance(scheduled, Annealed) else float(scheduled)
+NANO_GRID = HashGridConfig(
+    n_levels=8, n_features_per_level=2, log2_hashmap_size=16, base_resolution=16, per_level_scale=1.3459
+)
+"""The hash grid of both fields: up to 128 cells a side, its tables within a CPU's caches."""
 
 
 @dataclass(frozen=True)
 class FieldSettings:
     """Size of the radiance field and of its renderer."""
 
-    grid: HashGridConfig = field(default_factory=HashGridConfig)
+    grid: HashGridConfig = NANO_GRID
     """The hash grid."""
-    radius: float = 1.0
+    radius: float = 0.65
     """Half the side of the cube that the field fills, world units."""
-    hidden_width: int = 64
+    hidden_width: int = 32
     """Width of the hidden layers of the density and the colour network."""
     n_hidden_layers: int = 1
     """Hidden layers of each network."""
@@ -41,7 +39,7 @@ class FieldSettings:
     """What the networks compute in while training."""
     occupancy_resolution: int = 32
     """Cells a side of the occupancy grid."""
-    n_samples_per_ray: int = 512
+    n_samples_per_ray: int = 96
     """Samples on a diagonal of the cube; fixes the step size."""
 
     def build(self) -> VolumeRenderer:
@@ -66,20 +64,6 @@ class FieldSettings:
 
 
 @dataclass(frozen=True)
-class ScheduledWeights:
-    """Weights of the terms of a loss; each a constant or annealed. Stages add a field for each of their terms."""
-
-    def at(self, progress: float) -> dict[str, float]:
-        """All weights when a fraction ``progress`` of the fit is done."""
-        return {entry.name: value_at(getattr(self, entry.name), progress) for entry in fields(self)}
-
-    def ever(self, name: str) -> bool:
-        """Whether a term has a weight other than zero at any time."""
-        scheduled: Scheduled = getattr(self, name)
-        return (scheduled.initial, scheduled.final) != (0, 0) if isinstance(scheduled, Annealed) else scheduled != 0
-
-
-@dataclass(frozen=True)
 class LossWeights(ScheduledWeights):
     """Weight of every term of the loss; each a constant or annealed.
 
@@ -91,13 +75,13 @@ class LossWeights(ScheduledWeights):
     """Score distillation of the novel views."""
     reference_score: Scheduled = 0.0
     """Reference-view score distillation of the input view."""
-    color: Scheduled = 0.0
+    color: Scheduled = 500.0
     """Mean squared colour error of random rays of the input view."""
-    mask: Scheduled = 0.0
+    mask: Scheduled = 100.0
     """Mean squared opacity error of the same rays."""
-    sparsity: Scheduled = 0.0
+    sparsity: Scheduled = 10.0
     """mean sqrt(o² + 0.01) of the novel views' opacity o."""
-    opaque: Scheduled = 0.0
+    opaque: Scheduled = Annealed(0.0, 100.0, begin=0.6, end=0.7)
     """Binary cross-entropy of the novel views' opacity with itself."""
     z_variance: Scheduled = 0.0
     """Variance of depth along the novel views' rays (HiFA)."""
@@ -111,7 +95,7 @@ class OptimizerSettings:
     """Learning rate of the hash grid."""
     network_lr: float = 1e-3
     """Learning rate of the two networks."""
-    factor: Scheduled = 1.0
+    factor: Scheduled = Annealed(1.0, 0.1, begin=0.6, end=1.0)
     """Factor on both rates."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay of the two moments."""

@@ -1,6 +1,7 @@
 """What the two fitted fields share: their place in the fit, their streams of randomness, and pictures of themselves."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 
 from datamodules.cameras import CameraBatch
 from datamodules.seeding import Purpose, generator_at
+from viewdistill.errors import ViewDistillError
+from viewdistill.guidance.gradient import TOLERATED_SHARE, ScoreGradient
+from viewdistill.guidance.predictions import Predictions, Source
 from viewdistill.rendering.volume_renderer import ViewRenderer
 
 
@@ -39,6 +43,10 @@ class FittedField(pl.LightningModule):
         self.renderer, self.view_size, self.seed = renderer, view_size, seed
         self.white: Tensor
         self.register_buffer("white", torch.ones(3), persistent=False)
+        self.scored: dict[str, tuple[ScoreGradient, Predictions]] = {}
+        """Score gradients of this step by name, each with the predictions that it was made of."""
+        self.logged: set[str] = set()
+        """What `log_step` logged last."""
 
     @property
     def progress(self) -> float:
@@ -48,6 +56,64 @@ class FittedField(pl.LightningModule):
     def generator(self, purpose: Purpose) -> torch.Generator:
         """The stream of this step for one purpose."""
         return generator_at(self.seed, self.global_step, purpose, self.device)
+
+    def finite(
+        self, name: str, g: Float[Tensor, "batch c h w"], predictions: Predictions
+    ) -> Float[Tensor, "batch c h w"]:
+        """The finite part of a score gradient; `on_before_backward` judges the rest.
+
+        Args:
+            name: For `score_figures`.
+            g: The gradient.
+            predictions: What it was made of.
+        """
+        self.scored[name] = score, predictions = ScoreGradient.of(g), predictions
+        return score.g
+
+    def score_figures(self) -> dict[str, Tensor]:
+        """Figures of this step's score gradients, for the log."""
+        figures: dict[str, Tensor] = {}
+        for name, (score, predictions) in self.scored.items():
+            figures[f"score/{name}_norm"] = score.norm
+            figures[f"score/{name}_timestep"] = predictions.query.timesteps.float().mean()
+            figures[f"score/{name}_nonfinite"] = score.nonfinite.float()
+        return figures
+
+    def log_step(self, figures: Mapping[str, Tensor]) -> None:
+        """Log the figures of this step, and drop what was logged before and is not among them.
+
+        Lightning goes on logging the last value of a figure until the epoch ends, which a fit's one epoch never does.
+        """
+        stale, self.logged = self.logged - set(figures), set(figures)
+        results: Any = self.trainer._results
+        for item in results.values():
+            if item.meta.name in stale:
+                item.reset()
+        for name in stale:
+            self.trainer.callback_metrics.pop(name, None)
+            self.trainer.logged_metrics.pop(name, None)
+        self.log_dict(dict(figures), sync_dist=True)
+
+    def on_before_backward(self, loss: Tensor) -> None:
+        """Stop where more than a few entries of a score gradient are not finite; one look at the device per step.
+
+        Raises:
+            ViewDistillError: They are; the message names the step and the prior.
+        """
+        scored, self.scored = [*self.scored.values()], {}
+        if not scored or bool(torch.stack([s.nonfinite_share for s, _ in scored]).max() <= TOLERATED_SHARE):
+            return
+        share = max(float(score.nonfinite_share) for score, _ in scored)
+        sources = {source: None for _, seen in scored for source in seen.nonfinite_sources()}
+        culprits = " and ".join(f"the {source}-conditioned prior ({self.prior_names()[source]})" for source in sources)
+        raise ViewDistillError(
+            f"step {self.global_step}: {share:.0%} of the score is not finite, which comes from "
+            f"{culprits or 'the guidance method itself'}; try precision fp32 for the priors, or fetch them again"
+        )
+
+    def prior_names(self) -> dict[Source, str]:
+        """The priors in use, for messages."""
+        return {}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the gradient norm."""

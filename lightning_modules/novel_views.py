@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.posed_views import ViewCamera, straight_rgba
 from datamodules.seeding import image_noise
-from lightning_modules.field_scores import load_text_prior, load_view_prior
+from lightning_modules.loaded_priors import load_text_prior, load_view_prior
 from lightning_modules.reference_score import resize
 from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior

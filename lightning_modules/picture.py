@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from datamodules.seeding import image_noise
-from lightning_modules.field_scores import load_text_prior
+from lightning_modules.loaded_priors import load_text_prior
 from viewdistill.diffusion.classifier import classify
 from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior

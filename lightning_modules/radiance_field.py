@@ -1,6 +1,5 @@
 """The field stage: a radiance field distilled from the priors' scores and from the input view."""
 
-from dataclasses import asdict
 from typing import Any, cast
 
 import torch
@@ -11,16 +10,25 @@ from torch.nn import functional as F
 from datamodules.cameras import CameraBatch, InputView
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
-from lightning_modules.checkpoints import load_weights, read_checkpoint, stored_settings
-from lightning_modules.field_scores import FieldScores, GuidanceSettings
+from lightning_modules.bound_guidance import BoundGuidance, bind
+from lightning_modules.checkpoints import load_weights, plain_settings, read_checkpoint, stored_settings
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
-from lightning_modules.fitted_field import FieldViews, FittedField, to_last
+from lightning_modules.fitted_field import FittedField, to_last
+from lightning_modules.guidance_settings import GuidanceSettings
+from lightning_modules.reference_score import resize
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.regularizers import opaque, sparsity, z_variance
+from viewdistill.guidance.gradient import score_loss
+from viewdistill.guidance.predictions import Query, Source
+from viewdistill.guidance.reference import reference_gradient
+from viewdistill.guidance.timesteps import draw
 from viewdistill.rendering.patches import render_with_patch
 from viewdistill.rendering.volume_renderer import RenderedViews, VolumeRenderer
+
+METHOD_STATE = "guidance_method"
+"""Entry of a checkpoint that holds the state of a guidance method with networks of its own."""
 
 
 class RadianceField(FittedField):
@@ -39,7 +47,7 @@ class RadianceField(FittedField):
             whole view when not given.
         coarseness: With ``patch_size``: how much coarser the rest is, along each side.
         input_size: Side of the input image that the colour and mask terms compare with, pixels.
-        input_rays: Random rays of the input view a step, for these terms; so many in every process.
+        input_rays: Random rays of the input view per step and process, for these terms.
         seed: Seed of the noise, timesteps and ray shifts.
     """
 
@@ -55,7 +63,7 @@ class RadianceField(FittedField):
         patch_size: int | None = None,
         coarseness: int = 4,
         input_size: int = 128,
-        input_rays: int = 4096,
+        input_rays: int = 1024,
         seed: int = 0,
     ) -> None:
         field_settings = field or FieldSettings()
@@ -75,7 +83,9 @@ class RadianceField(FittedField):
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
         sizes = {"view_size": view_size, "patch_size": patch_size, "coarseness": coarseness}
         sizes |= {"input_size": input_size, "input_rays": input_rays, "seed": seed}
-        self.save_hyperparameters({name: asdict(part) for name, part in parts.items()} | sizes)
+        self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
+        self.bound: BoundGuidance | None = None
+        self.method_state: dict[str, Any] = {}
 
     def on_fit_start(self) -> None:
         """Load the priors that the method needs and encode the input view once; neither belongs in a checkpoint."""
@@ -87,37 +97,72 @@ class RadianceField(FittedField):
         )
         self.input_pixels = [x.reshape(-1, x.shape[-1]) for x in (origins, directions, *map(to_last, (rgb, mask)))]
         self.input_cameras = CameraBatch(*(part.to(self.device) for part in view.cameras[:4]), fovy=view.cameras.fovy)
-        # A plain list keeps the frozen priors out of the module tree, hence out of checkpoints and optimisers.
-        self.scores = [
-            FieldScores(self.guidance, view, data.meta.caption, self.weights.ever("reference_score"), self.device)
-        ]
+        reference = self.weights.ever("reference_score")
+        self.bound = bind(self.guidance, view, data.meta.caption, reference, self.device)
+        if self.method_state and self.bound.method is not None:
+            self.bound.method.load_state_dict(self.method_state)
 
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
-        """One step: render, score, compare with the input, regularise."""
-        progress, (scores,) = self.progress, self.scores
-        ray_noise, diffusion_noise = self.own_generator(Purpose.RAYS), self.own_generator(Purpose.DIFFUSION)
+        """One step: render, distil the priors' scores, regularise, compare with the input."""
+        bound = self.bound
+        assert bound is not None, "bound when the fit starts"
+        progress, weights, priors = self.progress, self.weights.at(self.progress), bound.predictors
+        ray_noise, noise = self.own_generator(Purpose.RAYS), self.own_generator(Purpose.DIFFUSION)
         self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
-        weights = self.weights.at(progress)
-
         novel = self.render_training_views(batch, ray_noise)
-        known = self.render_training_views(self.input_cameras, ray_noise).rgb if weights["reference_score"] else None
-        terms = scores.losses(novel.rgb, batch.relative_pose, known, progress, diffusion_noise)
-        terms |= {
+        terms, queries = {"score": novel.rgb.new_zeros(())}, dict[str, Query]()
+
+        if (method := bound.method) is not None:
+            images = resize(novel.rgb, priors.image_size)
+            latents = priors.encode(images, noise)
+            t, eps = draw(bound.timesteps, latents, progress, priors.schedule, noise)
+            queries["novel"] = Query(latents.detach(), t, eps, priors.schedule, method.branches, batch.relative_pose)
+        if weights["reference_score"] and (reference := bound.reference) is not None:
+            known = self.render_training_views(self.input_cameras, ray_noise).rgb
+            known_latents, queries["reference"] = reference.query(known, progress, noise)
+        predictions = priors.predict(queries)
+        if method is not None:
+            seen = predictions["novel"]
+            terms["score"] = score_loss(latents, self.finite("novel", method.combine(seen), seen))
+            if (g := method.image_gradient(seen, images.detach(), priors.decode)) is not None:
+                terms["score"] = terms["score"] + score_loss(images, self.finite("image", g, seen))
+        if "reference" in predictions:
+            seen = predictions["reference"]
+            g = reference_gradient(seen)
+            terms["reference_score"] = score_loss(known_latents, self.finite("reference", g, seen))
+
+        terms |= self.regularizers(novel)
+        if weights["color"] or weights["mask"]:
+            rgb, opacity, target_rgb, target_mask = self.render_input_rays(ray_noise)
+            terms |= {"color": F.mse_loss(rgb, target_rgb), "mask": F.mse_loss(opacity, target_mask)}
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        self.log("loss", loss, prog_bar=True, sync_dist=True)
+        self.log_step({f"loss/{name}": term for name, term in terms.items()} | self.score_figures())
+        self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray}, sync_dist=True)
+        return {"loss": loss, "opacity": novel.opacity.detach().mean()}
+
+    def regularizers(self, novel: RenderedViews) -> dict[str, Tensor]:
+        """Terms of the novel views alone."""
+        return {
             "sparsity": sparsity(novel.opacity),
             "opaque": opaque(novel.opacity),
             "z_variance": z_variance(novel.z_variance, novel.opacity),
         }
-        if weights["color"] or weights["mask"]:
-            rgb, opacity, target_rgb, target_mask = self.render_input_rays(ray_noise)
-            terms["color"] = F.mse_loss(rgb, target_rgb)
-            terms["mask"] = F.mse_loss(opacity, target_mask)
 
-        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        self.log("loss", loss, prog_bar=True, sync_dist=True)
-        self.log_dict({f"loss/{name}": term for name, term in terms.items()}, sync_dist=True)
-        self.log_dict({f"score/{name}": value for name, value in scores.statistics.items()}, sync_dist=True)
-        self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray}, sync_dist=True)
-        return {"loss": loss, "opacity": novel.opacity.detach().mean()}
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the state of a method that has networks of its own."""
+        method = self.bound.method if self.bound is not None else None
+        if method is not None and (state := method.state_dict()):
+            checkpoint[METHOD_STATE] = state
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take that state up when the fit starts."""
+        self.method_state = checkpoint.get(METHOD_STATE, {})
+
+    def prior_names(self) -> dict[Source, str]:
+        """The priors in use, for messages."""
+        view = self.guidance.view_prior
+        return {"view": view if isinstance(view, str) else type(view).__name__, "text": self.guidance.text_prior}
 
     def own_generator(self, purpose: Purpose) -> torch.Generator:
         """The stream of this step for one purpose, in this process; `generator` is the same in all of them."""
@@ -151,10 +196,6 @@ class RadianceField(FittedField):
             {"params": networks, "lr": settings.network_lr, "name": "networks"},
         ]
         return settings.adamw(groups, self.trainer.max_steps)
-
-    def predict_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
-        """Pictures for later stages, at the size of the compared input image; a callback writes them."""
-        return self.render_views(batch.c2w, batch.fovy, self.input_size)
 
     @property
     def density_field(self) -> DensityField:

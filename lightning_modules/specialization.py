@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from datamodules.dreambooth import DreamBooth, DreamBoothBatch, PromptedImages
 from datamodules.rendered_views import RenderBatch
 from datamodules.seeding import Purpose, generator_at, image_noise
-from lightning_modules.field_scores import suit_to_device
+from lightning_modules.loaded_priors import suit_to_device
 from lightning_modules.reference_score import resize
 from viewdistill.diffusion.latents import LatentPosterior
 from viewdistill.diffusion.lora import add_lora, load_lora, lora_weights

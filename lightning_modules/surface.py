@@ -1,6 +1,5 @@
 """The surface stage: NeuS on a hash grid, fitted to posed views and to the input view."""
 
-from dataclasses import asdict
 from typing import Any, cast
 
 import torch
@@ -8,15 +7,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from datamodules.cameras import CameraBatch, InputView
+from datamodules.cameras import InputView
 from datamodules.refined_views import RayBatch, SurfaceBatch
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose
-from lightning_modules.checkpoints import load_weights, read_checkpoint, stored_settings
-from lightning_modules.field_scores import load_text_prior
-from lightning_modules.field_settings import value_at
-from lightning_modules.fitted_field import FieldViews, FittedField
-from lightning_modules.reference_score import ReferenceScore
+from lightning_modules.checkpoints import load_weights, plain_settings, read_checkpoint, stored_settings
+from lightning_modules.fitted_field import FittedField
+from lightning_modules.loaded_priors import load_text_prior
+from lightning_modules.reference_score import ReferenceView
+from lightning_modules.schedules import value_at
 from lightning_modules.surface_settings import (
     ReferenceSettings,
     SurfaceOptimizer,
@@ -26,6 +25,10 @@ from lightning_modules.surface_settings import (
 )
 from viewdistill.fields.regularizers import eikonal, normal_smoothness
 from viewdistill.fields.sdf_field import SDFField
+from viewdistill.guidance.gradient import score_loss
+from viewdistill.guidance.predictions import Source
+from viewdistill.guidance.predictors import Predictors
+from viewdistill.guidance.reference import reference_gradient
 from viewdistill.phases import phase
 from viewdistill.rendering.neus import NeusRenderer, SurfaceOutput
 
@@ -75,18 +78,18 @@ class Surface(FittedField):
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
         sizes = {"eikonal_points": eikonal_points, "smoothness_distance": smoothness_distance}
         sizes |= {"view_size": view_size, "seed": seed}
-        self.save_hyperparameters({name: asdict(part) for name, part in parts.items()} | sizes)
+        self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
 
     def on_fit_start(self) -> None:
         """Load the prior, if scores are asked for, and encode the input view once; neither belongs in a checkpoint."""
         settings = self.reference_settings
-        # A plain list keeps the frozen prior out of the module tree, hence out of checkpoints and optimisers.
-        self.scores: list[ReferenceScore] = []
+        self.reference_view = None
         if settings.by_score and self.weights.ever("reference_score"):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             view: InputView = data.input_view
             prior = load_text_prior(settings.text_prior, settings.precision, self.device)
-            self.scores = [ReferenceScore(prior, settings.timesteps, view, self.device)]
+            self.predictors = Predictors(text_prior=prior)
+            self.reference_view = ReferenceView(prior, settings.timesteps, view, self.device)
             self.input_c2w, self.input_fovy = view.cameras.c2w.to(self.device), view.cameras.fovy
 
     def training_step(self, batch: SurfaceBatch, batch_idx: int) -> dict[str, Tensor]:
@@ -111,12 +114,13 @@ class Surface(FittedField):
             known = self.render(batch.input, background, noise)
             terms["input_color"] = color_error(known, batch.input, background)
             terms["input_mask"] = mask_error(known, batch.input)
-        if self.scores and self.global_step % self.reference_settings.interval == 0:
-            terms["reference_score"] = self.reference_score(noise)
+        if self.reference_view is not None and self.global_step % self.reference_settings.interval == 0:
+            terms["reference_score"] = self.reference_score(self.reference_view, noise)
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.log("loss", loss, prog_bar=True)
-        self.log_dict({f"loss/{name}": term for name, term in terms.items()})
+        # Between two scores, the figures of the last one stand.
+        self.log_dict({f"loss/{name}": term for name, term in terms.items()} | self.score_figures())
         self.log("inverse_std", self.sdf_field.inverse_std, prog_bar=True)
         self.log("samples_per_ray", views.n_samples / len(views.opacity))
         return {"loss": loss, "opacity": views.opacity.detach().mean()}
@@ -146,13 +150,17 @@ class Surface(FittedField):
             normals = self.sdf_field.normals(torch.cat([points, points + self.smoothness_distance * shift]))
         return normal_smoothness(*normals.chunk(2))
 
-    def reference_score(self, rays: torch.Generator) -> Float[Tensor, ""]:
+    def reference_score(self, reference: ReferenceView, rays: torch.Generator) -> Float[Tensor, ""]:
         """Reference-view score distillation loss of the whole input view."""
-        (score,), size = self.scores, self.view_size
+        size = self.view_size
         known = self.renderer.render_views(self.input_c2w, self.input_fovy, size, size, self.white, rays)
-        loss = score.loss(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
-        self.log_dict({f"score/{name}": value for name, value in score.statistics.items()})
-        return loss
+        latents, query = reference.query(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
+        seen = self.predictors.predict({"reference": query})["reference"]
+        return score_loss(latents, self.finite("reference", reference_gradient(seen), seen))
+
+    def prior_names(self) -> dict[Source, str]:
+        """The priors in use, for messages."""
+        return {"text": self.reference_settings.text_prior}
 
     def configure_optimizers(self) -> Any:
         """AdamW: the hash grid fast, the networks slower, NeuS's s by a rate of its own and without decay."""
@@ -164,10 +172,6 @@ class Surface(FittedField):
             {"params": [sdf_field.log_inverse_std], "lr": settings.inverse_std_lr, "weight_decay": 0.0, "name": "s"},
         ]
         return settings.adamw(groups, self.trainer.max_steps)
-
-    def predict_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
-        """Pictures for later stages, twice as large; a callback writes them."""
-        return self.render_views(batch.c2w, batch.fovy, 2 * self.view_size)
 
     @property
     def sdf_field(self) -> SDFField:

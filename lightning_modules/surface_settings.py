@@ -1,9 +1,11 @@
-"""Settings of the surface stage, as they stand in ``configs/surface.yaml``."""
+"""Settings of the surface stage; the defaults are those of ``configs/surface.yaml``, which a test compares."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from lightning_modules.field_settings import OptimizerSettings, Scheduled, ScheduledWeights, value_at
+from lightning_modules.field_settings import NANO_GRID, OptimizerSettings
+from lightning_modules.guidance_settings import REFERENCE_TIMESTEPS
+from lightning_modules.schedules import Scheduled, ScheduledWeights, value_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.fields.sdf_field import SDFField
@@ -16,17 +18,17 @@ from viewdistill.rendering.neus import NeusRenderer
 class SurfaceSettings:
     """Size of the signed distance field and of its renderer."""
 
-    grid: HashGridConfig = field(default_factory=HashGridConfig)
+    grid: HashGridConfig = NANO_GRID
     """The hash grid."""
-    radius: float = 1.0
+    radius: float = 0.65
     """Half the side of the cube that the field fills, world units."""
-    sphere_radius: float = 0.5
+    sphere_radius: float = 0.4
     """Radius of the sphere that the fit starts from, world units."""
-    hidden_width: int = 64
+    hidden_width: int = 32
     """Width of the hidden layers of both networks."""
     n_hidden_layers: int = 1
     """Hidden layers of the distance network."""
-    n_color_layers: int = 2
+    n_color_layers: int = 1
     """Hidden layers of the colour network."""
     view_dependent: bool = False
     """Whether colour may depend on the direction of view."""
@@ -34,13 +36,13 @@ class SurfaceSettings:
     """How the gradient of the distance is computed."""
     epsilon: float | None = None
     """Step of finite differences, world units; the finest active level's cell when not given."""
-    initial_inverse_std: float = 20.0
+    initial_inverse_std: float = 40.0
     """NeuS's s at the start, per world unit; learned."""
     precision: Precision = "auto"
     """What the colour network computes in while training."""
     occupancy_resolution: int = 32
     """Cells a side of the occupancy grid."""
-    n_samples_per_ray: int = 512
+    n_samples_per_ray: int = 96
     """Samples on a diagonal of the cube; fixes the step size."""
 
     def build(self) -> NeusRenderer:
@@ -72,9 +74,9 @@ class SurfaceSettings:
 class SurfaceSchedule:
     """What changes besides weights and rates; fractions of the whole fit."""
 
-    active_levels: Scheduled = field(default_factory=lambda: Annealed(4.0, 16.0, 0.0, 0.6))
+    active_levels: Scheduled = Annealed(4.0, 8.0, begin=0.0, end=0.5)
     """Levels of the hash grid, from the coarsest, that are read; rounded down, at most all."""
-    annealing: Scheduled = field(default_factory=lambda: Annealed(0.0, 1.0, 0.0, 1.0))
+    annealing: Scheduled = Annealed(0.0, 1.0, begin=0.0, end=0.5)
     """r of NeuS's annealed cosine, from 0 to 1."""
 
     def levels_at(self, progress: float, n_levels: int) -> int:
@@ -90,15 +92,15 @@ class SurfaceWeights(ScheduledWeights):
     """Mean squared colour error of the views' rays."""
     mask: Scheduled = 0.1
     """Binary cross-entropy of opacity and mask of the same rays."""
-    eikonal: Scheduled = 0.1
+    eikonal: Scheduled = 0.5
     """Mean of (|∇f| - 1)² over the samples and over random points of the cube."""
-    normal_smoothness: Scheduled = 0.0
+    normal_smoothness: Scheduled = 0.02
     """Mean difference of the normals of surface points and of points ``smoothness_distance`` beside them."""
     input_color: Scheduled = 10.0
     """The colour term of the input view, where the reference is ``mse`` or ``both``."""
     input_mask: Scheduled = 0.1
     """The mask term of the input view, likewise."""
-    reference_score: Scheduled = 1e-3
+    reference_score: Scheduled = 0.02
     """Reference-view score distillation, where the reference is ``refsd`` or ``both``; a sum over a latent."""
 
 
@@ -106,13 +108,11 @@ class SurfaceWeights(ScheduledWeights):
 class ReferenceSettings:
     """How the input view takes part."""
 
-    method: Literal["none", "mse", "refsd", "both"] = "refsd"
+    method: Literal["none", "mse", "refsd", "both"] = "both"
     """Not at all, by its pixels, by reference-view score distillation (the paper), or both."""
-    interval: int = 1
+    interval: int = 16
     """Steps from one score to the next: each renders the whole view and asks the prior twice."""
-    timesteps: UniformTimesteps = field(
-        default_factory=lambda: UniformTimesteps(Annealed(0.02, 0.02), Annealed(0.98, 0.98))
-    )
+    timesteps: UniformTimesteps = REFERENCE_TIMESTEPS
     """Noise levels of the score."""
     text_prior: str = "priors/nano/stable-diffusion"
     """Folder of the text-conditioned prior, diffusers layout."""
@@ -145,3 +145,5 @@ class SurfaceOptimizer(OptimizerSettings):
 
     inverse_std_lr: float = 1e-3
     """Learning rate of (ln s) / 10."""
+    factor: Scheduled = Annealed(1.0, 0.1, begin=0.3, end=1.0)
+    """Factor on all rates."""

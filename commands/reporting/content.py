@@ -10,7 +10,7 @@ from PIL import Image
 
 from commands.reporting.run_warnings import run_warnings
 from datamodules.curves import load_curves
-from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
+from datamodules.posed_views import ViewCamera, load_cameras
 from datamodules.run_folder import STAGES, InputMeta, RunFolder, read_json
 from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
@@ -115,12 +115,11 @@ def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ..
 
 
 def field_gallery(folder: RunFolder) -> Gallery:
-    """Renders of the field: those for later stages where they are, else the last picture of validation."""
-    if (folder.field_renders / CAMERAS_FILE).is_file():
-        return posed_gallery("Field", "Renders of the radiance field.", folder.field_renders)
-    rings = sorted((folder.stage("field") / "views").glob("step_*.png"))
+    """The last picture of the field's validation."""
+    views = folder.stage("field") / "views"
+    rings = sorted(views.glob("step_*.png"))
     note = "The radiance field at the end of the fit: the input on the left, colour above, opacity below."
-    return sheet("Field", note, rings[-1] if rings else folder.field_renders)
+    return sheet("Field", note, rings[-1] if rings else views)
 
 
 def posed_gallery(title: str, note: str, views: Path) -> Gallery:

@@ -1,6 +1,6 @@
 """What a worker does: one image to a complete run, by the functions of the command line, in its own process.
 
-The process lives on between objects, and with it the priors that it has loaded (`lightning_modules.field_scores`).
+The process lives on between objects, and with it the priors that it has loaded (`lightning_modules.loaded_priors`).
 """
 
 from __future__ import annotations

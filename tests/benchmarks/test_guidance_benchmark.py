@@ -24,7 +24,9 @@ from tests.benchmarks.pairs import only_when_timing, ratio
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.family import METHODS
 from viewdistill.guidance.gradient import score_loss, weight
-from viewdistill.guidance.reference import ReferencePair
+from viewdistill.guidance.predictions import Query
+from viewdistill.guidance.predictors import Predictors
+from viewdistill.guidance.reference import reference_gradient, reference_query
 
 NANO = REPOSITORY / "priors" / "nano"
 
@@ -65,7 +67,8 @@ class Problem:
         self.reference_noise = torch.randn(1, channels, *latent_size, generator=generator)
         self.t, self.reference_t = torch.tensor([420]), torch.tensor([610])
         self.pose = torch.tensor([[0.2, 0.5, 0.866, 0.0]])
-        self.condition = self.view.condition(resize(self.image, size))
+        self.predictors = Predictors(self.view, self.text, image=resize(self.image, size))
+        self.condition = self.predictors.condition
         self.words = self.text.encode_text(["a red mug"])
         self.empty = self.text.encode_text([""])
         with torch.no_grad():
@@ -83,19 +86,11 @@ class Problem:
 
     def usd_scores(self, z: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """ε_Z(y, T), and ε_S(∅) of the novel view, of render and image: together where they have one size."""
-        pair = ReferencePair.of(known, self.image_latents, self.reference_t, self.reference_noise, self.text.schedule)
-        terms = METHODS["usd"].predict(
-            z,
-            self.t,
-            self.noise,
-            view_prior=self.view,
-            condition=self.condition,
-            relative_pose=self.pose,
-            text_prior=self.text,
-            reference=pair,
-        )
-        assert terms.reference is not None
-        return METHODS["usd"].combine(terms).g, pair.gradient(terms.reference).g
+        schedule, branches = self.text.schedule, METHODS["usd"].branches
+        novel = Query(z, self.t, self.noise, schedule, branches, self.pose)
+        pair = reference_query(known, self.image_latents, self.reference_t, self.reference_noise, schedule)
+        answers = self.predictors.predict({"novel": novel, "reference": pair})
+        return METHODS["usd"].combine(answers["novel"]), reference_gradient(answers["reference"])
 
     def official(self) -> tuple[Tensor, ...]:
         """The official code's step: a third encoding, eight evaluations, four of them used."""

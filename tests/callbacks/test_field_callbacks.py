@@ -10,14 +10,12 @@ from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from callbacks.finite_guard import FiniteGuard
-from callbacks.predicted_views import PredictedViews
 from callbacks.step_cost import StepCost
 from callbacks.view_ring import ViewRing
 from datamodules.cameras import CameraSampler
-from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder
-from lightning_modules.field_scores import GuidanceSettings
 from lightning_modules.field_settings import FieldSettings, LossWeights
+from lightning_modules.guidance_settings import GuidanceSettings
 from lightning_modules.radiance_field import RadianceField
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
@@ -27,7 +25,7 @@ def module(**changes: Any) -> RadianceField:
     grid = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
     sizes: dict[str, Any] = {"radius": 0.75, "hidden_width": 16, "occupancy_resolution": 16, "n_samples_per_ray": 32}
     field = FieldSettings(grid, **sizes, **changes)
-    weights = LossWeights(color=500.0, mask=100.0)
+    weights = LossWeights(sparsity=0.0, opaque=0.0)
     return RadianceField(field, GuidanceSettings(method="none"), weights, view_size=16, input_size=16, input_rays=64)
 
 
@@ -47,7 +45,7 @@ def trainer(folder: RunFolder, callbacks: list[pl.Callback], steps: int = 2, **s
 
 
 def data(folder: RunFolder) -> CameraSampler:
-    return CameraSampler(str(folder.root), views_per_step=1, ring_views=3, predict_views=2)
+    return CameraSampler(str(folder.root), views_per_step=1, ring_views=3)
 
 
 class Poison(pl.Callback):
@@ -111,18 +109,3 @@ def test_ring_is_drawn_beside_the_input(run_folder: RunFolder) -> None:
     assert picture[6, 8, 1] < 60
     assert (picture[16, 0] == 0).all()  # no opacity in the corner of its mask
     assert (picture[24, 8] == 255).all()
-
-
-def test_predicted_views_are_written_with_their_poses(run_folder: RunFolder) -> None:
-    model = module()
-    fit = trainer(run_folder, [PredictedViews()], steps=2, limit_val_batches=0)
-    fit.fit(model, datamodule=data(run_folder))
-    fit.predict(model, datamodule=data(run_folder), return_predictions=False)
-    folder = run_folder.stage("field") / "renders"
-    views = load_views(folder)
-    assert [camera.azimuth_deg for camera in views.cameras] == [0, 180]
-    assert views.cameras[1].elevation_deg == pytest.approx(20)
-    assert views.cameras[1].distance == pytest.approx(1.5)
-    assert views.rgba.shape == (2, 4, 16, 16)
-    assert views.rgba[0, 3, 8, 8] > 0.8  # the ball
-    assert views.rgba[0, 3, 0, 0] < 0.12

@@ -132,7 +132,6 @@ def test_sizes_below_one_are_refused(run_folder: RunFolder, name: str) -> None:
 
 
 def test_pictures_are_of_the_ring(with_views: RunFolder, tmp_path: Path) -> None:
-    data = loaded(with_views, ring_views=3, predict_views=5)
+    data = loaded(with_views, ring_views=3)
     (ring,) = list(data.val_dataloader())
     assert ring.azimuth.tolist() == [0, 120, 240]
-    assert len(list(data.predict_dataloader())) == 5

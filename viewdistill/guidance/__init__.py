@@ -3,21 +3,44 @@
 from viewdistill.guidance.bias import NoiseBias, empty_text_predictor, noise_bias, recover_ddim, recover_one_step
 from viewdistill.guidance.family import METHODS, ScoreDistillation
 from viewdistill.guidance.gradient import ScoreGradient, Weighting, gradient_cosine, score_loss, weight
-from viewdistill.guidance.predictions import GuidanceTerms
+from viewdistill.guidance.method import GuidanceMethod
+from viewdistill.guidance.predictions import (
+    TEXT,
+    TEXT_EMPTY,
+    TEXT_NEGATIVE,
+    VIEW,
+    VIEW_EMPTY,
+    Branch,
+    Predictions,
+    Query,
+)
+from viewdistill.guidance.predictors import Predictors, ViewPrior
 from viewdistill.guidance.rectified import rectified_noise_predictor
 from viewdistill.guidance.reference import reference_score_gradient
-from viewdistill.guidance.timesteps import Annealed, SquareRootTimesteps, UniformTimesteps
+from viewdistill.guidance.timesteps import Annealed, SquareRootTimesteps, Timesteps, UniformTimesteps, draw
 
 __all__ = [
     "METHODS",
+    "TEXT",
+    "TEXT_EMPTY",
+    "TEXT_NEGATIVE",
+    "VIEW",
+    "VIEW_EMPTY",
     "Annealed",
-    "GuidanceTerms",
+    "Branch",
+    "GuidanceMethod",
     "NoiseBias",
+    "Predictions",
+    "Predictors",
+    "Query",
     "ScoreDistillation",
     "ScoreGradient",
     "SquareRootTimesteps",
+    "Timesteps",
     "UniformTimesteps",
+    "ViewPrior",
     "Weighting",
+    "draw",
     "empty_text_predictor",
     "gradient_cosine",
     "noise_bias",

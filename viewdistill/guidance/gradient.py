@@ -14,6 +14,10 @@ Weighting = Literal["sds", "uniform", "fantasia3d"]
 """w(t): 1 − ᾱ_t (DreamFusion), 1 (Magic3D), √ᾱ_t (1 − ᾱ_t) (Fantasia3D)."""
 
 
+TOLERATED_SHARE = 0.01
+"""Share of a gradient's entries that may be non-finite: half precision overflows now and then at a few pixels."""
+
+
 def weight(
     schedule: NoiseSchedule, timesteps: Int[Tensor, " batch"], weighting: Weighting
 ) -> Float[Tensor, "batch 1 1 1"]:
@@ -37,7 +41,7 @@ class ScoreGradient:
     norm: Float[Tensor, ""]
     """Mean over the batch of ‖g‖."""
     nonfinite: Int[Tensor, ""]
-    """How many entries were not finite. Anything but 0 is worth stopping for when it persists."""
+    """How many entries were not finite."""
 
     @classmethod
     def of(cls, g: Float[Tensor, "batch c h w"]) -> "ScoreGradient":
@@ -45,6 +49,11 @@ class ScoreGradient:
         finite = g.isfinite()
         g = torch.where(finite, g, 0.0)
         return cls(g, g.flatten(1).norm(dim=1).mean(), (~finite).sum())
+
+    @property
+    def nonfinite_share(self) -> Float[Tensor, ""]:
+        """Share of the entries that were not finite, in [0, 1]; above `TOLERATED_SHARE` a fit has to stop."""
+        return self.nonfinite / self.g.numel()
 
 
 def score_loss(latents: Float[Tensor, "batch c h w"], g: Float[Tensor, "batch c h w"]) -> Float[Tensor, ""]:
@@ -54,7 +63,7 @@ def score_loss(latents: Float[Tensor, "batch c h w"], g: Float[Tensor, "batch c 
 
     Args:
         latents: z, the latents of renders, with gradient.
-        g: From `ScoreDistillation.gradient` or `reference_score_gradient`; also fits images and their gradient.
+        g: From `ScoreGradient.of`; also fits images and their gradient.
     """
     target = (latents - g).detach()
     return 0.5 * F.mse_loss(latents, target, reduction="sum") / len(latents)

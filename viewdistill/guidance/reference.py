@@ -9,8 +9,6 @@ input. A pixel loss is satisfied by thin view-dependent floaters, and by blur at
 score difference compares structure at every noise level and forgives misalignment below a pixel.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -18,41 +16,38 @@ from torch import Tensor
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.guidance.gradient import ScoreGradient, Weighting, weight
+from viewdistill.guidance.predictions import TEXT_EMPTY, Predictions, Query
+from viewdistill.guidance.predictors import Predictors
 
 
-@dataclass(frozen=True)
-class ReferencePair:
-    """ẑ_t and z*_t: renders from the input camera and the input image, at the same t and with the same noise."""
+def reference_query(
+    latents: Float[Tensor, "batch c h w"],
+    reference_latents: Float[Tensor, "references c h w"],
+    timesteps: Int[Tensor, " batch"],
+    noise: Float[Tensor, "batch c h w"],
+    schedule: NoiseSchedule,
+) -> Query:
+    """Ask for ε_S(∅) of renders from the input camera and of the input image, at the same t and with the same ε.
 
-    noisy: Float[Tensor, "twice c h w"]
-    """ẑ_t of every render, then z*_t for every render."""
-    timesteps: Int[Tensor, " batch"]
-    """t."""
-    schedule: NoiseSchedule
-    """Noise levels."""
+    Args:
+        latents: ẑ, scaled latents of renders from the input camera, without gradient.
+        reference_latents: z*, scaled latents of the input image; one for all, or one per render.
+        timesteps: t.
+        noise: ε, shared by both.
+        schedule: Noise levels.
 
-    @classmethod
-    def of(
-        cls,
-        latents: Float[Tensor, "batch c h w"],
-        reference_latents: Float[Tensor, "references c h w"],
-        timesteps: Int[Tensor, " batch"],
-        noise: Float[Tensor, "batch c h w"],
-        schedule: NoiseSchedule,
-    ) -> "ReferencePair":
-        """Noise both; the arguments are those of `reference_score_gradient`."""
-        both = torch.cat([latents, reference_latents.expand(len(latents), -1, -1, -1)])
-        return cls(schedule.add_noise(both, noise.repeat(2, 1, 1, 1), timesteps.repeat(2)), timesteps, schedule)
+    Returns:
+        A query with twice the batch: ẑ of every render, then z* for every render.
+    """
+    both = torch.cat([latents, reference_latents.expand(len(latents), -1, -1, -1)])
+    return Query(both, timesteps.repeat(2), noise.repeat(2, 1, 1, 1), schedule, (TEXT_EMPTY,))
 
-    @torch.no_grad()
-    def predict(self, text_prior: TextConditionedPrior) -> Float[Tensor, "twice c h w"]:
-        """ε_S(∅) of `noisy`, in one evaluation."""
-        return text_prior.predict_noise(self.noisy, self.timesteps.repeat(2), text_prior.encode_text([""]))
 
-    def gradient(self, predictions: Float[Tensor, "twice c h w"], weighting: Weighting = "sds") -> ScoreGradient:
-        """g_ref from ε_S(∅) of `noisy`."""
-        rendered, reference = predictions.chunk(2)
-        return ScoreGradient.of(weight(self.schedule, self.timesteps, weighting) * (rendered - reference))
+def reference_gradient(predictions: Predictions, weighting: Weighting = "sds") -> Float[Tensor, "batch c h w"]:
+    """g_ref from the answers to a `reference_query`."""
+    rendered, reference = predictions[TEXT_EMPTY].chunk(2)
+    query = predictions.query
+    return weight(query.schedule, query.timesteps[: len(rendered)], weighting) * (rendered - reference)
 
 
 @torch.no_grad()
@@ -66,7 +61,7 @@ def reference_score_gradient(
 ) -> ScoreGradient:
     """g_ref, in one evaluation of the UNet; use with `score_loss`.
 
-    Where novel views are scored by the same prior, `ScoreDistillation.predict` takes the pair into its evaluation.
+    Where novel views are scored by the same prior, give `Predictors.predict` both queries, which it joins.
 
     The official code encodes the input image again, with fresh posterior noise, at every step. Encode it once with
     `TextConditionedPrior.encode_image_moments`, and take the mode of both it and the render, or the same draw for both:
@@ -74,11 +69,12 @@ def reference_score_gradient(
 
     Args:
         text_prior: Predicts ε_S for the empty text.
-        latents: ẑ, scaled latents of renders from the input camera.
-        reference_latents: z*, scaled latents of the input image; one for all, or one per render.
+        latents: ẑ, as in `reference_query`.
+        reference_latents: z*, likewise.
         timesteps: t.
         noise: ε, shared by both.
         weighting: w(t).
     """
-    pair = ReferencePair.of(latents, reference_latents, timesteps, noise, text_prior.schedule)
-    return pair.gradient(pair.predict(text_prior), weighting)
+    query = reference_query(latents.detach(), reference_latents, timesteps, noise, text_prior.schedule)
+    answers = Predictors(text_prior=text_prior).predict({"reference": query})
+    return ScoreGradient.of(reference_gradient(answers["reference"], weighting))

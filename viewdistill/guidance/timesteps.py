@@ -6,15 +6,34 @@ Everything is a fraction: of the model's number of timesteps, and of the trainin
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from viewdistill.diffusion.schedule import NoiseSchedule
+
+
+@runtime_checkable
+class Timesteps(Protocol):
+    """A rule for the noise levels of a step."""
+
+    def sample(
+        self,
+        batch: int,
+        progress: float,
+        generator: torch.Generator | None = None,
+        device: torch.device | None = None,
+        num_train_timesteps: int = 1000,
+    ) -> Int[Tensor, " batch"]:
+        """T of each of ``batch`` samples, at a progress in [0, 1]."""
+        ...
 
 
 @dataclass(frozen=True)
 class Annealed:
-    """A number that changes once during training: linearly, or at a stroke where ``begin`` equals ``end``."""
+    """A number that changes once during training: linearly, or as a step where ``begin`` equals ``end``."""
 
     initial: float
     """Value up to ``begin``."""
@@ -44,13 +63,14 @@ class Annealed:
 class UniformTimesteps:
     """t uniform between two annealed bounds, both included.
 
-    The default is Unbiased Score Distillation's: [.02, .98], whose upper end drops to .5 after a third of the run. A
-    maximum that goes from .85 to .5 and a minimum from .4 to .2, linearly, is threestudio's Zero-1-to-3.
+    The default is Unbiased Score Distillation's: [.02, .98], whose upper end drops to .5 after a third of the run, here
+    within a thousandth of it. A maximum that goes from .85 to .5 and a minimum from .4 to .2, linearly, is
+    threestudio's Zero-1-to-3.
     """
 
     minimum: Annealed = Annealed(0.02, 0.02)
     """Lower bound, a fraction of the number of timesteps."""
-    maximum: Annealed = Annealed(0.98, 0.5, begin=1 / 3, end=1 / 3)
+    maximum: Annealed = Annealed(0.98, 0.5, begin=0.333, end=0.334)
     """Upper bound, likewise."""
 
     def bounds(self, progress: float, num_train_timesteps: int = 1000) -> tuple[int, int]:
@@ -82,6 +102,10 @@ class UniformTimesteps:
         return torch.randint(low, high + 1, (batch,), generator=generator, device=source).to(device)
 
 
+UNIFORM = UniformTimesteps()
+"""Unbiased Score Distillation's noise levels."""
+
+
 @dataclass(frozen=True)
 class SquareRootTimesteps:
     """HiFA's single t = maximum − (maximum − minimum) √progress (Zhu et al. 2023)."""
@@ -102,3 +126,23 @@ class SquareRootTimesteps:
         """The one t of this progress, for each of ``batch`` samples; nothing is drawn."""
         fraction = self.maximum - (self.maximum - self.minimum) * math.sqrt(progress)
         return torch.full((batch,), round(fraction * num_train_timesteps), device=device)
+
+
+def draw(
+    timesteps: Timesteps,
+    latents: Float[Tensor, "batch c h w"],
+    progress: float,
+    schedule: NoiseSchedule,
+    generator: torch.Generator | None = None,
+) -> tuple[Int[Tensor, " batch"], Float[Tensor, "batch c h w"]]:
+    """T for each latent, and ε of its shape.
+
+    Args:
+        timesteps: The rule for t.
+        latents: z; only their shape and device matter.
+        progress: Fraction of the fit that is done.
+        schedule: Gives the number of timesteps.
+        generator: Source of both, on the device of the latents.
+    """
+    t = timesteps.sample(len(latents), progress, generator, latents.device, schedule.num_train_timesteps)
+    return t, torch.randn(latents.shape, generator=generator, device=latents.device)

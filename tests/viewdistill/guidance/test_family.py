@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -10,9 +9,10 @@ from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPr
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.family import METHODS, ScoreDistillation
-from viewdistill.guidance.gradient import score_loss
-from viewdistill.guidance.predictions import GuidanceTerms
-from viewdistill.guidance.reference import ReferencePair, reference_score_gradient
+from viewdistill.guidance.gradient import ScoreGradient, score_loss
+from viewdistill.guidance.predictions import Predictions, Query
+from viewdistill.guidance.predictors import Predictors
+from viewdistill.guidance.reference import reference_gradient, reference_query, reference_score_gradient
 
 TextBuilder = Callable[..., TextConditionedPrior]
 ViewBuilder = Callable[..., ViewConditionedPrior]
@@ -27,7 +27,8 @@ class Scene:
         self.timesteps = torch.tensor([120, 640])
         self.pose = torch.randn(2, 4, generator=generator)
         self.text, self.view = text, view
-        self.condition = view.condition(torch.rand(1, 3, 32, 32, generator=generator))
+        self.image = torch.rand(1, 3, 32, 32, generator=generator)
+        self.condition = view.condition(self.image)
         self.caption, self.negative = text.encode_text(["a"]), text.encode_text(["b"])
         alpha_bar = text.schedule.alphas_cumprod[self.timesteps].view(2, 1, 1, 1)
         self.alpha_bar = alpha_bar
@@ -39,20 +40,17 @@ class Scene:
         self.s_empty = text.predict_noise(self.noisy, self.timesteps, text.encode_text([""]))
         self.view_rows, self.text_rows = count_rows(view.unet), count_rows(text.unet)
 
-        self.given: dict[str, Any] = {
-            "view_prior": view,
-            "condition": self.condition,
-            "relative_pose": self.pose,
-            "text_prior": text,
-            "text_embeddings": self.caption,
-            "negative_embeddings": self.negative,
-        }
+        self.predictors = Predictors(view, text, image=self.image, text="a", negative_text="b")
+
+    def query(self, method: ScoreDistillation) -> Query:
+        schedule = self.view.schedule
+        return Query(self.latents, self.timesteps, self.noise, schedule, method.branches, self.pose)
+
+    def predict(self, method: ScoreDistillation) -> Predictions:
+        return self.predictors.predict({"novel": self.query(method)})["novel"]
 
     def gradient(self, method: ScoreDistillation) -> Tensor:
-        return method.gradient(self.latents, self.timesteps, self.noise, **self.given).g
-
-    def predict(self, method: ScoreDistillation, reference: ReferencePair | None = None) -> GuidanceTerms:
-        return method.predict(self.latents, self.timesteps, self.noise, **self.given, reference=reference)
+        return method.combine(self.predict(method))
 
 
 def count_rows(unet: nn.Module) -> list[int]:
@@ -138,12 +136,11 @@ def test_the_reference_view_is_scored_in_the_same_evaluation_where_sizes_agree(
     t, method, without = torch.tensor([410]), METHODS[name], scene.gradient(METHODS[name])
     alone = reference_score_gradient(scene.text, rendered, reference, t, noise)
     scene.text_rows.clear()
-    pair = ReferencePair.of(rendered, reference, t, noise, scene.text.schedule)
-    terms = scene.predict(method, pair)
+    pair = reference_query(rendered, reference, t, noise, scene.text.schedule)
+    answers = scene.predictors.predict({"novel": scene.query(method), "reference": pair})
     assert scene.text_rows == text_rows
-    assert terms.reference is not None
-    torch.testing.assert_close(pair.gradient(terms.reference).g, alone.g, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(method.combine(terms).g, without, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(reference_gradient(answers["reference"]), alone.g, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(method.combine(answers["novel"]), without, atol=1e-5, rtol=1e-4)
 
 
 def test_usd_evaluates_the_conditional_branch(scene: Scene) -> None:
@@ -168,25 +165,29 @@ def test_predictions_that_cancel_are_not_made(scene: Scene) -> None:
 
 def test_one_evaluation_serves_several_methods(scene: Scene) -> None:
     sds = METHODS["sds"]
-    terms = scene.predict(sds)
-    torch.testing.assert_close(METHODS["csd"].combine(terms).g, expected(scene, "csd"), atol=1e-4, rtol=1e-4)
+    predictions = scene.predict(sds)
+    torch.testing.assert_close(METHODS["csd"].combine(predictions), expected(scene, "csd"), atol=1e-4, rtol=1e-4)
     assert scene.view_rows == [4]
     only_conditional = scene.predict(replace(sds, guidance_scale=1.0))
-    with pytest.raises(ValueError, match="unconditional prediction was not made"):
+    with pytest.raises(ValueError, match=r"condition='empty'.*was not predicted"):
         sds.combine(only_conditional)
 
 
-def test_usd_does_without_what_it_does_not_need(scene: Scene) -> None:
-    with pytest.raises(ViewDistillError, match="needs a text-conditioned prior"):
-        METHODS["usd"].gradient(scene.latents, scene.timesteps, scene.noise, view_prior=scene.view)
-    with pytest.raises(ViewDistillError, match="needs the condition of an input image"):
-        METHODS["usd"].gradient(
-            scene.latents, scene.timesteps, scene.noise, view_prior=scene.view, text_prior=scene.text
-        )
-    with pytest.raises(ViewDistillError, match="needs text embeddings"):
-        METHODS["text-csd"].gradient(scene.latents, scene.timesteps, scene.noise, text_prior=scene.text)
-    with pytest.raises(ViewDistillError, match="λ and s are both 0"):
-        replace(METHODS["usd"], guidance_scale=0.0).gradient(scene.latents, scene.timesteps, scene.noise)
+def test_what_is_missing_is_named(scene: Scene) -> None:
+    usd, text_csd = scene.query(METHODS["usd"]), scene.query(METHODS["text-csd"])
+    for predictors, query, missing in (
+        (Predictors(scene.view, image=scene.image), usd, "needs a text-conditioned prior"),
+        (Predictors(None, scene.text), usd, "needs a view-conditioned prior"),
+        (Predictors(scene.view, scene.text), usd, "needs the condition of an input image"),
+        (scene.predictors, replace(usd, relative_pose=None), "needs relative poses"),
+        (Predictors(text_prior=scene.text), text_csd, "needs a text for its branch 'text'"),
+        (scene.predictors, scene.query(replace(METHODS["usd"], guidance_scale=0.0)), "no branches"),
+    ):
+        with pytest.raises(ViewDistillError, match=missing):
+            predictors.predict({"novel": query})
+    with pytest.raises(ViewDistillError, match="needs a prior"):
+        Predictors().encode(scene.image)
+    assert Predictors().predict({}) == {}
 
 
 def test_priors_with_other_noise_levels_are_refused(scene: Scene) -> None:
@@ -198,13 +199,15 @@ def test_priors_with_other_noise_levels_are_refused(scene: Scene) -> None:
 
 def test_image_gradient_by_hand(scene: Scene) -> None:
     hifa = replace(METHODS["hifa"], guidance_scale=2.0)
-    terms = scene.predict(hifa)
+    predictions = scene.predict(hifa)
     guided = 2 * scene.s_conditional - scene.s_empty
     clean = (scene.noisy - (1 - scene.alpha_bar).sqrt() * guided) / scene.alpha_bar.sqrt()
     images = torch.rand(2, 3, 32, 32)
     residual = images - scene.text.decode_latents(clean)
     by_hand = 0.01 * (1 - scene.alpha_bar) * scene.alpha_bar.sqrt() / (1 - scene.alpha_bar).sqrt() * residual
-    torch.testing.assert_close(hifa.image_gradient(terms, images, scene.text).g, by_hand, atol=1e-5, rtol=1e-3)
+    found = hifa.image_gradient(predictions, images, scene.text.decode_latents)
+    torch.testing.assert_close(found, by_hand, atol=1e-5, rtol=1e-3)
+    assert METHODS["text-sds"].image_gradient(predictions, images, scene.text.decode_latents) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -213,15 +216,9 @@ def test_half_precision_weights_give_nearly_the_gradient_of_full(scene: Scene, n
     def image_gradient(view: ViewConditionedPrior) -> Tensor:
         images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(5)).requires_grad_()
         latents = view.encode_images(images)
-        g = METHODS[name].gradient(
-            latents,
-            scene.timesteps,
-            scene.noise,
-            view_prior=view,
-            condition=scene.condition,
-            relative_pose=scene.pose,
-            text_prior=scene.text,
-        )
+        query = Query(latents.detach(), scene.timesteps, scene.noise, view.schedule, METHODS[name].branches, scene.pose)
+        predictors = Predictors(view, scene.text, image=scene.image)
+        g = ScoreGradient.of(METHODS[name].combine(predictors.predict({"": query})[""]))
         assert g.nonfinite == 0
         score_loss(latents, g.g).backward()
         assert images.grad is not None
@@ -240,7 +237,10 @@ def test_nonfinite_predictions_are_counted(scene: Scene) -> None:
         bias = scene.view.unet.conv_out.bias
         assert bias is not None
         bias[2] = torch.nan
-    result = METHODS["usd"].combine(scene.predict(METHODS["usd"]))
+    predictions = scene.predict(METHODS["usd"])
+    assert predictions.nonfinite_sources() == ["view"]
+    result = ScoreGradient.of(METHODS["usd"].combine(predictions))
+    assert float(result.nonfinite_share) == 0.25
     assert result.nonfinite == 2 * 8 * 8
     assert result.g[:, 2].abs().max() == 0
     assert result.g[:, [0, 1, 3]].abs().min(0).values.max() > 0

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from viewdistill.guidance.timesteps import Annealed, SquareRootTimesteps, UniformTimesteps
+from viewdistill.diffusion.schedule import NoiseSchedule
+from viewdistill.guidance.timesteps import Annealed, SquareRootTimesteps, UniformTimesteps, draw
 
 
 def test_linear_change_by_hand() -> None:
@@ -31,6 +32,13 @@ def test_draws_fill_the_bounds_and_no_more() -> None:
     timesteps = UniformTimesteps(Annealed(0.3, 0.3), Annealed(0.303, 0.303))
     drawn = timesteps.sample(400, 0.0, torch.Generator().manual_seed(0))
     assert drawn.unique().tolist() == [300, 301, 302, 303]
+
+
+def test_a_draw_gives_t_and_noise_from_one_stream() -> None:
+    latents, schedule = torch.zeros(3, 4, 2, 2), NoiseSchedule(num_train_timesteps=100)
+    t, noise = draw(SquareRootTimesteps(), latents, 0.25, schedule, torch.Generator().manual_seed(1))
+    assert t.tolist() == [64, 64, 64]
+    assert torch.equal(noise, torch.randn(latents.shape, generator=torch.Generator().manual_seed(1)))
 
 
 def test_draws_are_seeded() -> None:
