@@ -15,7 +15,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """End with status 2 and one line that says what was wrong and where help is."""
-        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+        self.exit(2, f"{self.prog}: {one_line(message)} (see `{self.prog} --help`)\n")
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,24 @@ class Call:
         self.run(self.request)
 
 
+def given(argv: Sequence[str] | None) -> list[str]:
+    """Arguments after the program's name; those of the process when not given."""
+    return list(sys.argv[1:] if argv is None else argv)
+
+
+def command_name(words: Sequence[str]) -> str:
+    """The subcommand's name; ends the process where the first word is none."""
+    return build_top_parser().parse_args(words[:1]).command
+
+
 def parse(argv: Sequence[str] | None = None) -> Call:
     """Parse a command line; only the module of its subcommand is imported.
 
     Args:
         argv: Arguments after the program's name; those of the process when not given.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    name = build_top_parser().parse_args(words[:1]).command
+    words = given(argv)
+    name = command_name(words)
     subcommand = SUBCOMMANDS[name]
     parser = build_parser(subcommand)
     arguments, settings = parser.parse_known_args(words[1:])
@@ -49,14 +59,16 @@ def parse(argv: Sequence[str] | None = None) -> Call:
         parser.error(f"unrecognised arguments: {' '.join(settings)}")
     module = subcommand.load()
     if not hasattr(module, "Request"):
+        # For modules of `commands.stages` and `commands.scaling` that have no `Request` of their own yet.
         arguments.command, arguments.settings = name, settings
         return Call(name, module.run, arguments)
-    options = vars(arguments) | ({"settings": tuple(settings)} if subcommand.open_ended else {})
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in vars(arguments).items()}
+    options |= {"settings": tuple(settings)} if subcommand.open_ended else {}
     return Call(name, module.run, module.Request(**options))
 
 
 def build_top_parser() -> OneLineParser:
-    """The parser of the command's name, with the list of all of them."""
+    """Build the parser of the command's name, which lists all commands."""
     parser = OneLineParser(
         prog="viewdistill",
         description="One image of an object to consistent views and a textured mesh, by Unbiased Score Distillation.",
@@ -70,7 +82,7 @@ def build_top_parser() -> OneLineParser:
 
 
 def build_parser(subcommand: Subcommand) -> OneLineParser:
-    """The parser of a subcommand's options."""
+    """Build the parser of a subcommand's options."""
     module = subcommand.load()
     parser = OneLineParser(
         prog=f"viewdistill {subcommand.name}",
@@ -83,5 +95,5 @@ def build_parser(subcommand: Subcommand) -> OneLineParser:
 
 
 def one_line(message: str) -> str:
-    """The message without line breaks or control characters, which file names can carry."""
+    """Return a message without line breaks and control characters, which file names can carry."""
     return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in message).split())

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from commands.generation.examples import EXAMPLES
-from commands.main import SPINS, main, set_waiting
+from commands.main import main
+from commands.process import SPINS, set_waiting
 from commands.parsing import one_line
 from commands.table import SUBCOMMANDS
 from datamodules.run_folder import RunFolder, read_json
@@ -264,6 +265,6 @@ def test_only_threads_of_a_lone_stage_wait_awake(
 
 def test_how_threads_wait_is_set_before_a_subcommand_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr("commands.main.set_waiting", lambda: done.append("set"))
+    monkeypatch.setattr("commands.process.set_waiting", lambda: done.append("set"))
     assert main(["summary", str(tmp_path / "nothing")]) == 2
     assert done == ["set"]

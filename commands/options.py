@@ -1,0 +1,210 @@
+"""Types of command-line options: each says what is allowed, and refuses the rest before any file is touched.
+
+They are given as ``type=`` to `argparse.ArgumentParser.add_argument`; argparse puts the name of the option in front.
+"""
+
+import math
+import re
+from argparse import ArgumentTypeError
+from dataclasses import dataclass
+from pathlib import Path
+
+LARGEST_SEED = 2**32 - 1
+"""Largest seed that numpy takes."""
+
+LARGEST_COUNT = 10**9
+"""Upper bound of counts that have no smaller one of their own: far above use, far below overflow."""
+
+
+@dataclass(frozen=True)
+class Integer:
+    """An integer within bounds."""
+
+    low: int = 0
+    """Smallest value."""
+    high: int = LARGEST_COUNT
+    """Largest value."""
+
+    def __call__(self, text: str) -> int:
+        """Parse.
+
+        Raises:
+            ArgumentTypeError: The text is not an integer within the bounds.
+        """
+        # Longer numbers are out of every bound, and Python refuses to parse some of them.
+        value = int(text) if re.fullmatch(r"[+-]?[0-9]{1,30}", text) else None
+        if value is None or not self.low <= value <= self.high:
+            raise ArgumentTypeError(f"{shown(text)}: must be an integer from {self.low:,} to {self.high:,}")
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number within bounds."""
+
+    low: float = -math.inf
+    """Smallest value."""
+    high: float = math.inf
+    """Largest value."""
+    above: bool = False
+    """Whether ``low`` itself is refused."""
+    unit: str = ""
+    """Unit, for the message."""
+
+    def __call__(self, text: str) -> float:
+        """Parse.
+
+        Raises:
+            ArgumentTypeError: The text is not a finite number within the bounds.
+        """
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not self.low <= value <= self.high or (self.above and value == self.low):
+            raise ArgumentTypeError(f"{shown(text)}: must be {self.allowed}")
+        return value
+
+    @property
+    def allowed(self) -> str:
+        """Allowed values in words."""
+        unit = f" {self.unit}" if self.unit else ""
+        if self.low == -math.inf and self.high == math.inf:
+            return f"a finite number{unit and ' of'}{unit}"
+        if self.high == math.inf:
+            return f"a finite number {'above' if self.above else 'of at least'} {self.low:g}{unit}"
+        return f"a number {'above' if self.above else 'from'} {self.low:g} {'up ' if self.above else ''}to {self.high:g}{unit}"
+
+
+COUNT = Integer(low=1)
+"""How many of something, at least 1."""
+
+SEED = Integer(high=LARGEST_SEED)
+"""Seed of a random generator."""
+
+PORT = Integer(high=65535)
+"""TCP port; 0 lets the system choose."""
+
+FRACTION = Number(low=0.0, high=1.0)
+"""A share from 0 to 1."""
+
+DEGREES = Number(low=-360.0, high=360.0, unit="degrees")
+"""An angle, degrees."""
+
+SECONDS = Number(low=0.0, high=3600.0, above=True, unit="seconds")
+"""A time limit, seconds."""
+
+
+def text(value: str) -> str:
+    """Parse a word or a name.
+
+    Raises:
+        ArgumentTypeError: It is empty or contains control characters.
+    """
+    if not value.strip() or not value.isprintable():
+        raise ArgumentTypeError(f"{shown(value)}: must be printable text")
+    return value
+
+
+def path(value: str) -> Path:
+    """Parse a path, whether or not anything is there.
+
+    Raises:
+        ArgumentTypeError: It is empty, or no file system can hold it.
+    """
+    if not value or "\0" in value:
+        raise ArgumentTypeError(f"{shown(value)}: must be a path")
+    try:
+        Path(value).exists()  # looks, and so meets names that are too long and loops of links
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ArgumentTypeError(f"{shown(value)}: must be a path ({reason(error)})") from error
+    return Path(value)
+
+
+def run_folder(value: str) -> Path:
+    """Parse the folder of a run; a missing one is left to the subcommand, which knows the stage to run first.
+
+    Raises:
+        ArgumentTypeError: Something else than a folder is there.
+    """
+    found = path(value)
+    if found.exists() and not found.is_dir():
+        raise ArgumentTypeError(f"{shown(value)}: must be a run folder, as runs/robot; this is a file")
+    return found
+
+
+def existing_file(value: str) -> Path:
+    """Parse the path of a regular file: reading a device or a pipe could block for ever.
+
+    Raises:
+        ArgumentTypeError: There is no regular file.
+    """
+    found = path(value)
+    if not found.is_file():
+        problem = "this is a folder" if found.is_dir() else "not a file" if found.exists() else "no such file"
+        raise ArgumentTypeError(f"{shown(value)}: must be a file; {problem}")
+    return found
+
+
+def existing_folder(value: str) -> Path:
+    """Parse the path of a folder.
+
+    Raises:
+        ArgumentTypeError: There is no folder.
+    """
+    found = path(value)
+    if not found.is_dir():
+        raise ArgumentTypeError(f"{shown(value)}: must be a folder; {'not one' if found.exists() else 'no such folder'}")
+    return found
+
+
+def existing_path(value: str) -> Path:
+    """Parse the path of a folder or of a regular file.
+
+    Raises:
+        ArgumentTypeError: There is neither.
+    """
+    found = path(value)
+    if not found.is_dir() and not found.is_file():
+        raise ArgumentTypeError(f"{shown(value)}: must be a file or a folder; {'neither' if found.exists() else 'nothing there'}")
+    return found
+
+
+def output_folder(value: str) -> Path:
+    """Parse the path of a folder to write to, which need not exist.
+
+    Raises:
+        ArgumentTypeError: A file is in the way.
+    """
+    found = path(value)
+    blocker = next((each for each in (found, *found.parents) if each.exists() or each.is_symlink()), None)
+    if blocker is not None and not blocker.is_dir():
+        raise ArgumentTypeError(f"{shown(value)}: must be a folder to write to; {blocker} is a file")
+    return found
+
+
+def output_file(value: str) -> Path:
+    """Parse the path of a file to write, which need not exist.
+
+    Raises:
+        ArgumentTypeError: A folder is there, or a file is in the way.
+    """
+    found = path(value)
+    if found.is_dir() or value.endswith("/"):
+        raise ArgumentTypeError(f"{shown(value)}: must be a file to write; this is a folder")
+    if found.exists() and not found.is_file():
+        raise ArgumentTypeError(f"{shown(value)}: must be a file to write; this is a device or a pipe")
+    output_folder(str(found.parent))
+    return found
+
+
+def shown(value: str) -> str:
+    """A value as messages show it: in one line, not longer than a line, visible where it is empty."""
+    printable = "".join(c if c.isprintable() else "?" for c in value)
+    short = printable if len(printable) <= 80 else f"{printable[:77]}..."
+    return short if short.strip() else f"'{short}'"
+
+
+def reason(error: BaseException) -> str:
+    """The reason of an error of the system, without the path that the message already has."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
