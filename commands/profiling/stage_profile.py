@@ -22,7 +22,7 @@ from commands.stages.configuration import configuration
 from commands.stages.fitting import StageCLI, StageRun, build, train
 from commands.stages.requirements import require
 from datamodules.run_folder import RunFolder
-from datamodules.stage_record import peak_memory_mb
+from datamodules.memory import peak_memory_mb
 from lightning_modules.checkpoints import load_weights, read_checkpoint
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import DTYPES, Precision, dtype_of, fast_bfloat16

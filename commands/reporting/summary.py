@@ -18,7 +18,8 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ViewDistillError: No stage of this run is complete.
     """
-    from datamodules.run_folder import STAGES, RunFolder, read_json, write_json
+    from datamodules.run_folder import RunFolder, read_json, write_json
+    from datamodules.stages import STAGES
 
     folder = RunFolder(arguments.run_folder)
     records = [read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()]
