@@ -1,4 +1,4 @@
-"""How a command ends: an expected error is one line, an unexpected one a line and a log, and a signal has its status."""
+"""How a command ends: one line for an expected error, a line and a log for an unexpected one, a status for each."""
 
 import errno
 import os

@@ -73,7 +73,9 @@ class Number:
             return f"a finite number{unit and ' of'}{unit}"
         if self.high == math.inf:
             return f"a finite number {'above' if self.above else 'of at least'} {self.low:g}{unit}"
-        return f"a number {'above' if self.above else 'from'} {self.low:g} {'up ' if self.above else ''}to {self.high:g}{unit}"
+        if self.above:
+            return f"a number above {self.low:g} and up to {self.high:g}{unit}"
+        return f"a number from {self.low:g} to {self.high:g}{unit}"
 
 
 COUNT = Integer(low=1)
@@ -154,7 +156,8 @@ def existing_folder(value: str) -> Path:
     """
     found = path(value)
     if not found.is_dir():
-        raise ArgumentTypeError(f"{shown(value)}: must be a folder; {'not one' if found.exists() else 'no such folder'}")
+        problem = "this is a file" if found.exists() else "no such folder"
+        raise ArgumentTypeError(f"{shown(value)}: must be a folder; {problem}")
     return found
 
 
@@ -166,7 +169,8 @@ def existing_path(value: str) -> Path:
     """
     found = path(value)
     if not found.is_dir() and not found.is_file():
-        raise ArgumentTypeError(f"{shown(value)}: must be a file or a folder; {'neither' if found.exists() else 'nothing there'}")
+        problem = "this is neither" if found.exists() else "nothing is there"
+        raise ArgumentTypeError(f"{shown(value)}: must be a file or a folder; {problem}")
     return found
 
 

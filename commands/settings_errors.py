@@ -48,7 +48,16 @@ def settings_message(message: str) -> str:
     return f"{name}: {text}" if name else text
 
 
-NOISE = ("Does not validate", "Subtypes:", "Errors:", "Given value", "- Problem with", "Problem with", "- Expected", "Expected")
+NOISE = (
+    "Does not validate",
+    "Subtypes:",
+    "Errors:",
+    "Given value",
+    "- Problem with",
+    "Problem with",
+    "- Expected",
+    "Expected",
+)
 """Beginnings of lines about how jsonargparse went through a union."""
 
 

@@ -1,7 +1,7 @@
 """The table of stages: what each stage of a run is called, reads, writes and is configured by.
 
-Everything in Python that walks, checks or lists stages reads this table. The Makefile repeats its arrows, for people and
-for ``make -j``, and a test compares the two.
+Everything in Python that walks, checks or lists stages reads this table. The Makefile repeats its arrows, for people
+and for ``make -j``, and a test compares the two.
 """
 
 from collections.abc import Iterable, Mapping

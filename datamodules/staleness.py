@@ -113,9 +113,7 @@ def referenced_files(text: str, run: Path) -> list[Path]:
 
 def files_by_name(root: Path, files: Iterable[Path]) -> dict[str, str]:
     """Return name within a folder (or of the file itself) → identity."""
-    return {
-        "" if path == root else path.relative_to(root).as_posix(): file_identity(path) for path in sorted(files)
-    }
+    return {"" if path == root else path.relative_to(root).as_posix(): file_identity(path) for path in sorted(files)}
 
 
 def file_identity(path: Path) -> str:

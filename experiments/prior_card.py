@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
+from matplotlib import pyplot as plt
 from PIL import Image
 from torch import Tensor
 
@@ -117,8 +118,6 @@ def learning_curve(shipped: Path, cache: Path) -> list[dict[str, float]]:
 
 def draw_learning_curve(rows: list[dict[str, float]], path: Path) -> None:
     """PSNR against samples, beside the "copy input" line."""
-    from matplotlib import pyplot as plt
-
     figure, axes = plt.subplots(figsize=(6, 3.2))
     thousands = [row["samples"] / 1000 for row in rows]
     axes.plot(thousands, [row["psnr"] for row in rows], marker=".", label="samples (DDIM-20, guidance 2)")

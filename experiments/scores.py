@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from datamodules.cameras import read_rgba
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from experiments.comparison import FORMAT
@@ -81,8 +82,6 @@ def evaluations(run: PlannedRun) -> list[tuple[str, list[str]]]:
 def write_input_view(folder: RunFolder) -> Path:
     """The input view as a folder of one posed view, which renders from the input camera are scored against."""
     # Here and not above: it brings Lightning, which the other scores do not need.
-    from datamodules.cameras import read_rgba
-
     views, meta = folder.root / "input_view", InputMeta.load(folder.input_meta)
     picture = over_white(read_rgba(folder.rgba)[None])
     small = F.interpolate(picture, (VIEW_SIZE, VIEW_SIZE), mode="bilinear", antialias=True, align_corners=False)

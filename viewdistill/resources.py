@@ -29,7 +29,9 @@ def find(name: str | Path) -> Path:
             starts at the working directory.
     """
     shipped = DATA / name
-    return shipped if str(name) and not Path(name).is_absolute() and _within(shipped) and shipped.exists() else Path(name)
+    return (
+        shipped if str(name) and not Path(name).is_absolute() and _within(shipped) and shipped.exists() else Path(name)
+    )
 
 
 def _within(path: Path) -> bool:

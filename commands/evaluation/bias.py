@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
+import torch
+from jaxtyping import Float
+from rich.console import Console
+from torch import Tensor
+from torch.nn import functional as F
+
+from commands import options
+from commands.devices import Accelerator, add_accelerator_argument, device_of
+from commands.evaluation.bias_figures import Kind, load_branch, measure
+from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table, save_sheet
+from commands.stages.configuration import REPOSITORY
+from datamodules.run_folder import atomic_path, write_json
+from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
-    from torch import Tensor
+from viewdistill.input_image import read_image, to_rgba
+from viewdistill.metrics.images import over_white
+from viewdistill.objects.generator import TEST_SEEDS, generate
+from viewdistill.objects.render import poses, render
 
 EPILOG = """\
 examples:
@@ -27,96 +42,134 @@ BIAS_FILE = "bias.json"
 """Name of the file with all figures."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    prior: tuple[Path, ...] = tuple(REPOSITORY / "priors" / "nano" / name for name in ("zero123", "stable-diffusion"))
+    """Folders of priors, or names on the hub."""
+    kind: Kind | None = None
+    """What the priors are conditioned on; found from the contents of a folder where not given."""
+    image: tuple[Path, ...] | None = None
+    """Clean images; renders of test objects where not given."""
+    objects: int = 16
+    """Test objects in place of ``image``."""
+    timesteps: tuple[int, ...] = (50, 100, 200, 300, 500, 700)
+    """Noise levels t."""
+    draws: int = 16
+    """Noise draws per image; the spread between them gives the floor, so that two are needed."""
+    steps: int = 50
+    """DDIM steps from pure noise."""
+    seed: int = 0
+    """Seed of the noise."""
+    accelerator: Accelerator = "auto"
+    """Device to compute on."""
+    out: Path = Path("runs/bias")
+    """Folder to write to."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    from commands.stages.configuration import REPOSITORY
-
     parser.add_argument(
         "--prior",
-        type=Path,
+        type=options.path,
         nargs="+",
-        default=[REPOSITORY / "priors" / "nano" / name for name in ("zero123", "stable-diffusion")],
+        default=Request.prior,
         metavar="PRIOR",
         help="folders of priors or names on the hub (default: both of priors/nano)",
     )
     parser.add_argument(
-        "--kind", choices=("view", "text"), help="what the priors are conditioned on (default: by what a folder holds)"
+        "--kind",
+        choices=get_args(Kind),
+        help="what the priors are conditioned on (default: found from the contents of the folder)",
     )
     parser.add_argument(
-        "--image", type=Path, nargs="+", metavar="IMG", help="clean images, squared over white (default: test objects)"
+        "--image",
+        type=options.existing_file,
+        nargs="+",
+        metavar="IMG",
+        help="clean images, squared over white (default: test objects)",
     )
     parser.add_argument(
-        "--objects", type=int, default=16, metavar="N", help="test objects without --image (default 16)"
+        "--objects",
+        type=options.Integer(1, 10_000),
+        default=Request.objects,
+        metavar="N",
+        help="test objects without --image (default %(default)s)",
     )
     parser.add_argument(
         "--timesteps",
-        type=int,
+        type=options.Integer(0, 999),
         nargs="+",
-        default=[50, 100, 200, 300, 500, 700],
+        default=Request.timesteps,
         metavar="T",
         help="noise levels (default 50 100 200 300 500 700)",
     )
-    parser.add_argument("--draws", type=int, default=16, metavar="N", help="noise draws an image (default 16)")
-    parser.add_argument("--steps", type=int, default=50, metavar="N", help="DDIM steps from pure noise (default 50)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default 0)")
-    parser.add_argument("--out", type=Path, default=Path("runs/bias"), metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--draws",
+        type=options.Integer(2, 10_000),
+        default=Request.draws,
+        metavar="N",
+        help="noise draws per image (default %(default)s)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=options.Integer(1, 1000),
+        default=Request.steps,
+        metavar="N",
+        help="DDIM steps from pure noise (default %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=options.SEED,
+        default=Request.seed,
+        metavar="N",
+        help="seed of the noise (default %(default)s)",
+    )
+    add_accelerator_argument(parser)
+    parser.add_argument(
+        "--out",
+        type=options.output_folder,
+        default=Request.out,
+        metavar="DIR",
+        help="folder to write to (default %(default)s)",
+    )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Measure, print a table, and write ``bias.json``, ``bias.md`` and the pictures of each prior.
 
     Raises:
-        ViewDistillError: A prior or an image cannot be read, or a number makes no sense.
+        ViewDistillError: A prior or an image cannot be read, or the device is not there.
     """
-    check_options(arguments)
-
-    from rich.console import Console
-
-    from commands.evaluation.bias_figures import load_branch, measure
-    from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table, save_sheet
-    from datamodules.run_folder import atomic_path, write_json
-
-    names = prior_names(arguments.prior)
-    pictures = [square_over_white(path) for path in arguments.image or ()]
+    device = device_of(request.accelerator)
+    names = prior_names(request.prior)
+    pictures = [square_over_white(path) for path in request.image or ()]
     found = []
-    for name, prior in zip(names, arguments.prior, strict=True):
-        branch = load_branch(name, prior, arguments.kind)
-        images = clean_images(pictures or arguments.objects, branch.image_size)
-        measured = measure(branch, images, arguments.timesteps, arguments.draws, arguments.steps, arguments.seed)
-        save_sheet(arguments.out / f"{name}_maps.png", maps_sheet(measured, images))
-        save_sheet(arguments.out / f"{name}_recovered.png", recovered_sheet(measured, images))
+    for name, prior in zip(names, request.prior, strict=True):
+        branch = load_branch(name, prior, device, request.kind)
+        images = clean_images(pictures or request.objects, branch.image_size)
+        measured = measure(branch, images, request.timesteps, request.draws, request.steps, request.seed)
+        save_sheet(request.out / f"{name}_maps.png", maps_sheet(measured, images))
+        save_sheet(request.out / f"{name}_recovered.png", recovered_sheet(measured, images))
         found.append(measured.content)
     content = {
         "format": 1,
-        "images": [str(path) for path in arguments.image] if arguments.image else f"{arguments.objects} test objects",
-        "draws": arguments.draws,
-        "ddim_steps": arguments.steps,
-        "seed": arguments.seed,
+        "images": [str(path) for path in request.image] if request.image else f"{request.objects} test objects",
+        "draws": request.draws,
+        "ddim_steps": request.steps,
+        "seed": request.seed,
         "priors": found,
     }
-    with atomic_path(arguments.out / "bias.md") as partial:
+    with atomic_path(request.out / "bias.md") as partial:
         partial.write_text(markdown(found), encoding="utf-8")
-    write_json(arguments.out / BIAS_FILE, content)
+    write_json(request.out / BIAS_FILE, content)
     Console().print(rich_table(found))
-    print(f"wrote {arguments.out}/{BIAS_FILE}, bias.md and two pictures a prior")
+    print(f"wrote {request.out}/{BIAS_FILE}, bias.md and two pictures per prior")
 
 
-def check_options(arguments: argparse.Namespace) -> None:
-    """Refuse numbers that make no sense.
-
-    Raises:
-        ViewDistillError: They do not.
-    """
-    if arguments.draws < 2:
-        raise ViewDistillError("--draws must be at least 2: the spread between draws gives the floor")
-    if min(arguments.objects, arguments.steps) < 1 or arguments.steps > 1000 or arguments.seed < 0:
-        raise ViewDistillError("--objects and --steps (to 1000) must be at least 1, --seed at least 0")
-    if any(not 0 <= t < 1000 for t in arguments.timesteps):
-        raise ViewDistillError("--timesteps must be from 0 to 999")
-
-
-def prior_names(priors: list[Path]) -> list[str]:
-    """A name for files and tables a prior: the last part of its folder, or all of it where several share that.
+def prior_names(priors: Sequence[Path]) -> list[str]:
+    """Return a name per prior for files and tables: the last part of its folder, or all of it where several share that.
 
     Raises:
         ViewDistillError: A prior is given twice.
@@ -134,12 +187,6 @@ def square_over_white(path: Path) -> Float[Tensor, "3 side side"]:
     Raises:
         ViewDistillError: It cannot be read.
     """
-    import torch
-    from torch.nn import functional as F
-
-    from viewdistill.input_image import read_image, to_rgba
-    from viewdistill.metrics.images import over_white
-
     picture = over_white(torch.from_numpy(to_rgba(read_image(path))).permute(2, 0, 1)[None].float() / 255)[0]
     height, width = picture.shape[1:]
     side = max(height, width)
@@ -149,14 +196,6 @@ def square_over_white(path: Path) -> Float[Tensor, "3 side side"]:
 
 def clean_images(source: list[Tensor] | int, size: int) -> Float[Tensor, "images 3 size size"]:
     """Square pictures in the size of a prior, or renders of so many test objects over white."""
-    import torch
-    from torch.nn import functional as F
-
-    from viewdistill.cameras import FOVY_ZERO123
-    from viewdistill.metrics.images import over_white
-    from viewdistill.objects.generator import TEST_SEEDS, generate
-    from viewdistill.objects.render import poses, render
-
     if isinstance(source, int):
         front, seeds = poses([0.0], [20.0]), TEST_SEEDS[:source]
         rgba = torch.cat([torch.from_numpy(render(generate(s), front, FOVY_ZERO123, size, 4).rgba) for s in seeds])

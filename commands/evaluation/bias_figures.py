@@ -53,18 +53,18 @@ class Measured:
     """The same by DDIM."""
 
 
-def load_branch(name: str, prior: Path, kind: Kind | None = None) -> Branch:
+def load_branch(name: str, prior: Path, device: torch.device, kind: Kind | None = None) -> Branch:
     """Load a prior for its unconditional branch.
 
     Args:
         name: Its name in tables.
         prior: Folder, or a name on the hub.
-        kind: What it is conditioned on; by what the folder holds when not given.
+        device: Device to compute on.
+        kind: What it is conditioned on; found from the contents of the folder when not given.
 
     Raises:
         ViewDistillError: It cannot be read, or what it is conditioned on is not known.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if (kind or kind_of(prior)) == "text":
         text = TextConditionedPrior.from_folder(prior, device=device)
         return Branch(name, "text", text, empty_text_predictor(text))

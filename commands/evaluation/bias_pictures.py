@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image
+from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
+from commands.evaluation.bias_figures import Measured
 from datamodules.run_folder import atomic_path
 from viewdistill.mesh.contact_sheet import grid
-
-if TYPE_CHECKING:
-    from jaxtyping import UInt8
-    from rich.table import Table
-
-    from commands.evaluation.bias_figures import Measured
 
 COLUMNS = 12
 """Images shown."""
@@ -85,9 +83,6 @@ def markdown(priors: list[dict[str, Any]]) -> str:
 
 def rich_table(priors: list[dict[str, Any]]) -> Table:
     """The table for the terminal, a section a prior."""
-    from rich.table import Table
-    from rich.text import Text
-
     found = Table()
     for index, heading in enumerate(("prior", "t", *HEADINGS)):
         found.add_column(heading, justify="left" if index == 0 else "right")

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
+
+from commands import options
+from commands.evaluation.prediction import of_files, of_run
+from commands.evaluation.scores import evaluate
+from commands.evaluation.table import print_evaluation
+from commands.evaluation.truth import GeneratedTruth, MeshTruth, Truth, load_truth, truth_of_run
+from commands.stages.requirements import require
+from datamodules.posed_views import ViewCamera
+from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.view_sets import RIG_CAMERAS
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from commands.evaluation.truth import Truth
-    from datamodules.posed_views import ViewCamera
-    from datamodules.run_folder import RunFolder
+from viewdistill.mesh.loading import Up
+from viewdistill.metrics.protocols import PROTOCOLS
 
 EPILOG = """\
 examples:
@@ -33,26 +42,75 @@ surface-aligned (surface after similarity-ICP). Intervals are over views, by the
 EVALUATION_FILE = "evaluation.json"
 """Name of the file with all figures."""
 
-PROTOCOL_NAMES = ("syncdreamer", "surface", "surface-aligned")
+PROTOCOL_NAMES = tuple(PROTOCOLS)
 """Protocols of geometry, see `viewdistill.metrics.protocols`."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path | None = None
+    """Run to score; none where ``mesh`` or ``views`` are."""
+    mesh: Path | None = None
+    """Predicted mesh of another system."""
+    views: Path | None = None
+    """Predicted views of another system."""
+    mesh_up: Up | None = None
+    """Axis of ``mesh`` that points up; y where not given."""
+    gt: Path | None = None
+    """Ground truth: a mesh, a folder of views or of an object of Google Scanned Objects."""
+    object: int | None = None
+    """Ground truth: seed of a generated object."""
+    gt_up: Up | None = None
+    """Axis of a mesh in ``gt`` that points up; y where not given, z in Google Scanned Objects."""
+    azimuth: float | None = None
+    """Azimuth of the input camera in the truth's own frame, degrees."""
+    keep_placement: bool = False
+    """Whether a mesh in ``gt`` keeps its size and place."""
+    protocols: tuple[str, ...] = PROTOCOL_NAMES
+    """Protocols of geometry."""
+    size: int = 256
+    """Side of rendered views, pixels."""
+    field: bool = False
+    """Whether renders of the run's radiance field are scored too."""
+    out: Path | None = None
+    """File to write; `default_out` where not given."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=Path, nargs="?", metavar="RUN", help="run folder, as runs/robot")
-    parser.add_argument("--mesh", type=Path, metavar="FILE", help="predicted mesh of another system, in place of RUN")
-    parser.add_argument("--views", type=Path, metavar="DIR", help="predicted views of another system, in place of RUN")
+    parser.add_argument(
+        "run_folder", type=options.run_folder, nargs="?", metavar="RUN", help="run folder, as runs/robot"
+    )
+    parser.add_argument(
+        "--mesh",
+        type=options.existing_file,
+        metavar="FILE",
+        help="predicted mesh of another system, in place of RUN",
+    )
+    parser.add_argument(
+        "--views",
+        type=options.existing_path,
+        metavar="DIR",
+        help="predicted views of another system, in place of RUN",
+    )
     parser.add_argument("--mesh-up", choices=("y", "z"), help="axis of --mesh that points up (default y)")
     parser.add_argument(
-        "--gt", type=Path, metavar="PATH", help="ground truth (default: the generated object that RUN was made from)"
+        "--gt",
+        type=options.existing_path,
+        metavar="PATH",
+        help="ground truth (default: the generated object that RUN was made from)",
     )
-    parser.add_argument("--object", type=int, metavar="SEED", help="ground truth: the generated object of a seed")
+    parser.add_argument(
+        "--object", type=options.SEED, metavar="SEED", help="ground truth: the generated object of a seed"
+    )
     parser.add_argument(
         "--gt-up", choices=("y", "z"), help="axis of a mesh given by --gt that points up (default y; GSO folders z)"
     )
     parser.add_argument(
         "--azimuth",
-        type=float,
+        type=options.DEGREES,
         metavar="DEG",
         help="where the input camera stands in the truth's own frame (default 0, or what the run's input says)",
     )
@@ -60,106 +118,95 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-placement", action="store_true", help="leave a mesh given by --gt its own size and place"
     )
     parser.add_argument(
-        "--protocols", nargs="+", choices=PROTOCOL_NAMES, default=PROTOCOL_NAMES, help="of geometry (default: all)"
+        "--protocols", nargs="+", choices=PROTOCOL_NAMES, default=Request.protocols, help="of geometry (default: all)"
     )
     parser.add_argument(
         "--size",
-        type=int,
-        default=256,
+        type=options.Integer(16, 2048),
+        default=Request.size,
         metavar="N",
-        help="side of rendered views, pixels (default 256, the protocol's)",
+        help="side of rendered views, pixels (default %(default)s, the protocol's)",
     )
     parser.add_argument("--field", action="store_true", help="score renders of RUN's radiance field too (a minute)")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=options.output_file,
         metavar="JSON",
         help=f"file to write (default: {EVALUATION_FILE} in RUN or beside the prediction)",
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Score, write ``evaluation.json`` and print the tables.
 
     Raises:
         ViewDistillError: A file or an option cannot be used; nothing has been written then.
     """
-    check_options(arguments)
-
-    from rich.console import Console
-
-    from commands.evaluation.prediction import of_files, of_run
-    from commands.evaluation.scores import evaluate
-    from commands.evaluation.table import print_evaluation
-    from datamodules.run_folder import RunFolder, write_json
-
-    folder = RunFolder(arguments.run_folder) if arguments.run_folder else None
-    truth = choose_truth(arguments, folder)
+    check_options(request)
+    folder = RunFolder(request.run_folder) if request.run_folder else None
+    truth = choose_truth(request, folder)
     cameras = rig_or_own(truth)
-    prediction = of_run(folder, cameras, arguments) if folder else of_files(cameras, arguments)
-    content = evaluate(prediction, truth, arguments.protocols)
+    if folder is not None:
+        prediction = of_run(folder, cameras, request.size, with_field=request.field)
+    else:
+        prediction = of_files(request.mesh, request.mesh_up or "y", request.views, cameras, request.size)
+    content = evaluate(prediction, truth, request.protocols)
     content["notes"] = notes(folder, truth, content)
-    out = arguments.out or default_out(arguments)
+    out = request.out or default_out(request)
     write_json(out, content)
     print_evaluation(content, Console())
     print(f"wrote {out}")
 
 
-def check_options(arguments: argparse.Namespace) -> None:
+def check_options(request: Request) -> None:
     """Refuse options that contradict each other.
 
     Raises:
-        ViewDistillError: They do.
+        ViewDistillError: Two options contradict each other, or one is missing.
     """
-    if (arguments.run_folder is None) == (arguments.mesh is None and arguments.views is None):
+    if (request.run_folder is None) == (request.mesh is None and request.views is None):
         raise ViewDistillError("evaluate needs what to score: either a run folder, or --mesh FILE, --views DIR or both")
-    if arguments.gt is not None and arguments.object is not None:
+    if request.gt is not None and request.object is not None:
         raise ViewDistillError("--gt and --object are two ground truths; give one")
-    if arguments.run_folder is None and arguments.gt is None and arguments.object is None:
+    if request.run_folder is None and request.gt is None and request.object is None:
         raise ViewDistillError("evaluate needs a ground truth: --gt PATH, or --object SEED for a generated object")
-    if arguments.gt is None and (arguments.gt_up or arguments.keep_placement):
+    if request.gt is None and (request.gt_up or request.keep_placement):
         raise ViewDistillError("--gt-up and --keep-placement are for a mesh that --gt names")
-    if arguments.mesh is None and arguments.mesh_up:
+    if request.mesh is None and request.mesh_up:
         raise ViewDistillError("--mesh-up is for a mesh that --mesh names; those of a run are known")
-    if arguments.field and arguments.run_folder is None:
+    if request.field and request.run_folder is None:
         raise ViewDistillError("--field is for a run folder")
-    if not 16 <= arguments.size <= 2048:
-        raise ViewDistillError(f"--size {arguments.size}: must be between 16 and 2048 pixels")
-    if arguments.azimuth is not None and not math.isfinite(arguments.azimuth):
-        raise ViewDistillError(f"--azimuth {arguments.azimuth:g}: must be a number of degrees")
 
 
-def choose_truth(arguments: argparse.Namespace, folder: RunFolder | None) -> Truth:
+def choose_truth(request: Request, folder: RunFolder | None) -> Truth:
     """The truth that the options name, else the object that the run was made from.
 
     Raises:
         ViewDistillError: There is none, or it cannot be read.
     """
-    from commands.evaluation.truth import GeneratedTruth, load_truth, truth_of_run
-    from commands.stages.requirements import require
-
     if folder is not None:
         require(folder)
-    if arguments.gt is not None:
-        return load_truth(arguments.gt, arguments.gt_up, arguments.azimuth or 0.0, arguments.keep_placement)
-    if arguments.object is not None:
-        return GeneratedTruth(arguments.object, arguments.azimuth or 0.0)
+    if request.gt is not None:
+        return load_truth(request.gt, request.gt_up, request.azimuth or 0.0, request.keep_placement)
+    if request.object is not None:
+        return GeneratedTruth(request.object, request.azimuth or 0.0)
     assert folder is not None
-    return truth_of_run(folder, arguments.azimuth)
+    return truth_of_run(folder, request.azimuth)
 
 
 def rig_or_own(truth: Truth) -> tuple[ViewCamera, ...]:
     """Cameras from which a predicted mesh is rendered: the truth's own where it is views, else SyncDreamer's."""
-    from datamodules.view_sets import RIG_CAMERAS
-
     return truth.stored.cameras if truth.stored is not None else RIG_CAMERAS
 
 
 def notes(folder: RunFolder | None, truth: Truth, content: dict[str, Any]) -> list[str]:
     """What a reader of the figures has to know besides."""
-    from datamodules.run_folder import InputMeta
-
     found: list[str] = []
+    if isinstance(truth, MeshTruth) and truth.scale != 1.0:
+        found.append(
+            f"note: the truth was scaled by {truth.scale:.6g} to a longest side of 1 and centred; its own size is "
+            f"{1 / truth.scale:.6g} (--keep-placement leaves it as it is)"
+        )
     for row in content["views"]:
         if "resized_from" in row:
             found.append(
@@ -186,11 +233,12 @@ def notes(folder: RunFolder | None, truth: Truth, content: dict[str, Any]) -> li
     return found
 
 
-def default_out(arguments: argparse.Namespace) -> Path:
+def default_out(request: Request) -> Path:
     """In the run folder, else beside the predicted mesh, else in or beside the views."""
-    if arguments.run_folder is not None:
-        return arguments.run_folder / EVALUATION_FILE
-    if arguments.mesh is not None:
-        return arguments.mesh.parent / EVALUATION_FILE
-    folder: Path = arguments.views
+    if request.run_folder is not None:
+        return request.run_folder / EVALUATION_FILE
+    if request.mesh is not None:
+        return request.mesh.parent / EVALUATION_FILE
+    assert request.views is not None
+    folder = request.views
     return (folder if folder.is_dir() else folder.parent) / EVALUATION_FILE

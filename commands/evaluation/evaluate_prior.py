@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from commands import options
+from commands.devices import Accelerator, add_accelerator_argument, device_of
+from datamodules.run_folder import atomic_path, write_json
+from viewdistill.cameras import relative_pose
+from viewdistill.diffusion.priors import ViewConditionedPrior
+from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from viewdistill.diffusion.priors import ViewConditionedPrior
+from viewdistill.metrics.images import over_white, psnr, ssim
+from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
+from viewdistill.objects.generator import HELD_OUT_SEEDS, TEST_SEEDS
 
 EPILOG = """\
 Each object is shown from random cameras; the first view is the input, the others are sampled by DDIM and compared with
@@ -20,24 +28,82 @@ the truth over white. "copy input" scores the input view itself in place of the 
 """
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    prior: Path = Path("priors/nano/zero123")
+    """Folder of the view-conditioned prior."""
+    objects: int = 48
+    """How many objects."""
+    targets: int = 3
+    """New views per object."""
+    scales: tuple[float, ...] = (1.0, 2.0, 3.0)
+    """Guidance scales to compare."""
+    steps: int = 50
+    """DDIM steps."""
+    held_out_families: bool = False
+    """Whether the objects are of the two families that no prior was trained on."""
+    accelerator: Accelerator = "auto"
+    """Device to sample on; auto takes a GPU where there is one."""
+    out: Path = Path("runs/prior")
+    """Folder to write to."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("--prior", type=Path, default=Path("priors/nano/zero123"), metavar="DIR", help="prior's folder")
-    parser.add_argument("--objects", type=int, default=48, metavar="N", help="number of objects (default 48)")
-    parser.add_argument("--targets", type=int, default=3, metavar="N", help="new views of each object (default 3)")
     parser.add_argument(
-        "--scales", type=float, nargs="+", default=[1.0, 2.0, 3.0], metavar="S", help="guidance scales (default 1 2 3)"
+        "--prior",
+        type=options.path,
+        default=Request.prior,
+        metavar="DIR",
+        help="folder of the prior (default %(default)s)",
     )
-    parser.add_argument("--steps", type=int, default=50, metavar="N", help="DDIM steps (default 50)")
+    parser.add_argument(
+        "--objects",
+        type=options.Integer(1, 10_000),
+        default=Request.objects,
+        metavar="N",
+        help="number of objects (default %(default)s)",
+    )
+    parser.add_argument(
+        "--targets",
+        type=options.Integer(1, 64),
+        default=Request.targets,
+        metavar="N",
+        help="new views per object (default %(default)s)",
+    )
+    parser.add_argument(
+        "--scales",
+        type=options.Number(0.0, 1000.0),
+        nargs="+",
+        default=Request.scales,
+        metavar="S",
+        help="guidance scales (default 1 2 3)",
+    )
+    parser.add_argument(
+        "--steps",
+        type=options.Integer(1, 1000),
+        default=Request.steps,
+        metavar="N",
+        help="DDIM steps (default %(default)s)",
+    )
     parser.add_argument(
         "--held-out-families", action="store_true", help="objects of the two families that were never trained on"
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/prior"), metavar="DIR", help="folder to write to")
+    add_accelerator_argument(parser)
+    parser.add_argument(
+        "--out",
+        type=options.output_folder,
+        default=Request.out,
+        metavar="DIR",
+        help="folder to write to (default %(default)s)",
+    )
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Input and target views of several objects, over white, one row a target."""
+    """Input and target views of several objects, over white, one row per target."""
 
     inputs: Tensor
     """Input views [B, 3, H, W]."""
@@ -49,28 +115,20 @@ class Pairs:
     """Of the input cameras [B], degrees."""
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Sample, compare, print a table and write ``novel_views.json`` and ``novel_views.png``.
 
     Raises:
-        ViewDistillError: The prior cannot be read, or a number makes no sense.
+        ViewDistillError: The prior cannot be read, or the device is not there.
     """
-    if min(arguments.objects, arguments.targets, arguments.steps) < 1:
-        raise ViewDistillError("--objects, --targets and --steps must be at least 1")
-    if not arguments.prior.is_dir():
-        raise ViewDistillError(f"{arguments.prior}: no such prior; give its folder with --prior")
-
-    from datamodules.run_folder import write_json
-    from viewdistill.diffusion.priors import ViewConditionedPrior
-    from viewdistill.metrics.images import psnr, ssim
-    from viewdistill.objects.generator import HELD_OUT_SEEDS, TEST_SEEDS
-
-    prior = ViewConditionedPrior.from_folder(arguments.prior)
-    seeds = (HELD_OUT_SEEDS if arguments.held_out_families else TEST_SEEDS)[: arguments.objects]
-    pairs = render_pairs(seeds, arguments.targets, prior.image_size)
+    if not request.prior.is_dir():
+        raise ViewDistillError(f"{request.prior}: no such prior; give its folder with --prior")
+    prior = ViewConditionedPrior.from_folder(request.prior, device=device_of(request.accelerator))
+    seeds = (HELD_OUT_SEEDS if request.held_out_families else TEST_SEEDS)[: request.objects]
+    pairs = render_pairs(seeds, request.targets, prior.image_size)
     samples = {"copy input": pairs.inputs}
-    for scale in arguments.scales:
-        samples[f"guidance {scale:g}"] = sample(prior, pairs, scale, arguments.steps)
+    for scale in request.scales:
+        samples[f"guidance {scale:g}"] = sample(prior, pairs, scale, request.steps)
     scores = {
         name: {"psnr": float(psnr(images, pairs.targets).mean()), "ssim": float(ssim(images, pairs.targets).mean())}
         for name, images in samples.items()
@@ -80,24 +138,18 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{name:14} PSNR {score['psnr']:6.2f} dB   SSIM {score['ssim']:.3f}{'   best' if name == best else ''}")
     content = {
         "objects": len(seeds),
-        "targets": arguments.targets,
-        "steps": arguments.steps,
+        "targets": request.targets,
+        "steps": request.steps,
         "scores": scores,
         "best": best,
     }
-    write_json(arguments.out / "novel_views.json", content)
-    write_sheet(arguments.out / "novel_views.png", pairs, samples[best], arguments.targets)
-    print(f"wrote {arguments.out}/novel_views.json and novel_views.png")
+    write_json(request.out / "novel_views.json", content)
+    write_sheet(request.out / "novel_views.png", pairs, samples[best], request.targets)
+    print(f"wrote {request.out}/novel_views.json and novel_views.png")
 
 
 def render_pairs(seeds: range, targets: int, size: int) -> Pairs:
     """Render each object from an input camera and ``targets`` further ones, drawn as in training."""
-    import torch
-
-    from viewdistill.cameras import relative_pose
-    from viewdistill.metrics.images import over_white
-    from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
-
     settings = RenderSettings(views_per_object=1 + targets, size=size)
     inputs: list[Tensor] = []
     truth: list[Tensor] = []
@@ -115,31 +167,22 @@ def render_pairs(seeds: range, targets: int, size: int) -> Pairs:
 
 
 def sample(prior: ViewConditionedPrior, pairs: Pairs, scale: float, steps: int, batch: int = 24) -> Tensor:
-    """Predicted target views [B, 3, H, W] by DDIM, with the same noise for every guidance scale."""
-    import torch
-
-    from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
-
-    generator = torch.Generator().manual_seed(0)
+    """Sample the target views [B, 3, H, W] by DDIM, with the same noise for every guidance scale."""
+    generator, device = torch.Generator().manual_seed(0), prior.device
     images: list[Tensor] = []
     for start in range(0, len(pairs.inputs), batch):
         rows = slice(start, start + batch)
-        condition = prior.condition(pairs.inputs[rows], pairs.elevation[rows])
-        predict = view_noise_predictor(prior, condition, pairs.relative_pose[rows], scale)
+        condition = prior.condition(pairs.inputs[rows].to(device), pairs.elevation[rows].to(device))
+        predict = view_noise_predictor(prior, condition, pairs.relative_pose[rows].to(device), scale)
         shape = (len(condition.latent), *prior.latent_shape)
         latents = sample_ddim(predict, prior.schedule, shape, steps=steps, generator=generator)
         with torch.no_grad():
-            images.append(prior.decode_latents(latents).clamp(0, 1))
+            images.append(prior.decode_latents(latents).clamp(0, 1).cpu())
     return torch.cat(images)
 
 
 def write_sheet(path: Path, pairs: Pairs, predictions: Tensor, targets: int, columns: int = 16) -> None:
     """Write rows of input, target and prediction, the first target of each object."""
-    import numpy as np
-    from PIL import Image
-
-    from datamodules.run_folder import atomic_path
-
     rows = [
         images[::targets][:columns].permute(2, 0, 3, 1).flatten(1, 2)
         for images in (pairs.inputs, pairs.targets, predictions)

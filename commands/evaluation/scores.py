@@ -6,22 +6,27 @@ A figure that cannot be had is ``{"mean": null, "reason": "…"}``, never 0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from torch import Tensor
+from torch.nn import functional as F
+
+from commands.evaluation.truth import Truth, camera_words, same_camera
+from datamodules.posed_views import ViewCamera
+from datamodules.view_sets import RIG_CAMERAS, ViewSet
+from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
-    from commands.evaluation.truth import Truth
-    from datamodules.posed_views import ViewCamera
-    from datamodules.view_sets import ViewSet
-    from viewdistill.mesh.textured_mesh import TexturedMesh
-    from viewdistill.metrics.geometry import Shape
-    from viewdistill.metrics.lpips import Lpips
+from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.metrics.colmap import colmap_points
+from viewdistill.metrics.geometry import Shape, agreement
+from viewdistill.metrics.images import psnr, ssim
+from viewdistill.metrics.intervals import interval
+from viewdistill.metrics.lpips import Lpips, lpips, network
+from viewdistill.metrics.protocols import PROTOCOLS, RIG_SIZE, ProtocolScores
+from viewdistill.metrics.reprojection import reprojection_psnr
+from viewdistill.metrics.visible import depth_samples, visible_samples
 
 SMALLEST_VIEW = 16
 """Side in pixels below which SSIM's window and VGG-16's poolings do not fit."""
@@ -72,8 +77,6 @@ def evaluate(prediction: Prediction, truth: Truth, protocols: Sequence[str]) -> 
     Raises:
         ViewDistillError: Views that the user asked for cannot be scored, or the truth has no surface.
     """
-    from viewdistill import __version__
-
     perception = lpips_network()
     shown = [views for views in prediction.views if not views.self_consistent]
     return {
@@ -89,8 +92,6 @@ def evaluate(prediction: Prediction, truth: Truth, protocols: Sequence[str]) -> 
 
 def figure(values: Sequence[float]) -> dict[str, Any]:
     """Mean, interval and values of a metric over views."""
-    from viewdistill.metrics.intervals import interval
-
     found = interval(values)
     return {"mean": found.mean, "interval_95": [found.low, found.high], "values": list(values)}
 
@@ -102,8 +103,6 @@ def not_available(reason: object) -> dict[str, Any]:
 
 def lpips_network() -> Lpips | str:
     """The network, or why there is none."""
-    from viewdistill.metrics.lpips import network
-
     try:
         return network()
     except ViewDistillError as error:
@@ -116,8 +115,6 @@ def score_views(predicted: PredictedViews, truth: Truth, perception: Lpips | str
     Raises:
         ViewDistillError: The user asked for these views, and the truth cannot be shown from their cameras.
     """
-    from viewdistill.metrics.images import psnr, ssim
-
     views = predicted.views
     row: dict[str, Any] = {"of": predicted.of, "protocol": view_protocol(views.cameras, views.rgb.shape[-1])}
     row |= {"views": len(views.cameras), "size": views.rgb.shape[-1]}
@@ -136,8 +133,6 @@ def score_views(predicted: PredictedViews, truth: Truth, perception: Lpips | str
     row["psnr"], row["ssim"] = figure(psnr(images, target).tolist()), figure(ssim(images, target).tolist())
     row["lpips"] = not_available(perception)
     if not isinstance(perception, str):
-        from viewdistill.metrics.lpips import lpips
-
         row["lpips"] = figure(lpips(perception, images, target).tolist())
     return row
 
@@ -150,8 +145,6 @@ def counterparts(predicted: PredictedViews, truth: Truth) -> tuple[list[int], Te
     Raises:
         ViewDistillError: The truth cannot be shown from a camera, or a camera of it was not predicted.
     """
-    from commands.evaluation.truth import camera_words, same_camera
-
     cameras, stored = predicted.views.cameras, truth.stored
     if stored is None:
         return list(range(len(cameras))), truth.views(cameras, predicted.views.rgb.shape[-1])
@@ -169,10 +162,6 @@ def view_protocol(cameras: Sequence[ViewCamera], size: int) -> str:
 
 def is_rig(cameras: Sequence[ViewCamera], size: int) -> bool:
     """Whether views are those of SyncDreamer's rig, in its order."""
-    from commands.evaluation.truth import same_camera
-    from datamodules.view_sets import RIG_CAMERAS
-    from viewdistill.metrics.protocols import RIG_SIZE
-
     same = [same_camera(camera, cameras) for camera in RIG_CAMERAS]
     return (
         size == RIG_SIZE
@@ -183,8 +172,6 @@ def is_rig(cameras: Sequence[ViewCamera], size: int) -> bool:
 
 def resized(images: Tensor, size: int) -> Tensor:
     """Pictures at another size."""
-    from torch.nn import functional as F
-
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
@@ -196,8 +183,6 @@ def score_geometry(shape: Shape | None, truth: Truth, protocols: Sequence[str]) 
     Raises:
         ViewDistillError: The truth has no surface.
     """
-    from viewdistill.metrics.protocols import PROTOCOLS
-
     if shape is None:
         return []
     if truth.shape is not None:
@@ -209,10 +194,6 @@ def score_geometry(shape: Shape | None, truth: Truth, protocols: Sequence[str]) 
 
 def depth_row(shape: Shape, stored: ViewSet) -> dict[str, Any]:
     """Figures against the points of depth maps, of what their cameras see of the prediction."""
-    from viewdistill.metrics.geometry import agreement
-    from viewdistill.metrics.protocols import ProtocolScores
-    from viewdistill.metrics.visible import depth_samples, visible_samples
-
     assert stored.depth is not None
     size = stored.depth.shape[1]
     true = depth_samples(stored.depth, stored.c2w, stored.fovy)
@@ -224,8 +205,6 @@ def depth_row(shape: Shape, stored: ViewSet) -> dict[str, Any]:
 
 def geometry_row(found: Any) -> dict[str, Any]:
     """One protocol's figures; what is not finite is no number of JSON and becomes a reason."""
-    from dataclasses import asdict
-
     row: dict[str, Any] = {"protocol": found.protocol, "prediction_points": found.prediction_points}
     row |= {"truth_points": found.truth_points, "iou_resolution": found.iou_resolution}
     for name, value in asdict(found.scores).items():
@@ -244,9 +223,6 @@ def geometry_row(found: Any) -> dict[str, Any]:
 
 def score_consistency(predicted: PredictedViews, shape: Shape | None) -> dict[str, Any]:
     """Agreement of views with each other: reprojection through the predicted surface, and COLMAP's points."""
-    from viewdistill.metrics.colmap import colmap_points
-    from viewdistill.metrics.reprojection import reprojection_psnr
-
     views = predicted.views
     row: dict[str, Any] = {"of": predicted.of, "views": len(views.cameras), "size": int(views.rgb.shape[-1])}
     if shape is None:

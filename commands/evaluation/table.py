@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 MISSING = "n/a"
 """What stands in a cell without a figure; the reason stands below the tables."""
@@ -71,10 +70,6 @@ def consistency_table(rows: list[dict[str, Any]]) -> Table:
 
 def new_table(title: str, columns: Sequence[str]) -> Table:
     """An empty table; numbers stand to the right, the first column to the left."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
     found = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD)
     for index, column in enumerate(columns):
         found.add_column(column, overflow="fold", justify="right" if index else "left")
@@ -83,8 +78,6 @@ def new_table(title: str, columns: Sequence[str]) -> Table:
 
 def plain(text: str) -> Text:
     """Text in which brackets mean nothing, as paths need."""
-    from rich.text import Text
-
     return Text(text)
 
 

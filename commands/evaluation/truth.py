@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from datamodules.posed_views import ViewCamera
+from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.view_sets import ViewSet, load_view_set
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from jaxtyping import Float
-    from torch import Tensor
-
-    from datamodules.posed_views import ViewCamera
-    from datamodules.run_folder import RunFolder
-    from datamodules.view_sets import ViewSet
-    from viewdistill.mesh.loading import Up
-    from viewdistill.mesh.textured_mesh import TexturedMesh
-    from viewdistill.metrics.geometry import Shape
-    from viewdistill.objects.textured import ProceduralObject
+from viewdistill.mesh.loading import Up, gso_folder, load_gso, load_mesh
+from viewdistill.mesh.raster import render_mesh
+from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.metrics.geometry import Shape
+from viewdistill.metrics.images import over_white
+from viewdistill.objects.generator import generate
+from viewdistill.objects.render import render
+from viewdistill.objects.textured import ProceduralObject
 
 SUPERSAMPLE = 4
 """Rays along each side of a pixel in renders of the truth and of predicted meshes."""
@@ -72,8 +73,6 @@ class GeneratedTruth:
     stored: None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        from viewdistill.objects.generator import generate
-
         object.__setattr__(self, "obj", generate(self.seed))
 
     @property
@@ -91,17 +90,10 @@ class GeneratedTruth:
     @property
     def shape(self) -> Shape:
         """Its exact surface."""
-        from viewdistill.metrics.geometry import Shape
-
         return Shape(self.obj.vertices @ turn(-self.azimuth).T, self.obj.faces)
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
         """Renders, lit as the inputs are: the light stands still in the object's own frame."""
-        import torch
-
-        from viewdistill.metrics.images import over_white
-        from viewdistill.objects.render import render
-
         pictures: list[Tensor] = []
         for camera in cameras:
             c2w = replace(camera, azimuth_deg=camera.azimuth_deg + self.azimuth).c2w[None].double().numpy()
@@ -115,9 +107,15 @@ class MeshTruth:
     """A mesh from a file."""
 
     path: Path
+    """Where it was read."""
     shape: Shape
+    """Its surface, in the world of the run."""
     textured: TexturedMesh | None
+    """The same with colours."""
     record: dict[str, Any]
+    """For ``evaluation.json``."""
+    scale: float = 1.0
+    """Factor from the file's units to the world's."""
     stored: None = field(default=None, init=False)
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
@@ -176,10 +174,6 @@ def camera_words(camera: ViewCamera) -> str:
 
 def render_textured(mesh: TexturedMesh, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
     """Base colour of a mesh over white, without light."""
-    import torch
-
-    from viewdistill.mesh.raster import render_mesh
-
     pictures = [
         torch.from_numpy(render_mesh(mesh, camera.c2w[None], camera.fovy_deg, size, SUPERSAMPLE).rgb)
         for camera in cameras
@@ -206,10 +200,6 @@ def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) 
     Raises:
         ViewDistillError: There is nothing of the kind at the path, a file is damaged, or an option does not apply.
     """
-    from datamodules.view_sets import load_view_set
-    from viewdistill.mesh.loading import gso_folder, load_gso, load_mesh
-    from viewdistill.metrics.geometry import Shape
-
     if not path.exists():
         raise ViewDistillError(f"{path}: no such ground truth; give a mesh, a folder of views or a GSO folder")
     gso = gso_folder(path)
@@ -233,9 +223,10 @@ def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) 
         "path": str(path),
         "azimuth_deg": azimuth,
         "placement": "as in its file" if keep_placement else placed,
+        "scale": scale,
         "light": "none, base colour",
     }
-    return MeshTruth(path, Shape(vertices, mesh.faces), textured, record)
+    return MeshTruth(path, Shape(vertices, mesh.faces), textured, record, scale)
 
 
 def box_placement(points: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, " 3"], float]:
@@ -258,8 +249,6 @@ def truth_of_run(folder: RunFolder, azimuth: float | None) -> GeneratedTruth:
     Raises:
         ViewDistillError: The input shows none, or where its camera stood is not known.
     """
-    from datamodules.run_folder import InputMeta, read_json
-
     meta = InputMeta.load(folder.input_meta)
     if meta.seed is None:
         raise ViewDistillError(

@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import trimesh
+from PIL import Image
+
+from commands import options
 from commands.stages.input import SIZE
-
-if TYPE_CHECKING:
-    from viewdistill.objects.textured import ProceduralObject
+from datamodules.run_folder import atomic_path, write_json
+from viewdistill.cameras import FOVY_ZERO123
+from viewdistill.mesh.export import WORLD_TO_FILE
+from viewdistill.objects.generator import generate
+from viewdistill.objects.preview import poses
+from viewdistill.objects.render import render
+from viewdistill.objects.textured import ProceduralObject
 
 
 @dataclass(frozen=True)
@@ -44,28 +52,32 @@ EXAMPLES = (
 """Different families and elevations; the vase is of a free-form family."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    out: Path = Path("examples")
+    """Folder to write to."""
+    ground_truth: bool = False
+    """Whether to write the true shapes too."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("--out", type=Path, default=Path("examples"), metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--out", type=options.output_folder, default=Request.out, metavar="DIR", help="folder to write to"
+    )
     parser.add_argument(
         "--ground-truth", action="store_true", help="write the true shapes too, as NAME.glb in the frame of the run"
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Render every example with the standard camera and describe its view in a JSON file beside it."""
-    from PIL import Image
-
-    from datamodules.run_folder import atomic_path, write_json
-    from viewdistill.cameras import FOVY_ZERO123
-    from viewdistill.objects.generator import generate
-    from viewdistill.objects.preview import poses
-    from viewdistill.objects.render import render
-
     for example in EXAMPLES:
         obj = generate(example.seed)
         c2w = poses([example.object_azimuth_deg], [example.elevation_deg])
-        with atomic_path(arguments.out / f"{example.name}.png") as partial:
+        with atomic_path(request.out / f"{example.name}.png") as partial:
             Image.fromarray(render(obj, c2w, FOVY_ZERO123, SIZE, supersample=4).rgba[0]).save(partial)
         description = {
             "elevation_deg": example.elevation_deg,
@@ -74,20 +86,14 @@ def run(arguments: argparse.Namespace) -> None:
             "seed": example.seed,
             "object_azimuth_deg": example.object_azimuth_deg,
         }
-        write_json(arguments.out / f"{example.name}.json", description)
-        if arguments.ground_truth:
-            write_ground_truth(arguments.out / f"{example.name}.glb", obj, example.object_azimuth_deg)
-        print(f"{arguments.out / example.name}.png  {obj.caption}")
+        write_json(request.out / f"{example.name}.json", description)
+        if request.ground_truth:
+            write_ground_truth(request.out / f"{example.name}.glb", obj, example.object_azimuth_deg)
+        print(f"{request.out / example.name}.png  {obj.caption}")
 
 
 def write_ground_truth(path: Path, obj: ProceduralObject, azimuth: float) -> None:
     """Write the exact shape, turned so that the input camera stands at azimuth 0, +Y up."""
-    import numpy as np
-    import trimesh
-
-    from datamodules.run_folder import atomic_path
-    from viewdistill.mesh.export import WORLD_TO_FILE
-
     angle = np.deg2rad(-azimuth)
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     mesh = trimesh.Trimesh(obj.vertices @ (WORLD_TO_FILE @ turn).T, obj.faces, process=False)

@@ -1,34 +1,69 @@
 """`viewdistill objects-preview`: a contact sheet of procedural objects."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from commands import options
+from datamodules.run_folder import atomic_path
+from viewdistill.objects.preview import contact_sheet
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    out: Path = Path("runs/objects-preview.png")
+    """Picture to write."""
+    first_seed: int = 0
+    """Seed of the first object."""
+    count: int = 40
+    """Number of objects, of consecutive seeds."""
+    size: int = 128
+    """Side of one view, pixels."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/objects-preview.png"), metavar="PNG", help="file to write"
+        "--out",
+        type=options.output_file,
+        default=Request.out,
+        metavar="PNG",
+        help="picture to write (default %(default)s)",
     )
-    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="seed of the first object (default: 0)")
-    parser.add_argument("--count", type=int, default=40, metavar="N", help="number of objects (default: 40)")
-    parser.add_argument("--size", type=int, default=128, metavar="PIXELS", help="side of one view (default: 128)")
+    parser.add_argument(
+        "--first-seed",
+        type=options.SEED,
+        default=Request.first_seed,
+        metavar="N",
+        help="seed of the first object (default %(default)s)",
+    )
+    parser.add_argument(
+        "--count",
+        type=options.Integer(1, 1000),
+        default=Request.count,
+        metavar="N",
+        help="number of objects (default %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=options.Integer(8, 1024),
+        default=Request.size,
+        metavar="PIXELS",
+        help="side of one view (default %(default)s)",
+    )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Draw objects of consecutive seeds, each from the front and from the back, and print their captions.
 
     Raises:
-        ViewDistillError: A seed is in no range of objects, or there is nothing to draw.
+        ViewDistillError: A seed is outside the ranges of objects.
     """
-    from datamodules.run_folder import atomic_path
-    from viewdistill.errors import ViewDistillError
-    from viewdistill.objects.preview import contact_sheet
-
-    if arguments.count < 1 or arguments.size < 1:
-        raise ViewDistillError("--count and --size must be at least 1")
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.count)
-    with atomic_path(arguments.out) as partial:
-        captions = contact_sheet(seeds, partial, size=arguments.size)
+    seeds = range(request.first_seed, request.first_seed + request.count)
+    with atomic_path(request.out) as partial:
+        captions = contact_sheet(seeds, partial, size=request.size)
     for seed, caption in zip(seeds, captions, strict=True):
         print(f"{seed}  {caption}")
-    print(f"wrote {arguments.out}")
+    print(f"wrote {request.out}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from huggingface_hub import constants
 from packaging.requirements import Requirement
 
 from commands.machine.environment import (
@@ -24,6 +25,7 @@ from commands.machine.environment import (
     pip,
 )
 from commands.stages.configuration import REPOSITORY
+from commands.tracking.run import run_mode
 from viewdistill.fields import hash_grid_backends
 from viewdistill.rendering import nerfacc_traversal
 
@@ -153,8 +155,6 @@ def fitting_preset(gpus: list[dict[str, Any]], memory_gb: float) -> dict[str, st
 
 def hub_state(timeout: float) -> dict[str, Any]:
     """Whether the Hugging Face hub answers; never takes longer than the timeout, not even to look up the name."""
-    from huggingface_hub import constants
-
     address = constants.ENDPOINT
     if constants.HF_HUB_OFFLINE:
         return {"address": address, "reachable": False, "detail": "not asked: HF_HUB_OFFLINE is set"}
@@ -168,8 +168,6 @@ def hub_state(timeout: float) -> dict[str, Any]:
 
 def wandb_state() -> dict[str, Any]:
     """Version of Weights & Biases, and whether runs are kept here or sent."""
-    from commands.tracking.run import run_mode
-
     mode = run_mode()
     says = {
         "offline": "runs are kept on disk; WANDB_MODE=online sends them",

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from commands import options
+from commands.stages.configuration import add_configuration_arguments
 
 STAGES = ("field", "specialize_1", "specialize_2", "surface")
 """The fitted stages."""
@@ -15,14 +20,50 @@ options, as to the stage itself. FLOPs are those of matrix products, convolution
 are the sizes of all operations' inputs and outputs, so that caches can lift a phase above the ceiling."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """Folder of the run."""
+    stage: str = "field"
+    """Stage to profile, one of `STAGES`."""
+    steps: int = 10
+    """Steps by the clock, and as many under the profiler."""
+    warmup: int = 5
+    """Steps before them."""
+    fitted: bool = False
+    """Whether to start from the stage's checkpoint, in place of new weights."""
+    precisions: tuple[Literal["bf16", "fp16"], ...] | None = None
+    """Precisions to compare with fp32; bf16 where the processor computes it fast, where not given."""
+    config: tuple[Path, ...] = ()
+    """Overlays on the shipped YAML, in order."""
+    seed: int | None = None
+    """Seed of all random numbers; the YAML's where not given."""
+    settings: tuple[str, ...] = ()
+    """Single settings, as options of LightningCLI."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    from commands.stages.configuration import add_configuration_arguments
-
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder, as runs/robot")
-    parser.add_argument("--stage", choices=STAGES, default="field", help="which stage (default: field)")
-    parser.add_argument("--steps", type=int, default=10, metavar="N", help="steps by the clock, and as many profiled")
-    parser.add_argument("--warmup", type=int, default=5, metavar="N", help="steps before them (default: 5)")
+    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
+    parser.add_argument(
+        "--stage", choices=STAGES, default=Request.stage, help="stage to profile (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=options.Integer(1, 10_000),
+        default=Request.steps,
+        metavar="N",
+        help="steps by the clock, and as many profiled (default %(default)s)",
+    )
+    parser.add_argument(
+        "--warmup",
+        type=options.Integer(1, 10_000),
+        default=Request.warmup,
+        metavar="N",
+        help="steps before them (default %(default)s)",
+    )
     parser.add_argument(
         "--fitted", action="store_true", help="start from the stage's own checkpoint in place of new weights"
     )
@@ -35,26 +76,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_configuration_arguments(parser, "configs/STAGE.yaml")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Profile, write and print.
 
     Raises:
-        ViewDistillError: A number of steps is too small, an earlier stage is missing, or a setting is wrong.
+        ViewDistillError: An earlier stage is missing, or a setting is wrong.
     """
-    from viewdistill.errors import ViewDistillError
-
-    if arguments.steps < 1 or arguments.warmup < 1:
-        raise ViewDistillError("--steps and --warmup must be at least 1")
-    # Of torch's C++ parts, which report the profiler's start, and what it cannot know; read when torch is imported.
+    # Of torch's C++ parts: they report the start of the profiler, and what it cannot know.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    from commands.profiling.report import print_profile, track_profile, write_profile
-    from commands.profiling.stage_profile import profile_stage
-    from datamodules.run_folder import RunFolder
+    # Imported here because torch reads these variables when it is first imported.
+    from commands.profiling.profiled_run import profile_run
 
-    folder = RunFolder(arguments.run_folder)
-    output = folder.root / f"profile-{arguments.stage}"
-    profile = profile_stage(arguments, folder, output)
-    write_profile(profile, output)
-    print_profile(profile, output)
-    track_profile(profile, folder, output)
+    profile_run(request)

@@ -15,6 +15,7 @@ from rich.text import Text
 from commands.profiling.stage_profile import Deviation, StageProfile
 from commands.profiling.trace import OUTSIDE, PhaseCost, on_gpu
 from commands.tracking.artifacts import artifact_name
+from commands.tracking.run import first_line, open_run
 from datamodules.run_folder import RunFolder, atomic_path, write_json
 
 COLUMNS = ["phase", "ms_a_step", "share", "gflop", "mb", "gflop_a_second", "bound", "of_ceiling", "peak_memory_mb"]
@@ -130,8 +131,6 @@ def track_profile(profile: StageProfile, folder: RunFolder, output: Path) -> Non
 
     Nothing that W&B does can spoil a profile, which is written by then.
     """
-    from commands.tracking.run import first_line, open_run
-
     run = open_run()
     if run is None:
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +16,13 @@ from callbacks.gradient_probe import GradientProbe
 from callbacks.phase_profile import PhaseProfile
 from callbacks.prompt_grid import PromptGrid
 from commands.profiling.ceilings import Ceilings, measure
+from commands.profiling.profile import Request
 from commands.profiling.trace import PhaseTable, phase_table
 from commands.stages.configuration import configuration
 from commands.stages.fitting import StageCLI, StageRun, build, train
 from commands.stages.requirements import require
-from datamodules.run_folder import RunFolder
 from datamodules.memory import peak_memory_mb
+from datamodules.run_folder import RunFolder
 from lightning_modules.checkpoints import load_weights, read_checkpoint
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import DTYPES, Precision, dtype_of, fast_bfloat16
@@ -109,25 +109,25 @@ class StageProfile:
     """Precisions side by side."""
 
 
-def profile_stage(arguments: argparse.Namespace, folder: RunFolder, output: Path) -> StageProfile:
+def profile_stage(request: Request, folder: RunFolder, output: Path) -> StageProfile:
     """Profile a stage.
 
     Args:
-        arguments: Parsed options of `viewdistill profile`.
+        request: Options of `viewdistill profile`.
         folder: The run.
         output: The profile's folder.
 
     Raises:
         ViewDistillError: An earlier stage is missing, or a setting is wrong.
     """
-    profiled = PROFILED[arguments.stage]
+    profiled = PROFILED[request.stage]
     require(folder, *profiled.needs)
-    if arguments.fitted and arguments.stage.startswith("specialize"):
+    if request.fitted and request.stage.startswith("specialize"):
         raise ViewDistillError("--fitted is for field and surface: what a LoRA has learnt does not change its steps")
-    runner = StageRunner(arguments, folder, output)
-    deviations = compare(runner, profiled, arguments.precisions)
+    runner = StageRunner(request, folder, output)
+    deviations = compare(runner, profiled, request.precisions)
     times, counts = output / "trace.json.gz", output / ".counts.json.gz"
-    callback = PhaseProfile(times, counts, warmup=arguments.warmup, steps=arguments.steps)
+    callback = PhaseProfile(times, counts, warmup=request.warmup, steps=request.steps)
     cli = runner.run([], callback)
     device = cli.trainer.strategy.root_device  # the model is back on the CPU by now
     precision = used_precision(cli, profiled, device)
@@ -135,7 +135,7 @@ def profile_stage(arguments: argparse.Namespace, folder: RunFolder, output: Path
     table = phase_table(times, counts)
     counts.unlink()
     return StageProfile(
-        stage=arguments.stage,
+        stage=request.stage,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         threads=torch.get_num_threads(),
         precision=precision,
@@ -150,32 +150,32 @@ def profile_stage(arguments: argparse.Namespace, folder: RunFolder, output: Path
 class StageRunner:
     """Builds a stage with other settings each time, and trains it until a callback says stop."""
 
-    def __init__(self, arguments: argparse.Namespace, folder: RunFolder, output: Path) -> None:
+    def __init__(self, request: Request, folder: RunFolder, output: Path) -> None:
         """Keep what all runs have in common.
 
         Args:
-            arguments: Parsed options.
+            request: Options of `viewdistill profile`.
             folder: The run.
             output: The profile's folder.
         """
-        self.arguments, self.folder, self.output = arguments, folder, output
+        self.request, self.folder, self.output = request, folder, output
 
     def run(self, settings: Sequence[str], callback: Callback) -> StageCLI:
         """Train with a callback that ends it."""
-        arguments, stage = self.arguments, self.arguments.stage
-        seeds = [] if arguments.seed is None else [f"--model.seed={arguments.seed}", f"--data.seed={arguments.seed}"]
+        request, stage = self.request, self.request.stage
+        seeds = [] if request.seed is None else [f"--model.seed={request.seed}", f"--data.seed={request.seed}"]
         lora = [f"--model.initial_lora={self.folder.lora('specialize_1')}"] if stage == "specialize_2" else []
         quiet = ["--trainer.limit_val_batches=0", "--trainer.enable_progress_bar=false"]
-        own = [f"--data.run_folder={self.folder.root}", *lora, *seeds, *quiet, *settings, *arguments.settings]
+        own = [f"--data.run_folder={self.folder.root}", *lora, *seeds, *quiet, *settings, *request.settings]
         cli = build(
             StageRun(self.output, f"{self.folder.root.absolute().name}-profile-{stage}"),
-            configuration(arguments, PROFILED[stage].config, own),
+            configuration(request, PROFILED[stage].config, own),
             [callback],
         )
         # what is written and drawn at the end of a fit belongs to no step
         kept = [c for c in cli.trainer.callbacks if not isinstance(c, ModelCheckpoint | PromptGrid)]  # type: ignore[attr-defined]
         cli.trainer.callbacks = kept  # type: ignore[attr-defined]
-        if arguments.fitted:
+        if request.fitted:
             path, remedy = self.folder.stage(stage) / "last.ckpt", f"`viewdistill {stage} {self.folder.root}`"
             load_weights(cli.model, read_checkpoint(path, remedy, "cpu")["state_dict"], path, remedy)
         train(cli.trainer, cli.model, cli.datamodule, None)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from commands import options
+from commands.reporting.comparison import run_figures
+from commands.reporting.comparison_plot import plot_curves
+from datamodules.run_folder import RunFolder
+from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
 Settings are shown where the runs differ, with the run's own folder written as RUN; losses are those of the last step.
@@ -17,36 +25,44 @@ NOTHING = "–"
 """What stands in a cell without a figure."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folders: tuple[Path, ...]
+    """Folders of two or more runs."""
+    out: Path | None = None
+    """Picture of the curves; ``comparison.png`` beside the first run where not given."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folders", type=Path, nargs="+", metavar="RUN", help="run folders, two or more")
     parser.add_argument(
-        "--out", type=Path, metavar="PNG", help="the curves (default: comparison.png beside the first run)"
+        "run_folders", type=options.run_folder, nargs="+", metavar="RUN", help="run folders, two or more"
+    )
+    parser.add_argument(
+        "--out",
+        type=options.output_file,
+        metavar="PNG",
+        help="the curves (default: comparison.png beside the first run)",
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Print the table and draw the curves.
 
     Raises:
         ViewDistillError: There are fewer than two runs, one has no complete stage, or a file of it is damaged.
     """
-    from rich.console import Console
-
-    from commands.reporting.comparison import run_figures
-    from commands.reporting.comparison_plot import plot_curves
-    from datamodules.run_folder import RunFolder
-    from viewdistill.errors import ViewDistillError
-
-    if len(arguments.run_folders) < 2:
+    if len(request.run_folders) < 2:
         raise ViewDistillError("compare needs two runs or more, as `viewdistill compare runs/a runs/b`")
-    folders = [RunFolder(path) for path in arguments.run_folders]
+    folders = [RunFolder(path) for path in request.run_folders]
     names = [str(folder.root) for folder in folders]
     if len(set(names)) < len(names):
         raise ViewDistillError(f"a run is named twice: {', '.join(names)}")
     sections = [run_figures(folder) for folder in folders]
     Console().print(table(names, sections))
-    out = arguments.out or folders[0].root.parent / "comparison.png"
+    out = request.out or folders[0].root.parent / "comparison.png"
     if plot_curves(folders, out):
         print(f"curves: {out}")
 
@@ -58,9 +74,6 @@ def table(names: list[str], sections: list[dict[str, dict[str, Any]]]) -> Table:
         names: Of the runs.
         sections: Of every run: figures by name in sections by title, see `commands.reporting.comparison.run_figures`.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     found = Table()
     found.add_column("", overflow="fold")
     for name in names:

@@ -1,27 +1,40 @@
 """`viewdistill summary`: what the stages of a run cost and wrote."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from commands import options
+from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.stages import STAGES
 from viewdistill.errors import ViewDistillError
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """Folder of the run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder, as runs/robot")
+    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Write ``summary.json`` and print it as a table.
 
     Raises:
         ViewDistillError: No stage of this run is complete.
     """
-    from datamodules.run_folder import RunFolder, read_json, write_json
-    from datamodules.stages import STAGES
-
-    folder = RunFolder(arguments.run_folder)
+    folder = RunFolder(request.run_folder)
     records = [read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()]
     if not records:
         raise ViewDistillError(f"{folder.root}: no complete stage here; run `make object IMG=…` first")
@@ -39,10 +52,6 @@ def totals(records: list[dict[str, Any]]) -> dict[str, float]:
 
 def print_table(root: Path, records: list[dict[str, Any]]) -> None:
     """Print one row a stage and one in total."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(title=Text(str(root)), title_justify="left", show_footer=True)
     total = totals(records)
     table.add_column("stage", "total", style="bold")

@@ -3,40 +3,65 @@
 import argparse
 import importlib.util
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+
+from commands import options
+from commands.stages.requirements import require
+from datamodules.run_folder import RunFolder
+from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
 Opens a server on this machine alone; the address that it prints is for a browser. Images stand at their cameras:
 a click on one takes the view to it. The tree at the right shows and hides what is in the scene. Ctrl-C ends it."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """Folder of the run."""
+    host: str = "127.0.0.1"
+    """Address to listen on; by default this machine alone."""
+    port: int = 8080
+    """TCP port."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
     parser.add_argument(
-        "run_folder", type=Path, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
+        "run_folder",
+        type=options.run_folder,
+        metavar="RUN",
+        help="run folder with a complete input stage, as runs/robot",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
-    parser.add_argument("--port", type=int, default=8080, metavar="N", help="port (default 8080, or the next free one)")
+    parser.add_argument(
+        "--host", type=options.text, default=Request.host, help="address to listen on (default: this machine alone)"
+    )
+    parser.add_argument(
+        "--port",
+        type=options.PORT,
+        default=Request.port,
+        metavar="N",
+        help="port to listen on; 0 takes any free one (default %(default)s)",
+    )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Serve the scene until interrupted.
 
     Raises:
         ViewDistillError: viser is not installed, the input stage is missing, or a file of the run is damaged.
     """
-    from commands.stages.requirements import require
-    from datamodules.run_folder import RunFolder
-    from viewdistill.errors import ViewDistillError
-
     if importlib.util.find_spec("viser") is None:
         raise ViewDistillError("the live viewer needs viser; run `pip install -e '.[view]'`")
-    folder = RunFolder(arguments.run_folder)
+    folder = RunFolder(request.run_folder)
     meta = require(folder)
     from commands.reporting.view_scene import serve
 
-    server = serve(folder, meta, arguments.host, arguments.port)
-    print(f"{folder.root}: http://{arguments.host}:{server.get_port()} (Ctrl-C ends it)", flush=True)
+    server = serve(folder, meta, request.host, request.port)
+    print(f"{folder.root}: http://{request.host}:{server.get_port()} (Ctrl-C ends it)", flush=True)
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

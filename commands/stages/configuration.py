@@ -13,7 +13,7 @@ REPOSITORY = Path(resources.__file__).resolve().parent.parent
 """The folder that holds the packages: the repository, or where the wheel was installed."""
 
 
-class ConfigurationRequest(Protocol):
+class Configured(Protocol):
     """What `add_configuration_arguments` asks for."""
 
     @property
@@ -27,7 +27,7 @@ class ConfigurationRequest(Protocol):
         ...
 
 
-class ConfiguredRequest(ConfigurationRequest, Protocol):
+class ConfiguredRequest(Configured, Protocol):
     """The options of a stage with a YAML."""
 
     @property
@@ -59,7 +59,7 @@ def add_configuration_arguments(parser: argparse.ArgumentParser, shipped: str) -
     parser.add_argument("--seed", type=SEED, metavar="N", help="seed of everything random (default: the YAML's)")
 
 
-def configuration(request: ConfigurationRequest, shipped: str, settings: Sequence[str]) -> list[str]:
+def configuration(request: Configured, shipped: str, settings: Sequence[str]) -> list[str]:
     """Arguments for `StageCLI`: the shipped YAML, the overlays, the seed and single settings; later ones win.
 
     Args:
@@ -74,7 +74,7 @@ def configuration(request: ConfigurationRequest, shipped: str, settings: Sequenc
     return [*configuration_files(request, shipped), *seed, *settings]
 
 
-def configuration_files(request: ConfigurationRequest, shipped: str) -> list[str]:
+def configuration_files(request: Configured, shipped: str) -> list[str]:
     """The shipped YAML and the overlays, as options.
 
     Raises:
@@ -87,6 +87,6 @@ def configuration_files(request: ConfigurationRequest, shipped: str) -> list[str
     return [f"--config={file}" for file in files]
 
 
-def overlays_of(request: ConfigurationRequest) -> tuple[Path, ...]:
+def overlays_of(request: Configured) -> tuple[Path, ...]:
     """The overlays; of those that are shipped, as ``configs/presets/debug/field.yaml``, the shipped one."""
     return tuple(resources.find(overlay) for overlay in request.config)

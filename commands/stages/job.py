@@ -41,9 +41,11 @@ class StageJob:
     settings: Mapping[str, Any]
     """Resolved settings, nested."""
     build: Callable[[Report | None], Work]
-    """Builds what the settings describe, and refuses what is wrong with them; writes nothing. The work it returns does."""
+    """Builds what the settings describe and refuses what is wrong with them; it writes nothing, the work it returns does."""
     route: Route = field(default_factory=Route)
     """The way through the stages that this one is run on."""
+    required: tuple[str, ...] | None = None
+    """Stages without which it cannot run, where these are fewer than those that it reads."""
     files: Mapping[str, Path | None] = field(default_factory=dict[str, Path | None])
     """Name → file from outside of the run that decides the result."""
     outputs: Callable[[], Iterable[Path]] = no_files
@@ -111,7 +113,7 @@ def run_stage(job: StageJob, report: Report | None = None, again: bool = True) -
     """
     began = time.perf_counter()
     folder = job.folder.stage(job.name)
-    require_stages(job.folder, job.needs)
+    require_stages(job.folder, job.needs if job.required is None else job.required)
     if not again and job.holds():
         return False
     work = job.build(report)

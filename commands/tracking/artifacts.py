@@ -20,6 +20,7 @@ from pathlib import Path
 
 import wandb
 
+from datamodules.class_images import ClassImages
 from datamodules.run_folder import RunFolder, read_json
 
 TYPES = {
@@ -85,8 +86,6 @@ def artifact_files(folder: RunFolder, stage: str) -> dict[str, Path]:
     recorded: Iterable[str] = read_json(folder.record(stage)).get("files", ())
     files = {name: folder.stage(stage) / name for name in recorded}
     if stage == "class_images":
-        from datamodules.class_images import ClassImages
-
         files |= {f"images/{path.name}": path for path in ClassImages.load(folder).paths}
     return {name: path for name, path in files.items() if path.is_file()}
 

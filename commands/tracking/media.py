@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import wandb
 
+from datamodules.class_images import ClassImages
+from datamodules.posed_views import ViewCamera, load_cameras
 from datamodules.run_folder import STAGES, RunFolder, read_json
-
-if TYPE_CHECKING:
-    # Modules that bring torch are imported where they are needed: `input` has no other use for it.
-    from datamodules.posed_views import ViewCamera
 
 CAMERA_COLUMNS = ["azimuth_deg", "elevation_deg", "distance", "fovy_deg"]
 """Camera numbers in tables of views: degrees, and world units from the origin."""
@@ -50,8 +48,6 @@ def input_media(folder: RunFolder) -> dict[str, Any]:
 
 def novel_view_media(folder: RunFolder) -> dict[str, Any]:
     """A table of the samples."""
-    from datamodules.posed_views import load_cameras
-
     table = wandb.Table(columns=["view", "input", "sample", *CAMERA_COLUMNS])
     shown = wandb.Image(str(folder.rgba))
     for path, camera in load_cameras(folder.novel_views):
@@ -61,16 +57,12 @@ def novel_view_media(folder: RunFolder) -> dict[str, Any]:
 
 def class_image_media(folder: RunFolder) -> dict[str, Any]:
     """The first images of the class."""
-    from datamodules.class_images import ClassImages
-
     images = ClassImages.load(folder)
     return {"class_images": [wandb.Image(str(path)) for path in images.paths[:SHOWN_CLASS_IMAGES]]}
 
 
 def refined_view_media(folder: RunFolder) -> dict[str, Any]:
     """A table of renders and of what refinement made of them, and the sheet that shows both."""
-    from datamodules.posed_views import load_cameras
-
     table = wandb.Table(columns=["view", "input", "render", "refined", *CAMERA_COLUMNS])
     shown = wandb.Image(str(folder.rgba))
     for path, camera in load_cameras(folder.refined_views):

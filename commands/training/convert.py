@@ -1,7 +1,13 @@
 """`viewdistill convert`: an original Zero-1-to-3 checkpoint to a prior folder."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from commands import options
+from viewdistill.diffusion.ldm_conversion import convert
+from viewdistill.diffusion.published import pose_of
 
 EPILOG = """\
 Reads the checkpoints of the original code (zero123-xl.ckpt, 105000.ckpt, stable_zero123.ckpt) without running anything
@@ -10,10 +16,24 @@ UNet's weights, that is taken. The folder can be given wherever a prior is asked
 `viewdistill field RUN --model.guidance.view_prior OUT`."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    checkpoint: Path
+    """Original checkpoint."""
+    out: Path
+    """Folder of the prior to write."""
+    pose: Literal["relative", "input_polar"] | None = None
+    """Fourth pose number; found from the names of file and folder where not given."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="original checkpoint, as zero123-xl.ckpt")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, as priors/zero123-xl")
+    parser.add_argument(
+        "checkpoint", type=options.existing_file, metavar="CKPT", help="original checkpoint, as zero123-xl.ckpt"
+    )
+    parser.add_argument("out", type=options.output_folder, metavar="OUT", help="folder to write, as priors/zero123-xl")
     parser.add_argument(
         "--pose",
         choices=("relative", "input_polar"),
@@ -22,19 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Convert and say what was taken.
 
     Raises:
         ViewDistillError: The checkpoint cannot be used, or the folder cannot be written.
     """
-    from viewdistill.diffusion.ldm_conversion import convert
-    from viewdistill.diffusion.published import pose_of
-
-    names = (arguments.checkpoint.stem, arguments.out.name)
+    names = (request.checkpoint.stem, request.out.name)
     named = "input_polar" if "input_polar" in map(pose_of, names) else "relative"
-    conversion = convert(arguments.checkpoint, arguments.out, arguments.pose or named)
+    conversion = convert(request.checkpoint, request.out, request.pose or named)
     unet = "moving average of the UNet" if conversion.ema else "UNet as it is (no moving average in the file)"
-    print(
-        f"wrote {arguments.out}: {conversion.weights:,} weights; {unet}; fourth pose number {arguments.pose or named}"
-    )
+    print(f"wrote {request.out}: {conversion.weights:,} weights; {unet}; fourth pose number {request.pose or named}")

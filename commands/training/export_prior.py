@@ -1,12 +1,34 @@
 """`viewdistill export-prior`: write trained checkpoints as prior folders that stock classes load."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from commands import options
+from lightning_modules.prior_export import (
+    export_autoencoder,
+    export_lifting,
+    export_text_to_image,
+    export_view_synthesis,
+)
+from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
 Reads .cache/priors/<model>/last.ckpt, whose weights are the moving average, and may run while the training goes on.
 Parts that are not trained yet are left out. `make priors` writes to .cache/priors/nano between its trainings, and to
 priors/nano at the end."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    models: tuple[str, ...]
+    """Models to export, in order."""
+    cache: Path = Path(".cache/priors")
+    """Folder of the trainings."""
+    out: Path = Path(".cache/priors/nano")
+    """Folder to write to."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,29 +40,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to write, in order",
     )
     parser.add_argument(
-        "--cache", type=Path, default=Path(".cache/priors"), metavar="DIR", help="where the trainings are"
+        "--cache",
+        type=options.path,
+        default=Request.cache,
+        metavar="DIR",
+        help="folder of the trainings (default %(default)s)",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path(".cache/priors/nano"), metavar="DIR", help="folder to write to"
+        "--out",
+        type=options.output_folder,
+        default=Request.out,
+        metavar="DIR",
+        help="folder to write to (default %(default)s)",
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Export the named models.
 
     Raises:
         ViewDistillError: A model has no checkpoint yet.
     """
-    from lightning_modules.prior_export import (
-        export_autoencoder,
-        export_lifting,
-        export_text_to_image,
-        export_view_synthesis,
-    )
-    from viewdistill.errors import ViewDistillError
-
-    cache, out = arguments.cache, arguments.out
-    for model in arguments.models:
+    cache, out = request.cache, request.out
+    for model in request.models:
         checkpoint = cache / model.replace("-", "_") / "last.ckpt"
         if not checkpoint.exists():
             raise ViewDistillError(f"{checkpoint}: no such checkpoint; run `viewdistill train {model}` first")

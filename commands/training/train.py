@@ -1,7 +1,12 @@
 """`viewdistill train`: train one of the embedded priors."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from commands import options
+from commands.stages.configuration import add_configuration_arguments, configuration
+from commands.stages.fitting import StageRun, fit
 
 MODELS = {
     "autoencoder": "configs/autoencoder.yaml",
@@ -16,29 +21,42 @@ Every setting of the YAML can be given as an option, for example `--trainer.max_
 prints them all with their values. Training that was stopped resumes from the last checkpoint in its folder."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    model: str
+    """Model to train, one of `MODELS`."""
+    out: Path | None = None
+    """Folder of checkpoints; ``.cache/priors/<model>`` where not given."""
+    config: tuple[Path, ...] = ()
+    """Overlays on the shipped YAML, in order."""
+    seed: int | None = None
+    """Seed of all random numbers; the YAML's where not given."""
+    settings: tuple[str, ...] = ()
+    """Single settings, as options of LightningCLI."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    from commands.stages.configuration import add_configuration_arguments
-
     parser.add_argument("model", choices=tuple(MODELS), help="which part of the priors to train")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of checkpoints (default: .cache/priors/<model>)"
+        "--out",
+        type=options.output_folder,
+        metavar="DIR",
+        help="folder of checkpoints (default: .cache/priors/<model>)",
     )
     add_configuration_arguments(parser, "the model's YAML in configs/")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Train or go on training.
 
     Raises:
         ViewDistillError: A setting is wrong.
     """
-    from commands.stages.configuration import configuration
-
-    settings = configuration(arguments, MODELS[arguments.model], arguments.settings)
-    from commands.stages.fitting import StageRun, fit
-
-    folder = arguments.out or Path(".cache/priors") / arguments.model.replace("-", "_")
+    settings = configuration(request, MODELS[request.model], request.settings)
+    folder = request.out or Path(".cache/priors") / request.model.replace("-", "_")
     # Priors are trained in several sittings, often with other settings; only objects start again when settings change.
-    stage = StageRun(folder, f"train-{arguments.model}", restart_when_changed=False)
+    stage = StageRun(folder, f"train-{request.model}", restart_when_changed=False)
     fit(stage, settings)
