@@ -27,6 +27,11 @@ SUBCOMMANDS = {
     subcommand.name: subcommand
     for subcommand in (
         Subcommand(
+            "object",
+            "commands.pipeline.object",
+            "make everything from one image, or from words, to the mesh and its report; resumes",
+        ),
+        Subcommand(
             "picture",
             "commands.stages.picture",
             "sample an input image for a text from the text-conditioned prior",

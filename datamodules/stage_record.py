@@ -62,17 +62,18 @@ def record_stage(
     start = time.perf_counter() if began is None else began
     before = earlier_attempt(folder) if key is not None and kept_key(folder) == key else Attempt()
     (folder / RECORD).unlink(missing_ok=True)
-    before = replace(before, started=time.time())
-    write_json(folder / ATTEMPT, asdict(before))
     if key is not None:
+        before = replace(before, started=time.time())
+        write_json(folder / ATTEMPT, asdict(before))
         keep_key(folder, key)
     figures: dict[str, Any] = {}
     with measured_memory() as memory:
         try:
             yield figures
         except BaseException:
-            spent = before.seconds + time.perf_counter() - start
-            write_json(folder / ATTEMPT, asdict(replace(before, seconds=spent, started=0.0)))
+            if key is not None:
+                spent = before.seconds + time.perf_counter() - start
+                write_json(folder / ATTEMPT, asdict(replace(before, seconds=spent, started=0.0)))
             raise
         peak = memory.megabytes
     seconds, attempts = time.perf_counter() - start, 1

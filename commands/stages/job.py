@@ -41,7 +41,7 @@ class StageJob:
     settings: Mapping[str, Any]
     """Resolved settings, nested."""
     build: Callable[[Report | None], Work]
-    """Builds what the settings describe and refuses what is wrong with them; it writes nothing, the work it returns does."""
+    """Builds what the settings describe, or refuses it; writes nothing, which the work that it returns does."""
     route: Route = field(default_factory=Route)
     """The way through the stages that this one is run on."""
     required: tuple[str, ...] | None = None
