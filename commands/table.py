@@ -105,6 +105,7 @@ SUBCOMMANDS = {
             "commands.reporting.summary",
             "show what the stages of a run cost and wrote, as a table and as summary.json",
         ),
+        Subcommand("sync", "commands.tracking.sync", "send to W&B what a run kept offline, stage by stage"),
         Subcommand(
             "doctor",
             "commands.machine.doctor",
