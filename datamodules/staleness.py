@@ -44,7 +44,6 @@ def stage_key(
     settings: Mapping[str, Any],
     run: Path,
     files: Mapping[str, str] | None = None,
-    needs: Mapping[str, str] | None = None,
 ) -> str:
     """Return the key of a stage.
 
@@ -52,17 +51,26 @@ def stage_key(
         stage: Name.
         settings: Resolved settings, nested.
         run: The run folder as the settings name it; paths within it count by their name in it.
-        files: Name → identity of what the stage reads.
-        needs: Name → key of stages that it reads, in place of their files.
+        files: Name → identity of what the stage reads; without them the key is that of the settings alone.
     """
     decides = {
         "stage": stage,
         "version": __version__,
         "settings": identified(without_places(settings), run),
         "files": dict(files or {}),
-        "needs": dict(needs or {}),
     }
     return digest(decides)
+
+
+def chained_key(settings: str, needs: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Return the key of a stage of which nothing exists yet.
+
+    Args:
+        settings: Key of its settings alone.
+        needs: Name → key of the stages that it reads.
+        files: Name → identity of what it reads from outside of the run.
+    """
+    return digest({"settings": settings, "needs": dict(needs), "files": dict(files)})
 
 
 def digest(content: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from commands.pipeline.display import Display
 from commands.pipeline.recipe import Recipe
-from commands.stages.job import StageJob, run_stage
+from commands.stages.job import StageJob, no_files, run_stage
 from datamodules.run_folder import RunFolder
 
 LOG = "object.log"
@@ -45,16 +45,28 @@ def walk(jobs: list[StageJob], display: Display) -> list[str]:
         ViewDistillError: A stage fails.
     """
     ran: list[str] = []
+    cached: list[StageJob] = []
     while jobs:
         job = jobs.pop(0)
-        display.start(job.name)
-        with logged(job.folder):
-            run = run_stage(job, display.report, again=False)
-        display.finish(job.name, run)
-        if run:
+        if not job.holds():
+            for needed in cached:
+                if needed.name in job.needs and not needed.is_whole():
+                    show(needed, display, again=True)
+        if show(job, display):
             ran.append(job.name)
+        if job.outputs is not no_files:
+            cached.append(job)
         del job
         gc.collect()
+    return ran
+
+
+def show(job: StageJob, display: Display, again: bool = False) -> bool:
+    """Run a stage under the eyes of the user, as `run_stage` does."""
+    display.start(job.name)
+    with logged(job.folder):
+        ran = run_stage(job, display.report, again)
+    display.finish(job.name, ran)
     return ran
 
 

@@ -49,7 +49,7 @@ class StageJob:
     files: Mapping[str, Path | None] = field(default_factory=dict[str, Path | None])
     """Name → file from outside of the run that decides the result."""
     outputs: Callable[[], Iterable[Path]] = no_files
-    """Files outside of the run without which the stage is not complete."""
+    """Files outside of the run, in a cache that may be emptied, which stages that read this one need."""
     discard: Callable[[], None] = nothing
     """Removes what an attempt with another key left, where the work would go on from it."""
     config: str | None = None
@@ -80,7 +80,7 @@ class StageJob:
         return stage_key(self.name, self.settings, self.folder.root, identities)
 
     @property
-    def planned_settings(self) -> str:
+    def settings_key(self) -> str:
         """Key of the settings alone, the same for every run and whatever it reads."""
         return stage_key(self.name, self.settings, self.folder.root)
 
@@ -88,7 +88,7 @@ class StageJob:
         """Return whether the stage is complete, and was made from what it would be made from now."""
         folder = self.folder.stage(self.name)
         written = (self.folder.record(self.name), *(folder / name for name in self.stage.writes))
-        return all(path.is_file() for path in written) and kept_key(folder) == self.key and self.is_whole()
+        return all(path.is_file() for path in written) and kept_key(folder) == self.key
 
     def is_whole(self) -> bool:
         """Return whether the files outside of the run are there."""
