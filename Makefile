@@ -1,9 +1,9 @@
 # ViewDistill's pipeline and habits. `make help` explains every target.
 #
-# The pipeline is a DAG of real files: a stage runs when its record (stage.json, written last) is missing, older than that of the
-# stage before it, or was made with other settings. The settings of a complete stage, as a checksum, lie beside its record; the
-# shipped YAML is part of them by content, so that only a real change re-runs a stage. A killed stage leaves no record, and the
-# next `make` resumes it.
+# `make object` is one call of `viewdistill object`, which runs the stages in one process and skips those whose results hold; the
+# rule for that is in datamodules/staleness.py. `make -n object` lists the commands of the stages that would be run. The arrows
+# between the stages are below as well: `make -j2 object` runs independent branches side by side, a process per stage, and
+# `make field`, `make mesh`, … complete one stage and what it reads.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -11,49 +11,61 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What the user may set -------------------------------------------------------------------------------------------------------
-IMG ?=
-# Words in place of an image.
-TEXT ?=
-MASK ?=
-CLASS ?=
-ELEVATION ?=
-SEED ?=
-PRESET ?=
+# An image, or words in its place; what is known of it; the overlays and the seed of all stages.
+VARIABLES := IMG TEXT MASK CLASS ELEVATION SEED PRESET
 # What the mesh is made from: `surface` is the whole method, `field` the radiance field alone.
 SOURCE ?= surface
-# Anything: show the fields in a browser while they are fitted.
-VIEW ?=
-# For `make objects`: a folder of images, a folder or URL for their runs, and how many are made at a time.
-IMGS ?=
-OUT ?= $(RUNS)
-AT_ONCE ?=
-# More options of one stage: PICTURE, INPUT, FIELD, NOVEL_VIEWS, CLASS_IMAGES, SPECIALIZE_1, SPECIALIZE_2, VIEWS, SURFACE, MESH.
-FIELD ?=
-TESTS ?=
-WORKERS ?= 2
+# VIEW=1 shows the fields in a browser while they are fitted.
+VARIABLES += SOURCE VIEW
+# Folder of all runs, and the name of one.
 RUNS ?= runs
+VARIABLES += RUNS OBJ GT
+# For `make objects`: a folder of images, a folder or URL for their runs, and how many are made at a time.
+VARIABLES += IMGS OUT AT_ONCE
+# More options of one stage, and of single commands: words as in a shell, without anything that a shell would run.
+OPTIONS := PICTURE INPUT FIELD NOVEL_VIEWS CLASS_IMAGES SPECIALIZE_1 SPECIALIZE_2 VIEWS SURFACE MESH
+VARIABLES += $(OPTIONS) EVALUATE PROFILE ABLATE TESTS
+# For experiments and habits.
+WORKERS ?= 2
+GALLERY ?= robot mug house duck chair mushroom
+TEXTS ?= "a brown chair" "a red mushroom with white dots"
+VARIABLES += WORKERS GALLERY TEXTS STAGE ONLY QUICK QUOTED PYTHON
+# Values are taken as they were typed, and reach recipes through the environment: make never expands them, no shell parses them.
+$(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
+export $(VARIABLES)
+
+# The one variable that becomes part of targets.
 VENV ?= .venv
-# The first Python that is new enough and can make environments; looked for only when one has to be made.
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
-	"$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+hash := \#
+odd := ' " ` ; & | < > * ? $$ % : ( ) \ $(hash)
+ifneq ($(words $(value VENV))$(strip $(foreach character,$(odd),$(findstring $(character),$(value VENV)))),1)
+$(error VENV cannot have spaces or any of $(odd))
+endif
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VIEWDISTILL := $(BIN)/viewdistill
 
+# In front of a recipe that cannot do without a variable: what to give.
+needed = @[ -n "$$$1" ] || { echo '$2' >&2; exit 2; }
+
 # The environment -------------------------------------------------------------------------------------------------------------
 .PHONY: setup
 setup: $(INSTALLED) ## create the environment in .venv, with every package pinned (done by the other targets when missing)
 
+# The first Python that is new enough and can make environments, where PYTHON names none.
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(if $(PYTHON),,echo "Python 3.11 or newer with its venv module is needed; install it or set PYTHON=/path/to/python" >&2; exit 2)
-	@echo "Creating the environment in $(VENV): once, some minutes"
-	@"$(PYTHON)" -m venv "$(VENV)"
-	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@for python in "$$PYTHON" python3.11 python3.12 python3.13 python3.14 python3 python; do \
+		"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
+	[ -n "$$python" ] || { echo "Python 3.11 or newer with its venv module is needed; install it or set PYTHON=/path/to/python" >&2; exit 2; }; \
+	echo "Creating the environment in $(VENV): once, some minutes"; "$$python" -m venv "$(VENV)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # One image to a mesh ---------------------------------------------------------------------------------------------------------
-ifneq ($(filter object,$(MAKECMDGOALS)),)
+STAGES := picture input field novel_views class_images specialize_1 specialize_2 views surface mesh report
+
+ifneq ($(filter object $(STAGES),$(MAKECMDGOALS)),)
 ifeq ($(strip $(IMG)$(TEXT)),)
 $(error which image? `make object IMG=examples/robot.png`, or in words: `make object TEXT="a red mug"`)
 endif
@@ -62,98 +74,36 @@ $(error IMG and TEXT both say what the object is: give one of them)
 endif
 endif
 
-# Names of targets cannot hold spaces and the like; the image itself may.
-empty :=
-space := $(empty) $(empty)
-hash := \#
-plain = $(subst $(space),_,$(subst :,_,$(subst %,_,$(subst $(hash),_,$1))))
-escaped = $(subst :,\:,$(subst $(space),\ ,$1))
-quoted = '$(subst ','\'',$1)'
-
-slug = $(subst /,_,$(call plain,$(strip $1)))
-RUN := $(RUNS)/$(if $(TEXT),$(call slug,$(TEXT)),$(basename $(notdir $(call plain,$(IMG)))))
-Q_RUN := $(call quoted,$(RUN))
-SIDE := $(if $(suffix $(IMG)),$(patsubst %$(suffix $(IMG)),%.json,$(IMG)))
-PRIORS := $(wildcard priors/nano/*/*.safetensors priors/nano/*/*/*.safetensors)
-# A missing image is no prerequisite, so that the command and not make says what is wrong.
-present = $(if $(wildcard $(call escaped,$1)),$(call escaped,$1))
-IMAGE := $(if $(TEXT),,$(or $(call present,$(IMG)),FORCE) $(call present,$(SIDE))) $(call present,$(MASK))
-SOURCE_IMAGE := $(if $(TEXT),$(RUN)/picture/picture.png,$(IMG))
-OBJECT_STAGES := $(if $(TEXT),picture) input field novel_views class_images specialize_1 specialize_2 views surface mesh report
-
-# Of each stage: the stages it reads, other files it reads, the files it writes, and its subcommand.
-needs_input := $(if $(TEXT),picture)
-needs_field := input
-needs_novel_views := input
-needs_class_images := input
-needs_specialize_1 := novel_views class_images
-needs_specialize_2 := specialize_1
-needs_views := field specialize_2
-needs_surface := views
-needs_mesh := $(SOURCE)
-needs_report := mesh
-
-reads_input := $(IMAGE)
-$(foreach stage,picture input field novel_views class_images specialize_1 specialize_2 views surface,$(eval reads_$(stage) += $(PRIORS)))
-
-writes_picture := picture.png picture.json candidates.png
-writes_input := rgba.png meta.json
-writes_field := last.ckpt
-writes_novel_views := cameras.json
-writes_class_images :=
-writes_specialize_1 := pytorch_lora_weights.safetensors
-writes_specialize_2 := pytorch_lora_weights.safetensors
-writes_views := cameras.json
-writes_surface := last.ckpt
-writes_mesh := object.glb object.obj object.stl turntable.mp4 contact_sheet.png
-writes_report := report.html
-
-# A preset within another, as zero123-xl/12gb, comes on top of it.
-overlay_files = $(if $(PRESET),$(wildcard $(patsubst %,configs/presets/%$1.yaml,$(filter-out ./,$(dir $(PRESET))) $(PRESET)/)))
-overlay = $(addprefix --config=,$(call overlay_files,$1))
-configured = $2 $(Q_RUN) $(call overlay,$1) $(if $(SEED),--seed=$(SEED))
-command_picture = picture $(call quoted,$(TEXT)) --out $(Q_RUN) $(call overlay,picture) $(if $(SEED),--seed=$(SEED)) $(PICTURE)
-command_input = input $(call quoted,$(SOURCE_IMAGE)) --out $(Q_RUN) $(if $(ELEVATION),--elevation=$(ELEVATION)) \
-	$(if $(MASK),--mask=$(call quoted,$(MASK))) $(if $(CLASS),--class-word=$(call quoted,$(CLASS))) $(INPUT)
-command_field = $(call configured,field,field) $(FIELD)
-command_novel_views = $(call configured,novel_views,novel-views) $(NOVEL_VIEWS)
-command_class_images = $(call configured,class_images,class-images) $(CLASS_IMAGES)
-command_specialize_1 = $(call configured,specialize_1,specialize) --stage=1 $(SPECIALIZE_1)
-command_specialize_2 = $(call configured,specialize_2,specialize) --stage=2 $(SPECIALIZE_2)
-command_views = $(call configured,views,views) $(VIEWS)
-command_surface = $(call configured,surface,surface) $(SURFACE)
-# How a stage is watched is no setting of it.
-watched_field = $(if $(VIEW),--live)
-watched_surface = $(if $(VIEW),--live)
-command_mesh = mesh $(Q_RUN) --source=$(SOURCE) $(if $(filter field,$(SOURCE)),--no-projection) $(MESH)
-command_report = report $(Q_RUN)
-
-# Checksum of words and files.
-checksum = $(shell { printf '%s\n' $(call quoted,$1); cat $2 /dev/null 2>/dev/null; } | cksum | tr ' ' '-')
-# `FORCE` where a file is missing, or where the settings are not those beside the stage's record.
-missing = $(if $(filter-out $(wildcard $1),$1),FORCE)
-stale = $(if $(filter $1,$(file <$2)),,FORCE)
-
-# A stage's record is written last and stands for all of its files.
-define rule
-record_$1 := $$(RUN)/$1/stage.json
-settings_$1 := $$(call checksum,$$(strip $$(command_$1)),$$(wildcard configs/$1.yaml) $$(call overlay_files,$1))
-.PRECIOUS: $$(record_$1)
-$$(record_$1): $$(foreach stage,$$(needs_$1),$$(record_$$(stage))) $$(reads_$1) \
-		$$(call missing,$$(addprefix $$(RUN)/$1/,$$(writes_$1))) $$(call stale,$$(settings_$1),$$(RUN)/$1/.settings) | $$(INSTALLED)
-	@$$(VIEWDISTILL) $$(strip $$(command_$1) $$(watched_$1))
-	@echo $$(settings_$1) > $$(Q_RUN)/$1/.settings
-endef
+# Each variable that has a value becomes one quoted word of the shell.
+choice = $(if $($1),--$2="$$$1")
+stage_options = $(foreach stage,$(OPTIONS),$(if $($(stage)),--options="$(stage)=$$$(stage)"))
+shared_choices = $(call choice,PRESET,preset) $(call choice,SEED,seed) --source="$$SOURCE" $(stage_options)
+object = $(strip $(VIEWDISTILL) object --runs="$$RUNS" $(call choice,TEXT,text) $(call choice,MASK,mask) $(call choice,CLASS,class-word) \
+	$(call choice,ELEVATION,elevation) $(shared_choices) $(if $(VIEW),--live))
+image = $(if $(IMG),-- "$$IMG")
+# Letters of make's own options come first, in one word; `-j` has a word of its own.
+dry_run = $(findstring n,$(firstword -$(MAKEFLAGS)))
+side_by_side = $(filter -j%,$(MAKEFLAGS))
 
 .PHONY: object
-ifneq ($(filter object,$(MAKECMDGOALS)),)
-$(foreach stage,$(OBJECT_STAGES),$(eval $(call rule,$(stage))))
-endif
-object: $(record_report) | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
-	@$(VIEWDISTILL) summary $(Q_RUN)
+object: | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
+	+@$(if $(side_by_side),$(MAKE) report && )$(if $(dry_run),[ ! -x $(VIEWDISTILL) ] || $(object) --dry-run $(image),$(object) $(image))
 
-.PHONY: FORCE
-FORCE:
+# The stages, and what each reads: as in datamodules/stages.py, with which a test compares it.
+input: $(if $(TEXT),picture)
+field: input
+novel_views: input
+class_images: input
+specialize_1: input novel_views class_images
+specialize_2: input novel_views specialize_1
+views: input field specialize_2
+surface: input views
+mesh: input $(if $(filter field,$(SOURCE)),field,surface views)
+report: input mesh
+
+.PHONY: $(STAGES)
+$(STAGES): | $(INSTALLED)
+	@$(object) --only=$@ $(image)
 
 # A folder of images to meshes ------------------------------------------------------------------------------------------------
 ifneq ($(filter objects,$(MAKECMDGOALS)),)
@@ -162,45 +112,42 @@ $(error which folder? `make objects IMGS=photos/`)
 endif
 endif
 
-OBJECTS_OPTIONS := INPUT FIELD NOVEL_VIEWS CLASS_IMAGES SPECIALIZE_1 SPECIALIZE_2 VIEWS SURFACE MESH
-command_objects = objects $(call quoted,$(IMGS)) --out=$(call quoted,$(OUT)) $(if $(PRESET),--preset=$(PRESET)) \
-	$(if $(SEED),--seed=$(SEED)) --source=$(SOURCE) $(if $(AT_ONCE),--workers=$(AT_ONCE)) \
-	$(foreach stage,$(OBJECTS_OPTIONS),$(if $(strip $($(stage))),--options=$(call quoted,$(stage)=$($(stage)))))
-
 .PHONY: objects
 objects: $(INSTALLED) ## IMGS=folder/ to meshes, an object a Ray worker, resumes; AT_ONCE=n workers, OUT= a shared folder or s3://…; settings as of object
-	@$(VIEWDISTILL) $(strip $(command_objects))
+	@$(VIEWDISTILL) objects --out="$${OUT:-$$RUNS}" $(call choice,AT_ONCE,workers) $(shared_choices) -- "$$IMGS"
 
 # Looking at runs -------------------------------------------------------------------------------------------------------------
 .PHONY: view
 view: $(INSTALLED) ## OBJ=robot: mesh, cameras and refined views of a run in a live viewer
-	@$(VIEWDISTILL) view $(call quoted,$(RUNS)/$(OBJ))
+	$(call needed,OBJ,which run? `make view OBJ=robot`)
+	@$(VIEWDISTILL) view -- "$$RUNS/$$OBJ"
 
 .PHONY: evaluate
 evaluate: $(INSTALLED) ## OBJ=robot: score a run against its generated object, or against GT=mesh.glb; EVALUATE="--option value"
-	@$(VIEWDISTILL) evaluate $(call quoted,$(RUNS)/$(OBJ)) $(if $(GT),--gt=$(call quoted,$(GT))) $(EVALUATE)
+	$(call needed,OBJ,which run? `make evaluate OBJ=robot`)
+	@set -f; $(VIEWDISTILL) evaluate $(call choice,GT,gt) $$EVALUATE -- "$$RUNS/$$OBJ"
 
 .PHONY: compare
 compare: $(INSTALLED) ## RUNS="runs/a runs/b": settings, losses, costs and curves side by side
-	@$(VIEWDISTILL) compare $(RUNS)
+	@set -f; $(VIEWDISTILL) compare $$RUNS
 
 .PHONY: sync
 sync: $(INSTALLED) ## OBJ=robot: send to W&B what it kept offline, stage by stage, so that what was used is there before its user
-	@for stage in picture $(OBJECT_STAGES); do folder=$(call quoted,$(RUNS)/$(OBJ))/$$stage; \
-		[ ! -d "$$folder/wandb" ] || WANDB_DIR="$$folder" "$(BIN)/wandb" sync "$$folder/wandb" || exit; done
+	$(call needed,OBJ,which run? `make sync OBJ=robot`)
+	@$(VIEWDISTILL) sync -- "$$RUNS/$$OBJ"
 
 # The experiments -------------------------------------------------------------------------------------------------------------
 .PHONY: ablations
 ablations: $(INSTALLED) ## arms of A1 to A8 on test objects, stages shared, resumes; ONLY="A2 A6", QUICK=1 for a look, ABLATE="--option value"
-	@$(BIN)/python -m experiments.ablate $(ONLY) $(if $(QUICK),--quick) --out=$(call quoted,$(RUNS)/ablations) $(ABLATE)
+	@set -f; $(BIN)/python -m experiments.ablate $$ONLY $${QUICK:+--quick} --out="$$RUNS/ablations" $$ABLATE
 
 .PHONY: tables
 tables: $(INSTALLED) ## the ablations as Markdown, LaTeX, CSV and plots in runs/ablations/tables; ONLY="A2 A6", QUOTED=1 adds figures of others
-	@$(BIN)/python -m experiments.tables $(ONLY) $(if $(QUOTED),--quoted) --runs=$(call quoted,$(RUNS)/ablations)
+	@set -f; $(BIN)/python -m experiments.tables $$ONLY $${QUOTED:+--quoted} --runs="$$RUNS/ablations"
 
 .PHONY: wandb-ablations
 wandb-ablations: $(INSTALLED) ## finished ablations as comparable W&B groups, kept offline unless WANDB_MODE=online; ONLY="A2 A6"
-	@$(BIN)/python -m experiments.wandb_group $(ONLY) --runs=$(call quoted,$(RUNS)/ablations)
+	@set -f; $(BIN)/python -m experiments.wandb_group $$ONLY --runs="$$RUNS/ablations"
 
 # Data and priors -------------------------------------------------------------------------------------------------------------
 .PHONY: examples
@@ -210,27 +157,23 @@ examples: $(INSTALLED) ## render the example inputs from test seeds into example
 .PHONY: pictures
 pictures: ## make the pictures of the README again
 	@$(MAKE) object IMG=examples/robot.png
-	@cp $(RUNS)/robot/mesh/contact_sheet.png docs/robot.png
+	@cp "$$RUNS"/robot/mesh/contact_sheet.png docs/robot.png
 
-# Objects of the gallery's picture, of different families and elevations.
-GALLERY ?= robot mug house duck chair mushroom
 .PHONY: gallery
 gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored, six in a picture: docs/gallery.png; over an hour on two cores, resumes
-	@$(BIN)/python -m experiments.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out=$(call quoted,$(RUNS)/ablations)
-	@$(BIN)/python -m experiments.tables experiments/pipeline.yaml --runs=$(call quoted,$(RUNS)/ablations) --out=experiments/results
-	@$(BIN)/python -m experiments.gallery $(patsubst %,$(RUNS)/ablations/pipeline/whole/%-seed0,$(GALLERY)) --out docs/gallery.png
+	@$(BIN)/python -m experiments.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out="$$RUNS/ablations"
+	@$(BIN)/python -m experiments.tables experiments/pipeline.yaml --runs="$$RUNS/ablations" --out=experiments/results
+	@set -f --; for name in $$GALLERY; do set -- "$$@" "$$RUNS/ablations/pipeline/whole/$$name-seed0"; done; \
+	$(BIN)/python -m experiments.gallery "$$@" --out docs/gallery.png
 
-# Texts of the second picture, each in quotes of its own.
-TEXTS ?= "a brown chair" "a red mushroom with white dots"
 .PHONY: words
 words: $(INSTALLED) ## two texts through the whole pipeline: docs/words.png; a quarter of an hour on two cores, resumes; TEXTS='"a red mug" "a chair"'
-	@set --; for text in $(TEXTS); do \
-		$(MAKE) object TEXT="$$text" || exit; set -- "$$@" "$(RUNS)/$$(echo "$$text" | tr ' :%#/' _)"; \
-	done; $(BIN)/python -m experiments.gallery "$$@" --out docs/words.png
+	@printf '%s\n' "$$TEXTS" | xargs sh -c 'for text; do shift; "$$0/viewdistill" object --runs="$$RUNS" --text="$$text" </dev/null || exit 255; \
+		set -- "$$@" "$$RUNS/$$(printf %s "$$text" | tr " :%#/" _)"; done; "$$0/python" -m experiments.gallery "$$@" --out docs/words.png' "$(BIN)"
 
 .PHONY: objects-preview
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png
-	@$(VIEWDISTILL) objects-preview --out $(RUNS)/objects-preview.png
+	@$(VIEWDISTILL) objects-preview --out "$$RUNS/objects-preview.png"
 
 .PHONY: priors
 priors: $(INSTALLED) ## train the embedded priors again from nothing: hours; resumes
@@ -247,7 +190,7 @@ priors: $(INSTALLED) ## train the embedded priors again from nothing: hours; res
 # Habits ----------------------------------------------------------------------------------------------------------------------
 .PHONY: test
 test: $(INSTALLED) ## run the tests, two at a time; WORKERS=n for more, TESTS=path for some
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) $(TESTS)
+	@set -f; OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses "$$WORKERS" $$TESTS
 
 .PHONY: test-kills
 test-kills: $(INSTALLED) ## `make object` killed with -9 in every stage ends with the same mesh: minutes, not part of `make test`
@@ -269,14 +212,16 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 bench: $(INSTALLED) ## measure the kernels against their plain versions
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
 
+# Of a preset within another, as zero123-xl/12gb, both overlays.
+profiled = $${PRESET:+--config="configs/presets/$${PRESET%/*}/$${STAGE:-field}.yaml" --config="configs/presets/$$PRESET/$${STAGE:-field}.yaml"}
 .PHONY: profile
 profile: $(INSTALLED) ## STAGE=field OBJ=robot: time, FLOPs and memory of a step by phase, against this machine's ceilings; PROFILE="--option value"
-	@$(VIEWDISTILL) profile $(call quoted,$(RUNS)/$(or $(OBJ),robot)) --stage=$(or $(STAGE),field) $(call overlay,$(or $(STAGE),field)) $(PROFILE)
+	@set -f; $(VIEWDISTILL) profile --stage="$${STAGE:-field}" $(profiled) $$PROFILE -- "$$RUNS/$${OBJ:-robot}"
 
 .PHONY: smoke-full
 smoke-full: $(INSTALLED) ## two steps of field and specialize with random weights of the published priors' sizes, and `usd` against the official step, on the CPU: 20 minutes, 24 GB
-	@$(BIN)/python -m experiments.smoke_full --out=$(call quoted,$(RUNS)/smoke-full)
-	@FULL_SIZE_PRIORS=$(call quoted,$(RUNS)/smoke-full/priors) $(BIN)/python -m pytest tests/benchmarks/test_guidance_benchmark.py -k full_size --benchmark-enable -s
+	@$(BIN)/python -m experiments.smoke_full --out="$$RUNS/smoke-full"
+	@FULL_SIZE_PRIORS="$$RUNS/smoke-full/priors" $(BIN)/python -m pytest tests/benchmarks/test_guidance_benchmark.py -k full_size --benchmark-enable -s
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing
@@ -285,7 +230,7 @@ doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, 
 .PHONY: clean
 clean: ## remove the environment and what tools cached; keeps runs/ and the code
 	@rm -rf $(VENV) .pytest_cache .ruff_cache .benchmarks .hypothesis .import_linter_cache .coverage htmlcov *.egg-info
-	@find . -name __pycache__ -type d -not -path './$(RUNS)/*' -prune -exec rm -rf {} +
+	@find . -name __pycache__ -type d -not -path "./$$RUNS/*" -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## show this list

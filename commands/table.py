@@ -27,6 +27,11 @@ SUBCOMMANDS = {
     subcommand.name: subcommand
     for subcommand in (
         Subcommand(
+            "object",
+            "commands.pipeline.object",
+            "make everything from one image, or from words, to the mesh and its report; resumes",
+        ),
+        Subcommand(
             "picture",
             "commands.stages.picture",
             "sample an input image for a text from the text-conditioned prior",
@@ -100,6 +105,7 @@ SUBCOMMANDS = {
             "commands.reporting.summary",
             "show what the stages of a run cost and wrote, as a table and as summary.json",
         ),
+        Subcommand("sync", "commands.tracking.sync", "send to W&B what a run kept offline, stage by stage"),
         Subcommand(
             "doctor",
             "commands.machine.doctor",

@@ -14,20 +14,6 @@ from typing import Any, Literal
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
 
-STAGES = (
-    "input",
-    "field",
-    "novel_views",
-    "class_images",
-    "specialize_1",
-    "specialize_2",
-    "views",
-    "surface",
-    "mesh",
-    "report",
-)
-"""The stages of a run, in an order in which they can run; each has the folder of its name."""
-
 Framing = Literal["fitted", "kept"]
 """How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
 

@@ -1,48 +1,114 @@
 """What a stage cost and wrote: the record that also says that the stage is complete."""
 
-import resource
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from datamodules.run_folder import make_folder, write_json
+from datamodules.memory import measured_memory
+from datamodules.run_folder import make_folder, read_json, write_json
+from datamodules.staleness import keep_key, kept_key
+from viewdistill.errors import ViewDistillError
 
 RECORD = "stage.json"
 """Name of the record in the stage's folder."""
 
+ATTEMPT = ".attempt.json"
+"""Name of the note on an attempt that has not ended, in the stage's folder."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The costs of a stage up to now, over all attempts that led to it."""
+
+    number: int = 1
+    """Which attempt this is."""
+    seconds: float = 0.0
+    """Wall-clock time of those before, seconds."""
+    peak_memory_mb: float = 0.0
+    """Largest of those before, MB (10^6 bytes)."""
+    started: float = 0.0
+    """Start of this one, seconds of the system's clock."""
+
+    def next(self, now: float) -> "Attempt":
+        """Return the attempt after one with these costs."""
+        return replace(self, number=self.number + 1, started=now)
+
 
 @contextmanager
-def record_stage(folder: Path, stage: str) -> Iterator[dict[str, Any]]:
+def record_stage(
+    folder: Path, stage: str, key: str | None = None, began: float | None = None
+) -> Generator[dict[str, Any]]:
     """Measure the block and, when it ends without an error, write ``folder/stage.json``.
 
     An earlier record is removed first: while a stage runs, or after it was killed, it does not count as complete,
-    whatever it had been before.
+    whatever it had been before. Costs add up over attempts that go on from each other.
 
     Args:
         folder: The stage's folder; made when missing.
         stage: The stage's name.
+        key: Of the stage, see `datamodules.staleness`; kept in the folder. An attempt that the block goes on from has
+            the same one. Costs of a stage without a key are those of the block.
+        began: Start, seconds of `time.perf_counter`, where it was before the block.
 
     Yields:
         Figures to keep in the record besides seconds, peak memory and files; fill in what is worth knowing.
+        ``resumed`` among them, where it is true, says that the block went on from an earlier attempt.
     """
     make_folder(folder)
+    start = time.perf_counter() if began is None else began
+    before = earlier_attempt(folder) if key is not None and kept_key(folder) == key else Attempt()
     (folder / RECORD).unlink(missing_ok=True)
+    if key is not None:
+        before = replace(before, started=time.time())
+        write_json(folder / ATTEMPT, asdict(before))
+        keep_key(folder, key)
     figures: dict[str, Any] = {}
-    start = time.perf_counter()
-    yield figures
+    with measured_memory() as memory:
+        try:
+            yield figures
+        except BaseException:
+            if key is not None:
+                spent = before.seconds + time.perf_counter() - start
+                write_json(folder / ATTEMPT, asdict(replace(before, seconds=spent, started=0.0)))
+            raise
+        peak = memory.megabytes
+    seconds, attempts = time.perf_counter() - start, 1
+    if figures.pop("resumed", False):
+        seconds, attempts, peak = seconds + before.seconds, before.number, max(peak, before.peak_memory_mb)
     record = {
         "stage": stage,
-        "seconds": round(time.perf_counter() - start, 3),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "seconds": round(seconds, 3),
+        "attempts": attempts,
+        "peak_memory_mb": round(peak, 1),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": {path.relative_to(folder).as_posix(): path.stat().st_size for path in stage_files(folder)},
         "figures": figures,
     }
     write_json(folder / RECORD, record)
+    (folder / ATTEMPT).unlink(missing_ok=True)
+
+
+def earlier_attempt(folder: Path) -> Attempt:
+    """Return the attempt that follows what lies in a stage's folder: a complete stage, or one that was stopped.
+
+    Of an attempt that was killed, what is known is how long it went on writing files.
+    """
+    try:
+        if (folder / RECORD).is_file():
+            record = read_json(folder / RECORD)
+            return Attempt(int(record.get("attempts", 1)), record["seconds"], record["peak_memory_mb"]).next(0.0)
+        if not (folder / ATTEMPT).is_file():
+            return Attempt()
+        attempt = Attempt(**read_json(folder / ATTEMPT))
+        written = max((path.stat().st_mtime for path in stage_files(folder)), default=0.0)
+        lost = max(0.0, written - attempt.started) if attempt.started else 0.0
+        return replace(attempt, seconds=attempt.seconds + lost).next(0.0)
+    except (ViewDistillError, KeyError, TypeError, ValueError):  # a damaged note costs a sum, no result
+        return Attempt()
 
 
 def stage_files(folder: Path) -> list[Path]:
@@ -53,12 +119,3 @@ def stage_files(folder: Path) -> list[Path]:
         if path.is_file() and path.name != RECORD and parts[0] != "wandb" and not any(p.startswith(".") for p in parts):
             found.append(path)
     return found
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process or of one of its finished children so far, in MB (10^6 bytes)."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    # The unit is bytes on macOS and KiB elsewhere (getrusage(2)).
-    unit = 1 if sys.platform == "darwin" else 1024
-    return max(own, children) * unit / 1e6

@@ -1,48 +1,23 @@
 """What an ablation runs: every stage of every arm once, named by all that decides its result.
 
-A stage lies in ``stages/<stage>-<key>/``, a run folder with the stages that it reads as links beside it. The key is a
-SHA-256 of its resolved settings, the priors, the seed and the keys of the stages that it reads; so two arms, two
-studies or two invocations that ask for the same stage, in whatever words, meet in the same folder. The run folder of an
-arm holds links.
+A stage lies in ``stages/<stage>-<key>/``, a run folder with the stages that it reads as links beside it. The key is
+that of `datamodules.staleness`, from the settings as the stage's own parser resolves them, the seed and the keys of the
+stages that it reads; so two arms, two studies or two invocations that ask for the same stage, in whatever words, meet
+in the same folder. The run folder of an arm holds links.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from commands.stages.configuration import REPOSITORY
+from commands.pipeline.recipe import Recipe
 from datamodules.run_folder import RunFolder
+from datamodules.stages import Route
+from datamodules.staleness import chained_key, digest, stage_key
 from experiments.cases import Case
-from experiments.studies import Arm, Study
-from viewdistill import __version__
+from experiments.studies import BIAS, Arm, Study
 from viewdistill.errors import ViewDistillError
-
-NEEDS: dict[str, tuple[str, ...]] = {
-    "input": (),
-    "bias": ("input",),
-    "field": ("input",),
-    "novel_views": ("input",),
-    "class_images": ("input",),
-    "specialize_1": ("input", "novel_views", "class_images"),
-    "specialize_2": ("input", "novel_views", "specialize_1"),
-    "views": ("input", "field", "specialize_2"),
-    "surface": ("input", "views"),
-}
-"""Stages that a stage reads; those of ``mesh`` depend on its options."""
-
-SUBCOMMANDS = {
-    "novel_views": ["novel-views"],
-    "class_images": ["class-images"],
-    "specialize_1": ["specialize", "--stage=1"],
-    "specialize_2": ["specialize", "--stage=2"],
-}
-"""Subcommands that are not called as their stage."""
 
 PRIOR_OPTIONS = {
     "field": (
@@ -61,8 +36,8 @@ PRIOR_OPTIONS = {
 SEEDLESS = ("input", "mesh")
 """Stages without chance and without priors."""
 
-UNCONFIGURED = ("input", "bias", "mesh")
-"""Stages without a YAML."""
+RUN = Path("run")
+"""In place of a node's own folder, in settings that decide its key."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +129,14 @@ class Planner:
     priors: Priors
     preset: str = "ablation"
     """Overlays on the shipped YAML, ``configs/presets/<preset>/``; none where it is empty."""
+    resolved: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict[tuple[str, tuple[str, ...]], str])
+    """Stage and its options → key of its settings; parsers are slow, and arms share most stages."""
 
     def plan(self, study: Study, objects: Iterable[int], seeds: Sequence[int]) -> list[PlannedRun]:
         """The runs of a study, object by object, so that complete comparisons come early.
 
         Raises:
-            ViewDistillError: A stage of an arm comes before one that it reads.
+            ViewDistillError: A stage of an arm comes before one that it reads, or a setting is wrong.
         """
         settings = {arm.name: self.settings(arm) for arm in study.arms}
         return [
@@ -169,13 +146,37 @@ class Planner:
             for arm in study.arms
         ]
 
-    def settings(self, arm: Arm) -> dict[str, dict[str, Any]]:
-        """Resolved settings of each stage of an arm."""
-        return {stage: resolved(self.configs(stage), arm.options.get(stage, [])) for stage in arm.stages}
+    def settings(self, arm: Arm) -> dict[str, str]:
+        """Key of the settings of each stage of an arm."""
+        return {stage: self.settings_key(stage, arm.options.get(stage, [])) for stage in arm.stages}
 
-    def planned(
-        self, study: Study, arm: Arm, settings: Mapping[str, dict[str, Any]], case: Case, seed: int
-    ) -> PlannedRun:
+    def settings_key(self, stage: str, options: Sequence[str]) -> str:
+        """Key of the settings of a stage, wherever its files lie and whatever its seed.
+
+        Raises:
+            ViewDistillError: A setting is wrong.
+        """
+        words = tuple(self.filled(option) for option in (*PRIOR_OPTIONS.get(stage, ()), *options))
+        if (stage, words) not in self.resolved:
+            if stage == BIAS:
+                key = stage_key(stage, {"options": [option.split("=", 1) for option in words]}, RUN)
+            else:
+                key = self.recipe(stage, words).job(stage, Path("image"), RUN).settings_key
+            self.resolved[stage, words] = key
+        return self.resolved[stage, words]
+
+    def recipe(self, stage: str, options: tuple[str, ...], seed: int | None = None) -> Recipe:
+        """The choices for one stage.
+
+        Args:
+            stage: The stage.
+            options: All of its options.
+            seed: Of everything random; ignored by stages without chance.
+        """
+        source = "field" if "--source=field" in options else "surface"
+        return Recipe(self.preset or None, None if stage in SEEDLESS else seed, source, options=((stage, options),))
+
+    def planned(self, study: Study, arm: Arm, settings: Mapping[str, str], case: Case, seed: int) -> PlannedRun:
         """One run.
 
         Args:
@@ -194,54 +195,25 @@ class Planner:
             needed = needs(stage, options)
             if missing := [name for name in needed if name not in nodes]:
                 raise ViewDistillError(f"{study.id}, {arm.name}: {stage} reads {missing[0]}, which must come before it")
-            before = tuple(nodes[name] for name in needed)
-            nodes[stage] = self.node(stage, options, settings[stage], case, seed, before)
+            nodes[stage] = self.node(stage, options, case, seed, tuple(nodes[name] for name in needed))
         folder = RunFolder(self.root / study.id / arm.name / f"{case.label}-seed{seed}")
-        return PlannedRun(study, arm, case, seed, folder, tuple(nodes.values()), digest(settings))
+        return PlannedRun(study, arm, case, seed, folder, tuple(nodes.values()), digest(dict(settings)))
 
-    def node(
-        self,
-        stage: str,
-        options: list[str],
-        settings: dict[str, Any],
-        case: Case,
-        seed: int,
-        needed: tuple[Node, ...],
-    ) -> Node:
+    def node(self, stage: str, options: Sequence[str], case: Case, seed: int, needed: tuple[Node, ...]) -> Node:
         """One stage; the key is made before any path is known, so that it holds wherever the folder is."""
-        decides = {
-            "stage": stage,
-            "version": __version__,
-            "settings": settings,
-            "priors": None if stage in SEEDLESS else self.priors.fingerprint,
-            "seed": None if stage in SEEDLESS else seed,
-            "case": [case.object, case.azimuth, case.elevation] if stage == "input" else None,
-            "needs": [node.key for node in needed],
-        }
-        key = digest(decides)
+        chance = {} if stage in SEEDLESS else {"seed": str(seed)}
+        seen = {"case": digest([case.object, case.azimuth, case.elevation])} if stage == "input" else {}
+        key = chained_key(self.settings_key(stage, options), {node.stage: node.key for node in needed}, chance | seen)
         folder = RunFolder(self.root / "stages" / f"{stage}-{key[:16]}")
-        command = [*SUBCOMMANDS.get(stage, [stage]), *self.place(stage, folder, case)]
-        command += [f"--config={path}" for path in self.configs(stage)[1:]]
-        command += [] if stage in SEEDLESS else [f"--seed={seed}"]
-        command += [self.filled(option) for option in (*PRIOR_OPTIONS.get(stage, ()), *options)]
+        words = tuple(self.filled(option) for option in (*PRIOR_OPTIONS.get(stage, ()), *options))
+        if stage == BIAS:
+            place = [f"--image={folder.rgba}", f"--out={folder.stage(stage)}", f"--seed={seed}"]
+            command = [stage, *place, *words]
+        else:
+            shared = (f"--cache={self.root / 'class_images'}",) if stage == "class_images" else ()
+            recipe = self.recipe(stage, (*shared, *words), seed)
+            command = recipe.command(stage, case.path(self.root / "inputs"), folder.root)
         return Node(stage, key, folder, tuple(command), needed, case, self.root / "inputs")
-
-    def configs(self, stage: str) -> list[Path]:
-        """The shipped YAML of a stage and the preset's overlay on it, if there are any."""
-        if stage in UNCONFIGURED:
-            return []
-        overlay = REPOSITORY / "configs" / "presets" / self.preset / f"{stage}.yaml"
-        return [REPOSITORY / "configs" / f"{stage}.yaml", *([overlay] if self.preset and overlay.is_file() else [])]
-
-    def place(self, stage: str, folder: RunFolder, case: Case) -> list[str]:
-        """What a stage reads from and writes to."""
-        if stage == "input":
-            return [str(case.path(self.root / "inputs")), "--out", str(folder.root)]
-        if stage == "bias":
-            return ["--image", str(folder.rgba), "--out", str(folder.stage("bias"))]
-        if stage == "class_images":
-            return [str(folder.root), f"--cache={self.root / 'class_images'}"]
-        return [str(folder.root)]
 
     def filled(self, option: str) -> str:
         """An option with the priors in it."""
@@ -261,55 +233,13 @@ def needs(stage: str, options: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ViewDistillError: The options of the mesh do not say what it is made from.
     """
+    if stage == BIAS:
+        return ("input",)
     if stage != "mesh":
-        return NEEDS[stage]
+        return Route().needs(stage)
     sources = [option.removeprefix("--source=") for option in options if option.startswith("--source=")]
     if sources not in (["field"], ["surface"]):
         raise ViewDistillError("options of mesh: say --source=field or --source=surface, once")
-    projected = () if "--no-projection" in options else ("views",)
-    return ("input", sources[0], *projected)
-
-
-def resolved(configs: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
-    """Settings of a stage after its YAML, the overlays and the options, in a form in which equal ones are equal.
-
-    Options that are not of the form ``--a.b=value`` are kept as they are, under the name of an empty string.
-    """
-    settings: dict[str, Any] = {}
-    for path in configs:
-        merge(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
-    others: list[str] = []
-    for option in options:
-        name, equals, text = option.removeprefix("--").partition("=")
-        if not (option.startswith("--") and equals):
-            others.append(option)
-            continue
-        *parents, last = name.split(".")
-        nested: dict[str, Any] = {last: text if text.startswith("{") else yaml.safe_load(text)}
-        for parent in reversed(parents):
-            nested = {parent: nested}
-        merge(settings, nested)
-    return plain({**settings, "": others})
-
-
-def digest(content: Any) -> str:
-    """SHA-256 of nested plain values."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def merge(settings: dict[str, Any], overlay: dict[str, Any]) -> None:
-    """Lay settings over others; mappings are merged, all else is replaced."""
-    for name, value in overlay.items():
-        if isinstance(value, dict) and isinstance(settings.get(name), dict):
-            merge(settings[name], value)
-        else:
-            settings[name] = value
-
-
-def plain(value: Any) -> Any:
-    """Nested settings with 3 as 3.0, which a number's reader does not tell apart either."""
-    if isinstance(value, dict):
-        return {name: plain(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [plain(entry) for entry in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return Route("field" if sources == ["field"] else "surface", projected="--no-projection" not in options).needs(
+        stage
+    )

@@ -28,6 +28,7 @@ import yaml
 
 from commands.evaluation.evaluate import PROTOCOL_NAMES
 from commands.generation.examples import EXAMPLES
+from datamodules.stages import STAGES
 from experiments.cases import Case
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS
@@ -35,18 +36,10 @@ from viewdistill.objects.generator import TEST_SEEDS
 ABLATIONS = Path(__file__).parent / "ablations"
 """The shipped studies."""
 
-KNOWN_STAGES = (
-    "input",
-    "bias",
-    "field",
-    "novel_views",
-    "class_images",
-    "specialize_1",
-    "specialize_2",
-    "views",
-    "surface",
-    "mesh",
-)
+BIAS = "bias"
+"""A stage of studies alone: how biased the priors' unconditional branches are (`viewdistill bias`)."""
+
+KNOWN_STAGES = (*(name for name in STAGES if name not in ("picture", "report")), BIAS)
 """Stages that a study can have."""
 
 

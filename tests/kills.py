@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from commands.stages.configuration import REPOSITORY
-from datamodules.run_folder import STAGES, RunFolder, read_json, write_json
+from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.stages import STAGES
 
 CHECKPOINTS = {"field": "last.ckpt", "specialize_1": "last.ckpt", "specialize_2": "last.ckpt", "surface": "last.ckpt"}
 """What a fitted stage has written when it is worth while to kill it."""

@@ -20,9 +20,10 @@ from commands.profiling.profile import Request
 from commands.profiling.trace import PhaseTable, phase_table
 from commands.stages.configuration import configuration
 from commands.stages.fitting import StageCLI, StageRun, build, train
-from commands.stages.requirements import COMMANDS, require
+from commands.stages.requirements import require
+from datamodules.memory import peak_memory_mb
 from datamodules.run_folder import RunFolder
-from datamodules.stage_record import peak_memory_mb
+from datamodules.stages import STAGES
 from lightning_modules.checkpoints import load_weights, read_checkpoint
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import DTYPES, Precision, dtype_of, fast_bfloat16
@@ -191,7 +192,7 @@ class StageRunner:
 
 def command_of(stage: str, root: Path) -> str:
     """Return the command that completes a stage, for messages."""
-    return f"`viewdistill {COMMANDS[stage].format(root)}`"
+    return f"`{STAGES[stage].command(root)}`"
 
 
 def compare(

@@ -11,7 +11,8 @@ from PIL import Image
 from commands.reporting.run_warnings import run_warnings
 from datamodules.curves import load_curves
 from datamodules.posed_views import ViewCamera, load_cameras
-from datamodules.run_folder import STAGES, InputMeta, RunFolder, read_json
+from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.stages import Route
 from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
@@ -26,7 +27,8 @@ def gather(folder: RunFolder, meta: InputMeta) -> Page:
     Raises:
         ViewDistillError: A file of a complete stage is missing or damaged.
     """
-    stages = [stage for stage in STAGES if stage != "report"]
+    words = folder.record("picture").is_file()
+    stages = [stage for stage in Route(words=words).stages if stage != "report"]
     records = {stage: read_json(folder.record(stage)) for stage in stages if folder.record(stage).is_file()}
     camera = InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg)
     return Page(

@@ -1,15 +1,16 @@
 """`viewdistill report`: all results of a run on one page."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from commands import options
 from commands.reporting.content import gather
-from commands.stages.requirements import require
-from commands.tracking.stage import track_stage
-from datamodules.run_folder import STAGES, RunFolder, atomic_path
-from datamodules.stage_record import record_stage
+from commands.stages.job import StageJob, run_stage
+from datamodules.run_folder import InputMeta, RunFolder, atomic_path
 from viewdistill.report.page import render_page
 
 EPILOG = """\
@@ -41,12 +42,20 @@ def run(request: Request) -> None:
     Raises:
         ViewDistillError: The input stage is missing, or a file of a complete stage is damaged.
     """
+    job = prepare(request)
+    run_stage(job)
+    print(f"{job.folder.report}: open it in a browser")
+
+
+def prepare(request: Request) -> StageJob:
+    """Describe the stage; of what a run can have, the page shows what is there."""
     folder = RunFolder(request.run_folder)
-    meta = require(folder)
-    with record_stage(folder.stage("report"), "report") as figures:
-        page = gather(folder, meta)
-        with atomic_path(folder.report) as partial:
-            partial.write_text(render_page(page), encoding="utf-8")
-        figures["warnings"], figures["missing"] = list(page.warnings), list(page.missing)
-    print(f"{folder.report}: open it in a browser")
-    track_stage(folder, "report", uses=[stage for stage in STAGES if stage not in ("report", *page.missing)])
+    return StageJob("report", folder, {}, lambda _: partial(write, folder), required=("input",))
+
+
+def write(folder: RunFolder) -> Mapping[str, Any]:
+    """Write the page, and return what it warns of and lacks."""
+    page = gather(folder, InputMeta.load(folder.input_meta))
+    with atomic_path(folder.report) as partial_page:
+        partial_page.write_text(render_page(page), encoding="utf-8")
+    return {"warnings": list(page.warnings), "missing": list(page.missing)}

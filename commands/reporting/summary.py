@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from commands import options
-from datamodules.run_folder import STAGES, RunFolder, read_json, write_json
+from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.stages import STAGES
 from viewdistill.errors import ViewDistillError
 
 
@@ -35,11 +36,20 @@ def run(request: Request) -> None:
         ViewDistillError: No stage of this run is complete.
     """
     folder = RunFolder(request.run_folder)
+    print_table(folder.root, write_summary(folder))
+
+
+def write_summary(folder: RunFolder) -> list[dict[str, Any]]:
+    """Write ``summary.json``, and return the records of the complete stages.
+
+    Raises:
+        ViewDistillError: No stage of this run is complete, or a record is damaged.
+    """
     records = [read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()]
     if not records:
         raise ViewDistillError(f"{folder.root}: no complete stage here; run `make object IMG=…` first")
     write_json(folder.summary, {"name": folder.name, "stages": records, "total": totals(records)})
-    print_table(folder.root, records)
+    return records
 
 
 def totals(records: list[dict[str, Any]]) -> dict[str, float]:

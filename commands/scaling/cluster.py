@@ -1,7 +1,5 @@
 """Ray: workers on this machine, or on the cluster that ``RAY_ADDRESS`` names."""
 
-from __future__ import annotations
-
 import importlib.util
 import math
 import os

@@ -1,11 +1,9 @@
 """The images of a folder and the names of their objects."""
 
-from __future__ import annotations
-
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands.pipeline.names import run_name
 from viewdistill.errors import ViewDistillError
 
 SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".bmp", ".avif")
@@ -26,7 +24,7 @@ class ImageFile:
     """Of the JSON file beside it, where there is one."""
 
     @classmethod
-    def read(cls, name: str, path: Path) -> ImageFile:
+    def read(cls, name: str, path: Path) -> "ImageFile":
         """Read an image file and what lies beside it, whatever their content.
 
         Raises:
@@ -61,15 +59,10 @@ def find_images(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.resolve().iterdir()):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
-        name = object_name(path)
+        name = run_name(path)
         if name in found:
             raise ViewDistillError(f"{found[name]} and {path.name} would both become {name}; rename one of them")
         found[name] = path
     if not found:
         raise ViewDistillError(f"{folder}: no image here ({', '.join(SUFFIXES)})")
     return found
-
-
-def object_name(image: Path) -> str:
-    """Name of the object that an image shows, as the Makefile names its run folder."""
-    return re.sub(r"[ :%#]", "_", image.stem)

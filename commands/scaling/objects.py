@@ -1,24 +1,23 @@
 """`viewdistill objects`: every image of a folder to a mesh, on this machine or on a Ray cluster."""
 
-from __future__ import annotations
-
 import argparse
-import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
-from commands.parsing import build_parser, one_line
-from commands.stages.configuration import REPOSITORY
-from commands.table import SUBCOMMANDS
+from commands import options
+from commands.parsing import one_line
+from commands.pipeline.recipe import Recipe, read_options
+from commands.scaling.batch import digests, keys
+from commands.scaling.cluster import cluster, outcomes
+from commands.scaling.images import ImageFile, find_images
+from commands.scaling.results import results_at
+from commands.scaling.worker import Job, Outcome
+from datamodules.stages import Source
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from commands.scaling.batch import Batch
-    from commands.scaling.images import ImageFile
-    from commands.scaling.worker import Job, Outcome
 
 EPILOG = """\
 Works on this machine, or on the Ray cluster that the environment's RAY_ADDRESS names; all its machines need the same
@@ -27,9 +26,29 @@ objects.log in a run folder holds what its stages said. With a URL, packages of 
 A fit that was stopped goes on from its checkpoint where --out is a folder, and begins again where it is a URL."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    folder: Path
+    """Folder with images."""
+    out: str = "runs"
+    """Folder or URL of the run folders."""
+    preset: str | None = None
+    """Folder of ``configs/presets``."""
+    seed: int | None = None
+    """Seed of everything random; the YAMLs' own when not given."""
+    source: Source = "surface"
+    """Stage that the meshes are made from."""
+    options: Sequence[str] = ()
+    """More options of stages, each as ``STAGE=OPTIONS``."""
+    workers: int | None = None
+    """Objects at a time on this machine; one per GPU, or one per pair of cores, when not given."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with images")
+    parser.add_argument("folder", type=options.existing_folder, metavar="FOLDER", help="folder with images")
     parser.add_argument(
         "--out",
         default="runs",
@@ -37,10 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder that all workers see, or URL as s3://bucket/runs, to write a run folder each to (default runs)",
     )
     parser.add_argument("--preset", metavar="NAME", help="overlays of configs/presets/NAME on the stages' YAMLs")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of everything random (default: the YAMLs')")
     parser.add_argument(
-        "--source", choices=("surface", "field"), default="surface", help="stage to make the meshes from"
+        "--seed", type=options.SEED, metavar="N", help="seed of everything random (default: the YAMLs')"
     )
+    parser.add_argument("--source", choices=get_args(Source), default="surface", help="stage to make the meshes from")
     parser.add_argument(
         "--options",
         action="append",
@@ -50,26 +69,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=options.COUNT,
         metavar="N",
         help="objects at a time on this machine (default: one a GPU, or one a pair of cores); not for a cluster",
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Make all objects that are not complete, and list those that could not be made.
 
     Raises:
         ViewDistillError: There is nothing to work on, an option is wrong, Ray is not there, or objects failed.
     """
-    from commands.scaling.images import find_images
-
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ViewDistillError(f"--workers {arguments.workers}: must be at least 1")
-    images, batch = find_images(arguments.folder), read_batch(arguments)
-    check_commands(batch)
-    jobs = Jobs(images, batch, arguments.out)
-    failed = [outcome for outcome in make(jobs, arguments.workers) if outcome.error is not None]
+    images, recipe = find_images(request.folder), recipe_of(request)
+    jobs = Jobs(images, recipe, request.out)
+    failed = [outcome for outcome in make(jobs, request.workers) if outcome.error is not None]
     if not failed:
         return
     for outcome in failed:
@@ -79,10 +93,17 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def make(jobs: Jobs, workers: int | None) -> Iterator[Outcome]:
-    """Do the jobs, telling of each when it is done; Ray is only started where there is one."""
-    from commands.scaling.cluster import cluster, outcomes
+def recipe_of(request: Request) -> Recipe:
+    """Return the choices that all objects share.
 
+    Raises:
+        ViewDistillError: There is no such stage, or options that cannot be split.
+    """
+    return Recipe(request.preset, request.seed, request.source, options=read_options(request.options))
+
+
+def make(jobs: "Jobs", workers: int | None) -> Iterator[Outcome]:
+    """Do the jobs, telling of each when it is done; Ray is only started where there is one."""
     start = time.perf_counter()
     first = next(jobs.pending(1), None)
     if first is not None:
@@ -100,19 +121,17 @@ class Jobs:
 
     Args:
         images: Name of the object → image.
-        batch: What to do.
+        recipe: The choices of all objects.
         out: Where results go.
 
     Raises:
-        ViewDistillError: Results cannot go there.
+        ViewDistillError: Results cannot go there, or a setting of a stage is wrong.
     """
 
-    def __init__(self, images: dict[str, Path], batch: Batch, out: str) -> None:
-        from commands.scaling.results import results_at
-
-        self.images, self.batch = images, batch
+    def __init__(self, images: dict[str, Path], recipe: Recipe, out: str) -> None:
+        self.images, self.recipe = images, recipe
         self.out = out if "://" in out else str(Path(out).absolute())
-        self.results, self.digests = results_at(self.out), batch.digests()
+        self.results, self.digests = results_at(self.out), digests(recipe)
         self.complete = 0
         """Objects that were complete already, of those that `pending` has come to."""
         self.unreadable: list[Outcome] = []
@@ -120,9 +139,6 @@ class Jobs:
 
     def pending(self, threads: int) -> Iterator[Job]:
         """A job for every object that is not complete, read when it is drawn."""
-        from commands.scaling.images import ImageFile
-        from commands.scaling.worker import Job, Outcome
-
         self.complete, self.unreadable = 0, []
         for name, path in self.images.items():
             try:
@@ -133,49 +149,10 @@ class Jobs:
             if self.is_complete(image):
                 self.complete += 1
                 continue
-            yield Job(image, self.batch, self.digests, self.out, str(Path.cwd()), threads)
+            yield Job(image, self.recipe, self.digests, self.out, str(Path.cwd()), threads)
 
     def is_complete(self, image: ImageFile) -> bool:
         """Whether all stages of the object are complete and were made from what they would be made from now."""
-        keys = self.batch.keys(self.digests, (image.content, image.description))
+        wanted = keys(self.recipe, self.digests, (image.content, image.description))
         progress = self.results.progress(image.name)
-        return all(progress.get(stage) == key for stage, key in keys.items())
-
-
-def read_batch(arguments: argparse.Namespace) -> Batch:
-    """What the options ask for.
-
-    Raises:
-        ViewDistillError: There is no such preset or stage, or options that cannot be split.
-    """
-    from commands.scaling.batch import NEEDS, Batch
-
-    presets = REPOSITORY / "configs" / "presets"
-    if arguments.preset is not None and not (presets / arguments.preset).is_dir():
-        there = ", ".join(sorted(path.name for path in presets.iterdir()))
-        raise ViewDistillError(f"--preset {arguments.preset}: there is none of this name; there are: {there}")
-    options: dict[str, tuple[str, ...]] = {}
-    for text in arguments.options:
-        stage, _, values = text.partition("=")
-        if stage.lower() not in NEEDS or not values:
-            raise ViewDistillError(f"--options {text}: give STAGE=OPTIONS, the stage one of {', '.join(NEEDS)}")
-        try:
-            options[stage.lower()] = (*options.get(stage.lower(), ()), *shlex.split(values))
-        except ValueError as error:
-            raise ViewDistillError(f"--options {text}: {error}") from error
-    return Batch(arguments.preset, arguments.seed, arguments.source, tuple(options.items()))
-
-
-def check_commands(batch: Batch) -> None:
-    """Refuse options that a stage's subcommand does not know, before anything is started.
-
-    Raises:
-        ViewDistillError: There is such an option.
-    """
-    for stage in batch.stages:
-        name, *options = batch.command(stage, Path("image.png"), Path("runs/image"))
-        unknown = build_parser(SUBCOMMANDS[name]).parse_known_args(options)[1]
-        if unknown and not SUBCOMMANDS[name].open_ended:
-            raise ViewDistillError(f"--options {stage}: unrecognised {' '.join(unknown)}")
-        if any(option.startswith("--print_config") for option in unknown):
-            raise ViewDistillError(f"--options {stage}: --print_config is for `viewdistill {name}`")
+        return all(progress.get(stage) == key for stage, key in wanted.items())

@@ -6,8 +6,6 @@ shared folder it names the record of each stage as well: one that `make object` 
 counts no more.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -3,8 +3,6 @@
 The process lives on between objects, and with it the priors that it has loaded (`lightning_modules.loaded_priors`).
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import tempfile
@@ -13,23 +11,20 @@ import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from commands.parsing import parse
-from commands.scaling.batch import Batch
+from commands.pipeline.recipe import Recipe
+from commands.scaling.batch import digests, keys
 from commands.scaling.images import ImageFile
+from commands.scaling.results import Results, results_at
 from commands.stages.configuration import REPOSITORY
+from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from commands.scaling.results import Results
-    from datamodules.run_folder import RunFolder
 
 LOG = "objects.log"
 """In a run folder: what the stages said."""
-
-MAKE_SETTINGS = ".settings"
-"""In a stage's folder: what `make object` ran it with. It goes when the stage is run here, so that make looks again."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +33,10 @@ class Job:
 
     image: ImageFile
     """The input."""
-    batch: Batch
+    recipe: Recipe
     """What to do."""
     digests: dict[str, str]
-    """Of the batch on the machine that gives the job."""
+    """Keys of the stages' settings on the machine that gives the job."""
     out: str
     """Where results go, see `commands.scaling.results.results_at`."""
     working_folder: str
@@ -84,12 +79,14 @@ def make_object(job: Job) -> Outcome:
 
 
 def enter_process(threads: int, working_folder: str) -> None:
-    """Settings of the whole process; those of threads hold only where they come before the libraries are loaded.
+    """Settings of the whole process.
 
     Args:
         threads: Of computations.
         working_folder: Where relative paths start; the repository where there is no such folder here.
     """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)  # torch has read the variable by now; other libraries and children will
     for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(variable, str(threads))
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -106,26 +103,24 @@ def complete(job: Job, ran: list[str]) -> None:
     Raises:
         ViewDistillError: A stage cannot be run, or this machine would make other things of the settings.
     """
-    from commands.scaling.results import results_at
-
-    if job.batch.digests() != job.digests:
+    if digests(job.recipe) != job.digests:
         raise ViewDistillError(
             f"{socket.gethostname()}: code, configs or priors in {REPOSITORY} are not those of the machine that gave "
             "the job; install the same version on all machines"
         )
     results, name = results_at(job.out), job.image.name
-    keys = job.batch.keys(job.digests, (job.image.content, job.image.description))
+    wanted = keys(job.recipe, job.digests, (job.image.content, job.image.description))
     with results.workspace(name) as folder:
-        done = {stage: key for stage, key in results.progress(name).items() if keys.get(stage) == key}
+        done = {stage: key for stage, key in results.progress(name).items() if wanted.get(stage) == key}
         # The images of a class are in a cache of the machine that sampled them, which need not be this one.
         if "specialize_1" not in done:
             done.pop("class_images", None)
-        for stage in job.batch.stages:
+        for stage in job.recipe.route.stages:
             if stage in done:
                 results.fetch(folder, stage)
                 continue
             run_stage(job, results, folder, stage, done)
-            done[stage] = keys[stage]
+            done[stage] = wanted[stage]
             results.save_progress(name, done)
             ran.append(stage)
         if ran:
@@ -142,13 +137,12 @@ def run_stage(job: Job, results: Results, folder: RunFolder, stage: str, done: d
     # Of an image that cannot be used, nothing is to be left: there may be nothing known of the object yet.
     if results.progress(folder.name):
         results.save_progress(folder.name, done)
-    (folder.stage(stage) / MAKE_SETTINGS).unlink(missing_ok=True)
     if stage == "input":
         with tempfile.TemporaryDirectory(prefix="viewdistill-") as temporary:
             image = job.image.place(Path(temporary))
-            run_command(job.batch.command(stage, image, folder.root), Path(os.devnull))
+            run_command(job.recipe.command(stage, image, folder.root), Path(os.devnull))
     else:
-        run_command(job.batch.command(stage, job.image.path, folder.root), folder.root / LOG)
+        run_command(job.recipe.command(stage, job.image.path, folder.root), folder.root / LOG)
     results.keep(folder, stage)
 
 

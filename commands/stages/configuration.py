@@ -5,25 +5,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import viewdistill
-from commands import options
+from commands.options import SEED, path
+from viewdistill import resources
 from viewdistill.errors import ViewDistillError
 
-REPOSITORY = Path(viewdistill.__file__).resolve().parent.parent
-"""The folder that holds ``configs/`` and ``priors/``; the project is run from its repository."""
+REPOSITORY = Path(resources.__file__).resolve().parent.parent
+"""The folder that holds the packages: the repository, or where the wheel was installed."""
 
 
 class Configured(Protocol):
-    """A request with the options of `add_configuration_arguments`."""
+    """What `add_configuration_arguments` asks for."""
 
     @property
     def config(self) -> Sequence[Path]:
-        """Overlays on the shipped YAML, in order."""
+        """Overlays on the shipped YAML."""
         ...
 
     @property
     def seed(self) -> int | None:
-        """Seed of everything random; the YAML's where not given."""
+        """Seed of everything random; that of the YAML where none is given."""
+        ...
+
+
+class ConfiguredRequest(Configured, Protocol):
+    """The options of a stage with a YAML."""
+
+    @property
+    def run_folder(self) -> Path:
+        """The run."""
+        ...
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Single settings as options of LightningCLI."""
         ...
 
 
@@ -38,45 +52,41 @@ def add_configuration_arguments(parser: argparse.ArgumentParser, shipped: str) -
         "--config",
         action="append",
         default=[],
-        type=options.path,
+        type=path,
         metavar="YAML",
         help=f"overlay on {shipped}: only what differs; may be given several times",
     )
-    parser.add_argument(
-        "--seed", type=options.SEED, metavar="N", help="seed of everything random (default: the YAML's)"
-    )
+    parser.add_argument("--seed", type=SEED, metavar="N", help="seed of everything random (default: the YAML's)")
 
 
-def configuration(arguments: Configured | argparse.Namespace, shipped: str, settings: Sequence[str]) -> list[str]:
+def configuration(request: Configured, shipped: str, settings: Sequence[str]) -> list[str]:
     """Arguments for `StageCLI`: the shipped YAML, the overlays, the seed and single settings; later ones win.
 
     Args:
-        arguments: Parsed options, see `add_configuration_arguments`.
-        shipped: The shipped YAML, relative to the repository.
+        request: Parsed options, see `add_configuration_arguments`.
+        shipped: Name of the shipped YAML, as ``field.yaml``.
         settings: Single settings as options of LightningCLI.
 
     Raises:
         ViewDistillError: A YAML is missing.
     """
-    seed = [] if arguments.seed is None else [f"--seed_everything={arguments.seed}"]
-    return [*configuration_files(arguments, shipped), *seed, *settings]
+    seed = [] if request.seed is None else [f"--seed_everything={request.seed}"]
+    return [*configuration_files(request, shipped), *seed, *settings]
 
 
-def configuration_files(arguments: Configured | argparse.Namespace, shipped: str) -> list[str]:
+def configuration_files(request: Configured, shipped: str) -> list[str]:
     """The shipped YAML and the overlays, as options.
 
     Raises:
         ViewDistillError: A YAML is missing.
     """
-    files: list[Path] = [REPOSITORY / shipped, *arguments.config]
-    for path in files:
-        if not path.is_file():
-            raise ViewDistillError(f"{path}: no such configuration; the shipped ones are in {REPOSITORY / 'configs'}")
-    return [f"--config={path}" for path in files]
+    files = [resources.CONFIGS / shipped.removeprefix("configs/"), *overlays_of(request)]
+    for file in files:
+        if not file.is_file():
+            raise ViewDistillError(f"{file}: no such configuration; the shipped ones are in {resources.CONFIGS}")
+    return [f"--config={file}" for file in files]
 
 
-def print_configuration(settings: list[str]) -> None:
-    """Print the resolved configuration as YAML, without touching a stage's files; ends the process with status 0."""
-    from commands.stages.fitting import StageCLI, StageRun
-
-    StageCLI(StageRun(Path("runs"), "print"), settings)
+def overlays_of(request: Configured) -> tuple[Path, ...]:
+    """The overlays; of those that are shipped, as ``configs/presets/debug/field.yaml``, the shipped one."""
+    return tuple(resources.find(overlay) for overlay in request.config)

@@ -1,12 +1,10 @@
 """`--live` of the fitted fields: look on in a browser."""
 
-from __future__ import annotations
-
 import argparse
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytorch_lightning import Callback
+from pytorch_lightning import Callback
+
+from callbacks.live_view import LiveView
 
 
 def add_live_argument(parser: argparse.ArgumentParser) -> None:
@@ -16,14 +14,10 @@ def add_live_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def live_watchers(arguments: argparse.Namespace) -> list[Callback]:
+def live_watchers(live: bool) -> list[Callback]:
     """The callback that ``--live`` asks for.
 
     Raises:
         ViewDistillError: viser is not installed.
     """
-    if not arguments.live:
-        return []
-    from callbacks.live_view import LiveView
-
-    return [LiveView()]
+    return [LiveView()] if live else []

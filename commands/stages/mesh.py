@@ -1,17 +1,34 @@
 """`viewdistill mesh`: the fitted surface, or the fitted field, as a textured mesh."""
 
-from __future__ import annotations
-
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, get_args
 
-if TYPE_CHECKING:
-    from datamodules.run_folder import InputMeta, RunFolder
-    from viewdistill.mesh.from_field import FieldMesh, MeshSettings
-    from viewdistill.mesh.from_surface import SurfaceMesh
-    from viewdistill.mesh.projection import TextureView
-    from viewdistill.mesh.textured_mesh import TexturedMesh
+import numpy as np
+import torch
+from PIL import Image
+
+from commands import options
+from commands.stages.job import StageJob, Work, run_stage
+from commands.stages.requirements import require
+from commands.tracking.stage import option_settings
+from datamodules.cameras import read_rgba
+from datamodules.posed_views import ViewCamera, load_views
+from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.stages import Route, Source
+from lightning_modules.radiance_field import load_field
+from lightning_modules.surface import load_surface
+from viewdistill.mesh.cleaning import CleaningSettings
+from viewdistill.mesh.contact_sheet import contact_sheet
+from viewdistill.mesh.export import InputCamera, save_glb, save_obj, save_stl
+from viewdistill.mesh.from_field import FieldMesh, MeshSettings, mesh_from_field
+from viewdistill.mesh.from_surface import SurfaceMesh, mesh_from_surface
+from viewdistill.mesh.projection import TextureView, project_views
+from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.mesh.turntable import ring, write_turntable
 
 EPILOG = """\
 The surface is the zero level of its signed distance; of a field, the iso-value is chosen by comparing silhouettes of
@@ -22,25 +39,46 @@ All files have +Y up, the STL too: turn it by 90 degrees about x for printing.""
 OPACITY_VIEWS = 8
 """Views around the field whose silhouettes decide the iso-value."""
 
-Source = Literal["surface", "field"]
-"""Stage that the mesh is made from."""
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """The run."""
+    source: Source | None = None
+    """Stage to make the mesh from; the surface where it is complete, if not given."""
+    resolution: int = 128
+    """Marching-cubes nodes per axis."""
+    texture_size: int = 1024
+    """Side of the texture, texels."""
+    faces: int = 20_000
+    """Budget of faces."""
+    opacity_size: int = 96
+    """Side of the views that decide a field's iso-value, pixels."""
+    projection: bool | None = None
+    """Whether the texture comes from the refined views; where the views stage is complete, if not given."""
+    input_weight: float = 4.0
+    """Weight of the input image in the texture; a refined view has 1."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
     parser.add_argument(
-        "run_folder", type=Path, metavar="RUN", help="run folder with a complete surface or field stage"
+        "run_folder", type=options.run_folder, metavar="RUN", help="run folder with a complete surface or field stage"
     )
     parser.add_argument(
-        "--source", choices=("surface", "field"), help="stage to make the mesh from (default: surface where complete)"
+        "--source", choices=get_args(Source), help="stage to make the mesh from (default: surface where complete)"
     )
     for option, default, description in (
-        ("--resolution", 128, "marching-cubes nodes an axis"),
+        ("--resolution", 128, "marching-cubes nodes per axis"),
         ("--texture-size", 1024, "side of the texture in texels"),
         ("--faces", 20_000, "budget of faces"),
         ("--opacity-size", 96, "side of the views that decide a field's iso-value"),
     ):
-        parser.add_argument(option, type=int, default=default, metavar="N", help=f"{description} (default {default})")
+        parser.add_argument(
+            option, type=options.Integer(low=8), default=default, metavar="N", help=f"{description} (default {default})"
+        )
     parser.add_argument(
         "--projection",
         action=argparse.BooleanOptionalAction,
@@ -48,57 +86,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--input-weight",
-        type=float,
+        type=options.Number(low=0.0),
         default=4.0,
         metavar="W",
         help="weight of the input image in the texture; a refined view has 1 (default 4)",
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Extract, clean, unwrap, bake and write the mesh, then film it.
 
     Raises:
         ViewDistillError: A stage that is needed is missing, or its surface or field is empty.
     """
-    from commands.stages.requirements import require
-    from commands.tracking.stage import option_settings, track_stage
-    from datamodules.run_folder import RunFolder
-    from datamodules.stage_record import record_stage
-    from viewdistill.errors import ViewDistillError
-    from viewdistill.mesh.projection import project_views
-
-    if min(arguments.resolution, arguments.texture_size, arguments.faces, arguments.opacity_size) < 8:
-        raise ViewDistillError("--resolution, --texture-size, --faces and --opacity-size must be at least 8")
-    if not 0 <= arguments.input_weight < float("inf"):
-        raise ViewDistillError(f"--input-weight {arguments.input_weight:g}: must be a number from 0 on")
-    folder = RunFolder(arguments.run_folder)
-    source: Source = arguments.source or ("surface" if folder.record("surface").is_file() else "field")
-    meta = require(folder, source)
-    views = choose_views(folder, arguments.projection, arguments.input_weight)
-    with record_stage(folder.stage("mesh"), "mesh") as figures:
-        result = from_surface(folder, arguments) if source == "surface" else from_field(folder, meta, arguments)
-        mesh, figures["texels_from_views"] = project_views(result.mesh, views) if views else (result.mesh, 0.0)
-        write(mesh, folder, meta)
-        figures["source"], figures["watertight"] = source, result.cleaning.watertight
-        figures["vertices"], figures["faces"] = len(mesh.vertices), len(mesh.faces)
-    uses = ("input", source, *(("views",) if views else ()))
-    track_stage(folder, "mesh", uses, option_settings(arguments), tags=(f"source:{source}",))
+    run_stage(prepare(request))
 
 
-def choose_views(folder: RunFolder, wanted: bool | None, input_weight: float) -> list[TextureView]:
-    """The refined views and the input image with their cameras; none where the texture is not to come from them.
+def prepare(request: Request) -> StageJob:
+    """Describe the stage; what the options leave open depends on which stages are complete."""
+    folder = RunFolder(request.run_folder)
+    source = request.source or ("surface" if folder.record("surface").is_file() else "field")
+    projected = folder.record("views").is_file() if request.projection is None else request.projection
+    settings = {name: value for name, value in option_settings(request).items() if name != "run_folder"}
+    return StageJob(
+        "mesh",
+        folder,
+        {**settings, "source": source, "projection": projected},
+        lambda _: build(request, folder, source, projected),
+        Route(source, projected=projected),
+        tags=(f"source:{source}",),
+    )
+
+
+def build(request: Request, folder: RunFolder, source: Source, projected: bool) -> Work:
+    """Read the views that give the texture, and return the extraction."""
+    views = texture_views(folder, request.input_weight) if projected else []
+    return partial(make_mesh, request, folder, source, views)
+
+
+def make_mesh(request: Request, folder: RunFolder, source: Source, views: list[TextureView]) -> Mapping[str, Any]:
+    """Extract the mesh, texture it and write it."""
+    meta = InputMeta.load(folder.input_meta)
+    result = from_surface(folder, request) if source == "surface" else from_field(folder, meta, request)
+    mesh, share = project_views(result.mesh, views) if views else (result.mesh, 0.0)
+    write(mesh, folder, meta)
+    return {
+        "texels_from_views": share,
+        "source": source,
+        "watertight": result.cleaning.watertight,
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+    }
+
+
+def texture_views(folder: RunFolder, input_weight: float) -> list[TextureView]:
+    """The refined views and the input image with their cameras.
 
     Raises:
-        ViewDistillError: They are asked for and not complete, or a file of them is damaged.
+        ViewDistillError: They are not complete, or a file of them is damaged.
     """
-    from commands.stages.requirements import require
-    from datamodules.cameras import read_rgba
-    from datamodules.posed_views import ViewCamera, load_views
-    from viewdistill.mesh.projection import TextureView
-
-    if wanted is False or (wanted is None and not folder.record("views").is_file()):
-        return []
     meta, refined = require(folder, "views"), load_views(folder.refined_views)
     pictures = [*refined.rgba, read_rgba(folder.rgba)]
     cameras = [*refined.cameras, ViewCamera.of_input(meta)]
@@ -109,43 +155,29 @@ def choose_views(folder: RunFolder, wanted: bool | None, input_weight: float) ->
     ]
 
 
-def mesh_settings(arguments: argparse.Namespace) -> MeshSettings:
+def mesh_settings(request: Request) -> MeshSettings:
     """Sizes of the mesh."""
-    from viewdistill.mesh.cleaning import CleaningSettings
-    from viewdistill.mesh.from_field import MeshSettings
-
     return MeshSettings(
-        resolution=arguments.resolution,
-        texture_size=arguments.texture_size,
-        cleaning=CleaningSettings(face_budget=arguments.faces),
+        resolution=request.resolution,
+        texture_size=request.texture_size,
+        cleaning=CleaningSettings(face_budget=request.faces),
     )
 
 
-def from_surface(folder: RunFolder, arguments: argparse.Namespace) -> SurfaceMesh:
+def from_surface(folder: RunFolder, request: Request) -> SurfaceMesh:
     """The fitted surface with its own colours."""
-    import torch
-
-    from lightning_modules.surface import load_surface
-    from viewdistill.mesh.from_surface import mesh_from_surface
-
     surface = load_surface(folder)
     with torch.no_grad():
-        return mesh_from_surface(surface.sdf, surface.color, surface.radius, mesh_settings(arguments))
+        return mesh_from_surface(surface.sdf, surface.color, surface.radius, mesh_settings(request))
 
 
-def from_field(folder: RunFolder, meta: InputMeta, arguments: argparse.Namespace) -> FieldMesh:
+def from_field(folder: RunFolder, meta: InputMeta, request: Request) -> FieldMesh:
     """The surface of the fitted field with its own colours."""
-    import torch
-
-    from lightning_modules.radiance_field import load_field
-    from viewdistill.mesh.from_field import mesh_from_field
-    from viewdistill.mesh.turntable import ring
-
     field = load_field(folder)
     c2w = ring(OPACITY_VIEWS, meta.elevation_deg, meta.distance)
-    settings = mesh_settings(arguments)
+    settings = mesh_settings(request)
     with torch.no_grad():
-        opacity = field.render_views(c2w, meta.fovy_deg, arguments.opacity_size).opacity
+        opacity = field.render_views(c2w, meta.fovy_deg, request.opacity_size).opacity
         return mesh_from_field(
             field.density, field.color, field.radius, c2w, meta.fovy_deg, opacity, settings, field.occupied
         )
@@ -153,13 +185,6 @@ def from_field(folder: RunFolder, meta: InputMeta, arguments: argparse.Namespace
 
 def write(mesh: TexturedMesh, folder: RunFolder, meta: InputMeta) -> None:
     """Write the mesh as OBJ, STL and GLB, and pictures of it."""
-    import numpy as np
-    from PIL import Image
-
-    from viewdistill.mesh.contact_sheet import contact_sheet
-    from viewdistill.mesh.export import InputCamera, save_glb, save_obj, save_stl
-    from viewdistill.mesh.turntable import write_turntable
-
     save_obj(mesh, folder.obj)
     save_stl(mesh, folder.stl)
     save_glb(mesh, folder.glb, InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg))

@@ -1,61 +1,86 @@
 """`viewdistill novel-views`: views of the object from all sides, sampled from the view-conditioned prior."""
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from commands.options import run_folder
+from commands.stages.configuration import add_configuration_arguments, overlays_of
+from commands.stages.job import Report, StageJob, run_stage
 from commands.stages.sampling import EPILOG as EPILOG
+from commands.stages.sampling import resolve_sampler, sample_missing
+from datamodules.cameras import read_rgba
+from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view, view_name
+from datamodules.run_folder import InputMeta, RunFolder
+from lightning_modules.novel_views import NovelViewSampler
+from viewdistill.metrics.images import over_white
 
-SHIPPED = "configs/novel_views.yaml"
-"""The settings."""
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """The run."""
+    config: tuple[Path, ...] = ()
+    """Overlays on the shipped YAML."""
+    seed: int | None = None
+    """Seed of everything random; the YAML's where none is given."""
+    settings: tuple[str, ...] = ()
+    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    from commands.stages.configuration import add_configuration_arguments
-
     parser.add_argument(
-        "run_folder", type=Path, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
+        "run_folder", type=run_folder, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
     )
-    add_configuration_arguments(parser, SHIPPED)
+    add_configuration_arguments(parser, "configs/novel_views.yaml")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Sample the views that are missing and write them with their cameras.
 
     Raises:
         ViewDistillError: The input stage is missing, or a setting is wrong.
     """
-    from commands.stages.requirements import require
-    from commands.stages.sampling import build_sampler, sample_missing
-    from commands.tracking.stage import track_stage
-    from datamodules.run_folder import RunFolder
-    from datamodules.stage_record import record_stage
+    run_stage(prepare(request))
 
-    folder = RunFolder(arguments.run_folder)
-    meta = require(folder)
-    if any(setting.startswith("--print_config") for setting in arguments.settings):
-        from lightning_modules.novel_views import NovelViewSampler
 
-        build_sampler(NovelViewSampler, arguments, SHIPPED)  # prints them and ends the process
-    with record_stage(folder.novel_views, "novel_views") as figures:
-        # Imported here, so that the seconds it takes are counted.
-        from commands.stages.fitting import StageRun, changed, prepare
-        from datamodules.cameras import read_rgba
-        from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view, view_name
-        from lightning_modules.novel_views import NovelViewSampler
-        from viewdistill.metrics.images import over_white
+def prepare(request: Request) -> StageJob:
+    """Resolve the settings.
 
-        sampler, config = build_sampler(NovelViewSampler, arguments, SHIPPED)
-        stage = StageRun(folder.novel_views, f"{meta.name}-novel-views", inputs=(folder.rgba, folder.input_meta))
-        if changed(stage, config):
-            clear_views(folder.novel_views)
-        prepare(stage, config)
-        image, known = over_white(read_rgba(folder.rgba)[None]), ViewCamera.of_input(meta)
-        figures["sampled"] = sample_missing(
-            [folder.novel_views / view_name(index) for index in range(sampler.count)],
-            sampler.batch_size,
-            lambda indices: sampler.sample(image, known, indices),
-            lambda index, rgba: save_view(folder.novel_views, index, rgba),
-        )
-        save_cameras(folder.novel_views, sampler.cameras(known))
-    track_stage(folder, "novel_views", uses=("input",), overlays=arguments.config)
+    Raises:
+        ViewDistillError: A setting is wrong.
+    """
+    folder = RunFolder(request.run_folder)
+    sampler, config = resolve_sampler(NovelViewSampler, request, "novel_views.yaml")
+    return StageJob(
+        "novel_views",
+        folder,
+        yaml.safe_load(config),
+        lambda report: partial(sample, sampler, folder, report),
+        discard=partial(clear_views, folder.novel_views),
+        config=config,
+        overlays=overlays_of(request),
+    )
+
+
+def sample(sampler: NovelViewSampler, folder: RunFolder, report: Report | None) -> Mapping[str, Any]:
+    """Sample the views that are missing and write the cameras of all."""
+    known = ViewCamera.of_input(InputMeta.load(folder.input_meta))
+    image = over_white(read_rgba(folder.rgba)[None])
+    sampled = sample_missing(
+        [folder.novel_views / view_name(index) for index in range(sampler.count)],
+        sampler.batch_size,
+        lambda indices: sampler.sample(image, known, indices),
+        lambda index, rgba: save_view(folder.novel_views, index, rgba),
+        report,
+    )
+    save_cameras(folder.novel_views, sampler.cameras(known))
+    return {"sampled": sampled, "resumed": sampled < sampler.count}

@@ -1,25 +1,10 @@
 """What a stage needs to have been run before it."""
 
-from __future__ import annotations
+from collections.abc import Iterable
 
-from typing import TYPE_CHECKING
-
+from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.stages import STAGES
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    from datamodules.run_folder import InputMeta, RunFolder
-
-COMMANDS = {
-    "input": "input IMG --out {}",
-    "field": "field {}",
-    "novel_views": "novel-views {}",
-    "class_images": "class-images {}",
-    "specialize_1": "specialize {} --stage 1",
-    "specialize_2": "specialize {} --stage 2",
-    "views": "views {}",
-    "surface": "surface {}",
-}
-"""Arguments of `viewdistill` that complete a stage of a run folder."""
 
 
 def require(folder: RunFolder, *stages: str) -> InputMeta:
@@ -32,10 +17,17 @@ def require(folder: RunFolder, *stages: str) -> InputMeta:
     Raises:
         ViewDistillError: One is not complete; the message names the command to run.
     """
-    from datamodules.run_folder import InputMeta
-
-    for stage in ("input", *stages):
-        if not folder.record(stage).is_file():
-            command = COMMANDS[stage].format(folder.root)
-            raise ViewDistillError(f"{folder.root}: no complete {stage} stage here; run `viewdistill {command}`")
+    require_stages(folder, ("input", *stages))
     return InputMeta.load(folder.input_meta)
+
+
+def require_stages(folder: RunFolder, stages: Iterable[str]) -> None:
+    """Make sure that stages are complete.
+
+    Raises:
+        ViewDistillError: One is not; the message names the command to run.
+    """
+    for stage in stages:
+        if not folder.record(stage).is_file():
+            command = STAGES[stage].command(folder.root)
+            raise ViewDistillError(f"{folder.root}: no complete {stage} stage here; run `{command}`")

@@ -5,7 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from commands.stages.configuration import configuration_files
+import jsonargparse
+
+from commands.settings_errors import settings_message
+from commands.stages.configuration import ConfiguredRequest, configuration_files
+from commands.stages.job import Report
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
@@ -16,30 +20,29 @@ changed since: then it starts again."""
 Sampler = TypeVar("Sampler")
 
 
-def build_sampler(kind: type[Sampler], arguments: argparse.Namespace, shipped: str) -> tuple[Sampler, str]:
+def resolve_sampler(kind: type[Sampler], request: ConfiguredRequest, shipped: str) -> tuple[Sampler, str]:
     """A sampler by the shipped YAML, the overlays, the seed and single options; later ones win.
 
     Args:
-        kind: Its class, whose constructor's arguments are the settings.
-        arguments: Parsed options, see `commands.stages.configuration.add_configuration_arguments`.
-        shipped: The shipped YAML, relative to the repository.
+        kind: Its class, whose constructor's arguments are the settings; it loads its priors when it first samples.
+        request: Parsed options.
+        shipped: Name of the shipped YAML.
 
     Returns:
         The sampler, and its settings as YAML, fit to be given back as ``--config``.
 
     Raises:
         ViewDistillError: A YAML is missing, or a setting is wrong.
+        SystemExit: The settings are to be printed, which has been done.
     """
-    import jsonargparse
-
     parser = jsonargparse.ArgumentParser(prog="viewdistill", exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(kind)
-    seed = [] if arguments.seed is None else [f"--seed={arguments.seed}"]
+    seed = [] if request.seed is None else [f"--seed={request.seed}"]
     try:
-        settings = parser.parse_args([*configuration_files(arguments, shipped), *seed, *arguments.settings])
+        settings = parser.parse_args([*configuration_files(request, shipped), *seed, *request.settings])
     except argparse.ArgumentError as error:
-        raise ViewDistillError(f"configuration: {error}") from error
+        raise ViewDistillError(f"configuration: {settings_message(str(error))}") from error
     config = cast(Any, parser).dump(settings, skip_unset=False)
     del settings["config"]
     return kind(**settings.as_dict()), config
@@ -50,6 +53,7 @@ def sample_missing(
     batch_size: int,
     sample: Callable[[list[int]], Iterable[Any]],
     save: Callable[[int, Any], None],
+    report: Report | None = None,
 ) -> int:
     """Sample and save the images that are not there yet.
 
@@ -61,6 +65,7 @@ def sample_missing(
         batch_size: Images a batch.
         sample: The images of some indices.
         save: Writes the image of an index.
+        report: Told of progress, in place of a line per batch.
 
     Returns:
         How many were missing.
@@ -73,5 +78,8 @@ def sample_missing(
         for index, image in zip(batch, sample(batch), strict=True):
             if index in missing:
                 save(index, image)
-        print(f"{batch[-1] + 1} of {len(paths)} images", flush=True)
+        if report is None:
+            print(f"{batch[-1] + 1} of {len(paths)} images", flush=True)
+        else:
+            report(batch[-1] + 1, len(paths))
     return len(missing)

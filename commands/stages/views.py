@@ -1,13 +1,24 @@
 """`viewdistill views`: renders of the field, refined by the specialised prior."""
 
-from __future__ import annotations
-
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from datamodules.rendered_views import RenderedViews
+import torch
+import yaml
+
+from commands.options import run_folder
+from commands.stages.cli import StageCLI
+from commands.stages.configuration import add_configuration_arguments, overlays_of
+from commands.stages.fitting import describe, resolve
+from commands.stages.job import Report, StageJob, Work, run_stage
+from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
+from datamodules.rendered_views import RenderedViews
+from datamodules.run_folder import RunFolder
+from lightning_modules.radiance_field import load_field
 
 EPILOG = """\
 Renders go to views/renders, refined views to views, both as folders of posed views; before_after.png shows both.
@@ -15,57 +26,75 @@ Every setting of the YAML can be given as an option, for example `--model.refine
 prints them all with their values."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """The run."""
+    config: tuple[Path, ...] = ()
+    """Overlays on the shipped YAML."""
+    seed: int | None = None
+    """Seed of everything random; the YAML's where none is given."""
+    settings: tuple[str, ...] = ()
+    """Single settings of the YAML, as options."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    from commands.stages.configuration import add_configuration_arguments
-
     parser.add_argument(
-        "run_folder", type=Path, metavar="RUN", help="run folder with complete field and specialize_2 stages"
+        "run_folder", type=run_folder, metavar="RUN", help="run folder with complete field and specialize_2 stages"
     )
     add_configuration_arguments(parser, "configs/views.yaml")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(request: Request) -> None:
     """Render the field, then refine the renders.
 
     Raises:
         ViewDistillError: An earlier stage is missing, or a setting is wrong.
     """
-    from commands.stages.configuration import configuration, print_configuration
-    from commands.stages.requirements import require
-    from commands.tracking.stage import track_stage
-    from datamodules.run_folder import RunFolder
-    from datamodules.stage_record import record_stage
-
-    folder = RunFolder(arguments.run_folder)
-    meta = require(folder, "field", "specialize_2")
-    seed = [] if arguments.seed is None else [f"--model.seed={arguments.seed}"]
-    lora = folder.lora("specialize_2")
-    own = [f"--data.run_folder={folder.root}", f"--model.initial_lora={lora}", *seed, *arguments.settings]
-    settings = configuration(arguments, "configs/views.yaml", own)
-    if any(setting.startswith("--print_config") for setting in settings):
-        print_configuration(settings)
-        return
-    with record_stage(folder.refined_views, "views") as figures:
-        # Imported here, so that the seconds it takes are counted.
-        from commands.stages.fitting import StageRun, build
-
-        stage = StageRun(folder.refined_views, f"{meta.name}-views", inputs=(folder.field_checkpoint, lora))
-        cli = build(stage, settings)
-        figures["views"] = render_field(cli.datamodule)
-        cli.trainer.predict(cli.model, datamodule=cli.datamodule, return_predictions=False)
-    track_stage(folder, "views", uses=("field", "specialize_2"))
+    run_stage(prepare(request))
 
 
-def render_field(data: RenderedViews) -> int:
+def prepare(request: Request) -> StageJob:
+    """Resolve the settings.
+
+    Raises:
+        ViewDistillError: A setting is wrong.
+    """
+    folder = RunFolder(request.run_folder)
+    seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
+    lora = f"--model.initial_lora={folder.lora('specialize_2')}"
+    cli = resolve("views", request, [f"--data.run_folder={folder.root}", lora, *seed, *request.settings])
+    return StageJob(
+        "views",
+        folder,
+        yaml.safe_load(cli.dump()),
+        partial(build, cli),
+        config=cli.dump(),
+        overlays=overlays_of(request),
+    )
+
+
+def build(cli: StageCLI, report: Report | None) -> Work:
+    """Build the prediction, and return the rendering and refining."""
+    cli.instantiate(report=report)
+    return partial(refine_renders, cli)
+
+
+def refine_renders(cli: StageCLI) -> Mapping[str, Any]:
+    """Render, then refine."""
+    describe(cli)
+    count = render_field(cli.datamodule, cli.trainer.strategy.root_device)
+    cli.trainer.predict(cli.model, datamodule=cli.datamodule, return_predictions=False)
+    return {"views": count}
+
+
+def render_field(data: RenderedViews, device: torch.device) -> int:
     """Render the fitted field from the cameras that will be refined, as a folder of posed views; gives their number."""
-    import torch
-
-    from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
-    from lightning_modules.radiance_field import load_field
-
     folder, cameras = data.run_folder, data.cameras()
-    field = load_field(folder, "cuda" if torch.cuda.is_available() else "cpu")
+    field = load_field(folder, str(device))
     clear_views(folder.raw_views)
     for index, camera in enumerate(cameras):
         view = field.render_views(camera.c2w[None], camera.fovy_deg, data.image_size)

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from datamodules.staleness import file_identity, referenced_files, strings
+from viewdistill import resources
+
 LONGEST = 64
 """Characters that W&B allows in a tag."""
 
@@ -35,12 +38,9 @@ def values_of(settings: Any, name: str) -> list[Any]:
 
 def prior_tags(settings: Any, run_root: Path) -> list[str]:
     """Name and first eight digits of the SHA-256 of every folder of weights that the settings name."""
-    # Not above: `commands.stages.fitting` imports this module, and brings torch.
-    from commands.stages.fitting import file_identity, referenced_files, strings
-
     tags: list[str] = []
     for text in strings(settings):
-        folder = Path(text)
+        folder = resources.find(text)
         if not text or not folder.is_dir() or folder.resolve().is_relative_to(run_root.resolve()):
             continue
         files = sorted(referenced_files(text, run_root.resolve()))

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.ablate import load_studies
 from experiments.cases import Case
-from experiments.plan import Node, PlannedRun, Planner, Priors, needs, resolved
+from experiments.plan import Node, PlannedRun, Planner, Priors, needs
 from experiments.studies import Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.errors import ViewDistillError
@@ -31,8 +31,7 @@ def shipped(name: str) -> Study:
 
 
 def node_of(planner: Planner, options: list[str], case: Case = CASE, seed: int = 0, stage: str = "field") -> Node:
-    settings = resolved(planner.configs(stage), options)
-    return planner.node(stage, options, settings, case, seed, ())
+    return planner.node(stage, options, case, seed, ())
 
 
 def stages_of(runs: list[PlannedRun]) -> dict[str, int]:

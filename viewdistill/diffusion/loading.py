@@ -20,6 +20,7 @@ from viewdistill.diffusion.hub import HubPlace, fetch, listing
 from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
 from viewdistill.diffusion.published import IMAGE_ENCODER, PUBLISHED, Pose, pose_of
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import find
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -151,9 +152,10 @@ def load_tokenizer(source: PriorSource) -> PreTrainedTokenizerBase:
 
 def _folder_and_variant(prior: Path) -> tuple[Path, str | None]:
     """A folder with a variant after it, or all of it as a folder."""
+    prior = find(prior)
     match = re.fullmatch(r"(.+):([\w.-]+)", str(prior))
-    if match and not prior.is_dir() and Path(match[1]).is_dir():
-        return Path(match[1]), match[2]
+    if match and not prior.is_dir() and find(match[1]).is_dir():
+        return find(match[1]), match[2]
     return prior, None
 
 

@@ -105,7 +105,7 @@ def test_a_host_of_another_machine_is_said_at_once(scene, host: str):
 
 def test_a_look_up_that_hangs_is_given_up(scene, monkeypatch: pytest.MonkeyPatch):
     released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [] if released.wait(60) else [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60) and [])
     monkeypatch.setattr(scene, "LOOKUP_SECONDS", 0.1)
     with pytest.raises(ViewDistillError, match=r"no answer about this host within 0\.1 s"):
         scene.require_free("slow", 8080)

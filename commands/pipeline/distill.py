@@ -1,0 +1,72 @@
+"""The front door in Python: `viewdistill.distill`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from commands.pipeline.display import Display
+from commands.pipeline.names import run_name
+from commands.pipeline.object import Request, recipe_of
+from commands.pipeline.outcome import Outcome
+from commands.pipeline.recipe import option_texts
+from commands.pipeline.walk import jobs_of, walk
+from commands.process import prepare_process
+from commands.reporting.summary import write_summary
+from datamodules.run_folder import RunFolder
+from datamodules.stages import Source
+
+
+def distill(
+    image: str | Path | None = None,
+    *,
+    text: str | None = None,
+    preset: str | None = None,
+    runs: str | Path = "runs",
+    source: Source = "surface",
+    seed: int | None = None,
+    mask: str | Path | None = None,
+    class_word: str | None = None,
+    elevation: float | None = None,
+    options: Mapping[str, str] | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Make a mesh of an object, as `viewdistill object` does; what was made before and still holds is not made again.
+
+    Args:
+        image: Image of the object.
+        text: Words in place of an image.
+        preset: Folder of ``configs/presets``, as ``nano``; the shipped YAMLs alone when not given.
+        runs: Folder of all runs.
+        source: Stage that the mesh is made from.
+        seed: Seed of everything random; the YAMLs' own when not given.
+        mask: Mask of the image, the object white.
+        class_word: What the object is; chosen by the text-conditioned prior when not given.
+        elevation: Elevation of the input camera, degrees; estimated when not given.
+        options: Stage → more options, as ``{"field": "--trainer.max_steps 600"}``.
+        quiet: Whether to show no progress.
+
+    Returns:
+        Files, mesh and scores.
+
+    Raises:
+        ViewDistillError: The image or an option cannot be used, or a stage fails.
+    """
+    prepare_process()
+    request = Request(
+        None if image is None else Path(image),
+        text,
+        preset,
+        Path(runs),
+        source,
+        seed,
+        None if mask is None else Path(mask),
+        class_word,
+        elevation,
+        option_texts(options or {}),
+    )
+    recipe, subject = recipe_of(request)
+    folder = RunFolder(request.runs / run_name(subject))
+    jobs = jobs_of(recipe, subject, folder.root)
+    with Display(quiet) as display:
+        walk(jobs, display)
+    write_summary(folder)
+    return Outcome.of(folder)

@@ -1,0 +1,63 @@
+"""What a complete object has: files, mesh, scores, and what it cost."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import trimesh
+
+from commands.pipeline.display import Display
+from datamodules.posed_views import load_cameras
+from datamodules.run_folder import RunFolder, read_json
+
+EVALUATION_FILE = "evaluation.json"
+"""Scores of a run, where it was evaluated, see `viewdistill evaluate`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The results of one object."""
+
+    folder: RunFolder
+    """The run with all of its files."""
+    seconds: float
+    """Wall-clock time of all stages, seconds, over all calls that led here."""
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> "Outcome":
+        """Return the results of a complete run.
+
+        Raises:
+            ViewDistillError: Its summary is damaged.
+        """
+        return cls(folder, float(read_json(folder.summary)["total"]["seconds"]))
+
+    @cached_property
+    def mesh(self) -> trimesh.Trimesh:
+        """The textured mesh, +Y up."""
+        return trimesh.load_mesh(self.folder.glb)
+
+    @property
+    def views(self) -> list[Path]:
+        """Refined views; none where the mesh is made from the field."""
+        complete = self.folder.record("views").is_file()
+        return [path for path, _ in load_cameras(self.folder.refined_views)] if complete else []
+
+    @property
+    def scores(self) -> dict[str, Any] | None:
+        """Scores against the truth, where the run was evaluated."""
+        path = self.folder.root / EVALUATION_FILE
+        return read_json(path) if path.is_file() else None
+
+
+def tell(outcome: Outcome, display: Display) -> None:
+    """Say in five lines where the results are and what they cost."""
+    folder = outcome.folder
+    evaluated = folder.root / EVALUATION_FILE
+    unknown = f"none; `viewdistill evaluate {folder.root} --gt MESH` compares with a known shape"
+    display.say("mesh", str(folder.glb))
+    display.say("report", str(folder.report))
+    display.say("video", str(folder.turntable))
+    display.say("scores", str(evaluated) if evaluated.is_file() else unknown)
+    display.say("minutes", f"{outcome.seconds / 60:.1f}")

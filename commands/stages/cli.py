@@ -1,0 +1,167 @@
+"""LightningCLI for the stages that run Lightning: strict settings, resolved before anything is built."""
+
+import argparse
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from callbacks.atomic_checkpoint import AtomicCheckpointIO
+from callbacks.plain_progress import PlainProgress
+from callbacks.random_state import RandomState
+from callbacks.step_progress import StepProgress, StepReport
+from commands.settings_errors import settings_message
+from commands.stages.job import Report
+from viewdistill.errors import ViewDistillError
+from viewdistill.precision import fast_bfloat16
+
+CHECKPOINT = "last.ckpt"
+"""The checkpoint in a stage's folder."""
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """Where a fitted stage keeps its files, and what it depends on besides its configuration."""
+
+    folder: Path
+    """Checkpoints, the resolved configuration and the tracker's files go here."""
+    name: str
+    """Name of the run in the tracker."""
+    inputs: tuple[Path, ...] = ()
+    """Files that the fit reads."""
+    restart_when_changed: bool = True
+    """Whether a changed setting or input discards the checkpoint; otherwise the fit goes on from it."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """The latest checkpoint."""
+        return self.folder / CHECKPOINT
+
+
+class StageCLI(LightningCLI):
+    """A LightningCLI without subcommands that only builds the trainer, the model and the data of one stage.
+
+    Args:
+        stage: The stage's folder and name.
+        settings: Arguments, ``--config`` first.
+        watchers: Callbacks besides the configured ones that look on and change nothing: no part of the configuration.
+        resolve_only: Whether to stop at the resolved settings, until `instantiate` is called.
+    """
+
+    def __init__(
+        self,
+        stage: StageRun,
+        settings: Sequence[str],
+        watchers: Sequence[Callback] = (),
+        resolve_only: bool = False,
+    ) -> None:
+        quieten()
+        self.stage, self.watchers, self.resolve_only = stage, watchers, resolve_only
+        self.report: Report | None = None
+        tracker = {"name": stage.name, "save_dir": str(stage.folder)}
+        super().__init__(
+            args=list(settings),
+            run=False,
+            save_config_callback=None,
+            seed_everything_default=0,
+            trainer_defaults={
+                "logger": {"class_path": "commands.tracking.logger.Tracker", "init_args": tracker},
+                "default_root_dir": str(stage.folder),
+            },
+            parser_kwargs={"exit_on_error": False, "prog": "viewdistill"},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the one setting that is the command line's own."""
+        parser.add_argument("--checkpoint_every", type=int, default=100, help="Steps between checkpoints.")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, turning whatever is wrong with the settings into one line."""
+        try:
+            self.config = parser.parse_args(args)
+        except argparse.ArgumentError as error:
+            raise ViewDistillError(f"configuration: {settings_message(str(error))}") from error
+
+    def instantiate_classes(self) -> None:
+        """Build trainer, model and data, unless the settings are all that is wanted for now."""
+        if self.resolve_only:
+            return
+        try:
+            super().instantiate_classes()
+        except MisconfigurationException as error:
+            raise ViewDistillError(f"configuration: {' '.join(str(error).split())}") from error
+
+    def instantiate(self, watchers: Sequence[Callback] = (), report: Report | None = None) -> None:
+        """Build trainer, model and data from the resolved settings.
+
+        Args:
+            watchers: As of the class.
+            report: Told of every step, in place of a bar or lines on the standard output.
+
+        Raises:
+            ViewDistillError: A setting is wrong.
+        """
+        self.watchers, self.report, self.resolve_only = watchers, report, False
+        # Other stages may have drawn numbers in this process since the settings were resolved.
+        seed_everything(self.config["seed_everything"], workers=True)
+        self.instantiate_classes()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer with atomic checkpoints, a saved random state and progress that suits the output."""
+        configured = self.config_init["trainer"]
+        callbacks: list[Callback] = list(configured["callbacks"] or [])
+        callbacks += [*self.watchers, RandomState()]
+        if self.report is not None:
+            kwargs["enable_progress_bar"] = False
+            callbacks.append(StepReport(self.report))
+        elif configured["enable_progress_bar"] is None:
+            kwargs["enable_progress_bar"] = sys.stdout.isatty()
+            callbacks.append(StepProgress() if sys.stdout.isatty() else PlainProgress())
+        if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
+            callbacks.append(
+                ModelCheckpoint(
+                    dirpath=self.stage.folder,
+                    filename=CHECKPOINT.removesuffix(".ckpt"),
+                    every_n_train_steps=self.config["checkpoint_every"],
+                    enable_version_counter=False,
+                )
+            )
+        on_gpu = configured["accelerator"] != "cpu" and torch.cuda.is_available()
+        if configured["precision"] == "bf16-mixed" and not fast_bfloat16(torch.device("cuda" if on_gpu else "cpu")):
+            print("precision: fp32, since this machine computes bf16 slowly")
+            kwargs["precision"] = "32-true"
+        plugins = configured["plugins"] or []
+        plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
+        return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+
+    def dump(self) -> str:
+        """The resolved configuration as YAML, fit to be given back as ``--config``."""
+        return self.parser.dump(self.config, skip_unset=False)
+
+
+def quieten() -> None:
+    """Silence what Lightning says about itself; errors and the stages' own words remain."""
+    # LightningCLI calls jsonargparse by names that the latter is about to drop; the pinned versions fit together.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    # Of pytorch-lightning, about its own use of torch's tree functions.
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+    # Camera samplers draw a batch in microseconds: workers would only cost memory.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Data modules draw by the step they are at, so a resumed stream goes on where it was.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # A folder with a checkpoint in it is the normal case of a resumed run.
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

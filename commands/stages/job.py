@@ -1,0 +1,145 @@
+"""One stage of one run, ready to be run: what is asked of it, whether its result holds, and how it is run."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from commands.stages.requirements import require_stages
+from commands.tracking.stage import track_stage
+from datamodules.locks import held
+from datamodules.run_folder import RunFolder, atomic_path
+from datamodules.stage_record import record_stage
+from datamodules.stages import STAGES, Route, Stage, files_read
+from datamodules.staleness import file_identity, kept_key, stage_key
+
+Report = Callable[[int, int], None]
+"""Told of progress: units done and units in all."""
+
+Work = Callable[[], Mapping[str, Any]]
+"""Does the work of a stage and returns figures for its record, see `datamodules.stage_record`."""
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+def no_files() -> tuple[Path, ...]:
+    """Return no files."""
+    return ()
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """A stage with resolved settings. Making one reads settings alone: it neither needs nor touches the run."""
+
+    name: str
+    """The stage."""
+    folder: RunFolder
+    """The run."""
+    settings: Mapping[str, Any]
+    """Resolved settings, nested."""
+    build: Callable[[Report | None], Work]
+    """Builds what the settings describe, or refuses it; writes nothing, which the work that it returns does."""
+    route: Route = field(default_factory=Route)
+    """The way through the stages that this one is run on."""
+    required: tuple[str, ...] | None = None
+    """Stages without which it cannot run, where these are fewer than those that it reads."""
+    files: Mapping[str, Path | None] = field(default_factory=dict[str, Path | None])
+    """Name → file from outside of the run that decides the result."""
+    outputs: Callable[[], Iterable[Path]] = no_files
+    """Files outside of the run, in a cache that may be emptied, which stages that read this one need."""
+    discard: Callable[[], None] = nothing
+    """Removes what an attempt with another key left, where the work would go on from it."""
+    config: str | None = None
+    """The resolved settings as YAML, to be kept as ``config.yaml``; none where the tracker is told of `settings`."""
+    overlays: tuple[Path, ...] = ()
+    """YAMLs on top of the shipped one."""
+    tags: tuple[str, ...] = ()
+    """For the tracker."""
+
+    @property
+    def stage(self) -> Stage:
+        """Its row of the table."""
+        return STAGES[self.name]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Stages that it reads."""
+        return self.route.needs(self.name)
+
+    @property
+    def key(self) -> str:
+        """Key of the result, from the files that are there now."""
+        read = files_read(self.folder.root, self.name, self.needs)
+        identities = {path.relative_to(self.folder.root).as_posix(): file_identity(path) for path in read}
+        for name, path in self.files.items():
+            if path is not None and path.is_file():
+                identities[name] = file_identity(path)
+        return stage_key(self.name, self.settings, self.folder.root, identities)
+
+    @property
+    def settings_key(self) -> str:
+        """Key of the settings alone, the same for every run and whatever it reads."""
+        return stage_key(self.name, self.settings, self.folder.root)
+
+    def holds(self) -> bool:
+        """Return whether the stage is complete, and was made from what it would be made from now."""
+        folder = self.folder.stage(self.name)
+        written = (self.folder.record(self.name), *(folder / name for name in self.stage.writes))
+        return all(path.is_file() for path in written) and kept_key(folder) == self.key
+
+    def is_whole(self) -> bool:
+        """Return whether the files outside of the run are there."""
+        return all(path.is_file() for path in self.outputs())
+
+
+def run_stage(job: StageJob, report: Report | None = None, again: bool = True) -> bool:
+    """Run a stage, resume it or confirm it.
+
+    Nothing is touched before all settings are known to be right: an option that is refused costs nothing.
+
+    Args:
+        job: The stage.
+        report: Told of progress, in place of what the stage prints.
+        again: Whether a stage whose result holds is run all the same.
+
+    Returns:
+        Whether it was run.
+
+    Raises:
+        ViewDistillError: A setting is wrong, an earlier stage is missing, or the stage fails.
+    """
+    began = time.perf_counter()
+    folder = job.folder.stage(job.name)
+    require_stages(job.folder, job.needs if job.required is None else job.required)
+    if not again and job.holds():
+        return False
+    work = job.build(report)
+    with held(folder) as waited:
+        if waited and job.holds():
+            return False
+        key, record = job.key, job.folder.record(job.name)
+        if kept_key(folder) != key:
+            record.unlink(missing_ok=True)
+            job.discard()
+        with record_stage(folder, job.name, key, began) as figures:
+            if job.config is not None:
+                with atomic_path(job.folder.config(job.name)) as partial:
+                    partial.write_text(job.config, encoding="utf-8")
+            figures.update(work())
+    track_stage(
+        job.folder,
+        job.name,
+        [needed for needed in used(job) if job.folder.record(needed).is_file()],
+        None if job.config is not None else job.settings,
+        job.overlays,
+        job.tags,
+    )
+    return True
+
+
+def used(job: StageJob) -> tuple[str, ...]:
+    """Return the stages whose files a stage read; the report shows all that there are."""
+    return tuple(name for name in STAGES if name != "report") if job.name == "report" else job.needs

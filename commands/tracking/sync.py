@@ -1,0 +1,49 @@
+"""`viewdistill sync`: send to Weights & Biases what was kept offline."""
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from commands import options
+from datamodules.run_folder import RunFolder
+from datamodules.stages import STAGES
+from viewdistill.errors import ViewDistillError
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    run_folder: Path
+    """The run."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the subcommand."""
+    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
+
+
+def run(request: Request) -> None:
+    """Send stage by stage, so that what a stage used is there before it.
+
+    Raises:
+        ViewDistillError: There is nothing to send, or W&B fails.
+    """
+    folder = RunFolder(request.run_folder)
+    if not folder.root.is_dir():
+        there = sorted(path.name for path in folder.root.parent.glob("*/") if not path.name.startswith("."))
+        choice = f"there are {', '.join(there[:20])}" if there else "there are none beside it"
+        raise ViewDistillError(f"{folder.root}: no such run; {choice}")
+    kept = [folder.stage(stage) for stage in STAGES if (folder.stage(stage) / "wandb").is_dir()]
+    if not kept:
+        raise ViewDistillError(f"{folder.root}: no stage kept anything for W&B here (WANDB_MODE was disabled?)")
+    for stage in kept:
+        command = [sys.executable, "-m", "wandb", "sync", str(stage / "wandb")]
+        status = subprocess.run(command, env={**os.environ, "WANDB_DIR": str(stage)}, check=False).returncode
+        if status:
+            raise ViewDistillError(
+                f"{stage / 'wandb'}: `wandb sync` ended with status {status}; the same command resumes"
+            )

@@ -1,0 +1,225 @@
+"""The table of stages: what each stage of a run is called, reads, writes and is configured by.
+
+Everything in Python that walks, checks or lists stages reads this table. The Makefile repeats its arrows, for people
+and for ``make -j``, and a test compares the two.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Literal
+
+Source = Literal["surface", "field"]
+"""The stage that a mesh is made from."""
+
+Condition = Literal["words", "surface", "field", "projection"]
+"""What may hold for a route: the object is given in words, the source of the mesh, its texture comes from views."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run."""
+
+    name: str
+    """Name, also that of its folder in the run."""
+    subcommand: tuple[str, ...]
+    """Words after `viewdistill` that select it."""
+    needs: tuple[str, ...] = ()
+    """Stages whose files it always reads."""
+    needs_where: Mapping[Condition, tuple[str, ...]] = field(default_factory=dict[Condition, tuple[str, ...]])
+    """Stages whose files it reads only where a condition holds."""
+    config: str | None = None
+    """Name of its YAML in ``configs/`` and in presets; none where options are all it has."""
+    reads: tuple[str, ...] = ()
+    """Files of earlier stages that decide its result: patterns within the run folder."""
+    writes: tuple[str, ...] = ()
+    """Files without which it is not complete, within its own folder."""
+    uses_priors: bool = True
+    """Whether it may load a prior."""
+
+    def command(self, run: Path) -> str:
+        """The command line that completes this stage, as text for messages."""
+        subcommand, *options = self.subcommand
+        place = {"input": f"IMG --out {run}", "picture": f"TEXT --out {run}"}.get(self.name, str(run))
+        return " ".join(("viewdistill", subcommand, place, *options))
+
+
+INPUT_VIEW = ("input/rgba.png", "input/meta.json")
+"""The framed input image and its camera."""
+
+STAGES: Mapping[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "picture",
+            ("picture",),
+            config="picture.yaml",
+            writes=("picture.png", "picture.json", "candidates.png"),
+        ),
+        Stage(
+            "input",
+            ("input",),
+            needs_where={"words": ("picture",)},
+            reads=("picture/picture.png", "picture/picture.json"),
+            writes=("rgba.png", "meta.json"),
+        ),
+        Stage(
+            "field",
+            ("field",),
+            needs=("input",),
+            config="field.yaml",
+            reads=INPUT_VIEW,
+            writes=("last.ckpt",),
+        ),
+        Stage(
+            "novel_views",
+            ("novel-views",),
+            needs=("input",),
+            config="novel_views.yaml",
+            reads=INPUT_VIEW,
+            writes=("cameras.json",),
+        ),
+        Stage(
+            "class_images",
+            ("class-images",),
+            needs=("input",),
+            config="class_images.yaml",
+            reads=("input/meta.json",),
+        ),
+        Stage(
+            "specialize_1",
+            ("specialize", "--stage=1"),
+            needs=("input", "novel_views", "class_images"),
+            config="specialize_1.yaml",
+            # The images of a class lie in a cache; their stage's key says what they were sampled with.
+            reads=(*INPUT_VIEW, "novel_views/[0-9]*.png", "class_images/fingerprint"),
+            writes=("pytorch_lora_weights.safetensors",),
+        ),
+        Stage(
+            "specialize_2",
+            ("specialize", "--stage=2"),
+            needs=("input", "novel_views", "specialize_1"),
+            config="specialize_2.yaml",
+            reads=(
+                *INPUT_VIEW,
+                "novel_views/[0-9]*.png",
+                "specialize_1/pytorch_lora_weights.safetensors",
+                "specialize_1/prompts.json",
+            ),
+            writes=("pytorch_lora_weights.safetensors",),
+        ),
+        Stage(
+            "views",
+            ("views",),
+            needs=("input", "field", "specialize_2"),
+            config="views.yaml",
+            reads=(
+                "input/meta.json",
+                "field/last.ckpt",
+                "specialize_2/pytorch_lora_weights.safetensors",
+                "specialize_2/prompts.json",
+            ),
+            writes=("cameras.json",),
+        ),
+        Stage(
+            "surface",
+            ("surface",),
+            needs=("input", "views"),
+            config="surface.yaml",
+            reads=(*INPUT_VIEW, "views/cameras.json", "views/[0-9]*.png"),
+            writes=("last.ckpt",),
+        ),
+        Stage(
+            "mesh",
+            ("mesh",),
+            needs=("input",),
+            needs_where={"surface": ("surface",), "field": ("field",), "projection": ("views",)},
+            reads=(*INPUT_VIEW, "field/last.ckpt", "surface/last.ckpt", "views/cameras.json", "views/[0-9]*.png"),
+            writes=("object.glb", "object.obj", "object.stl", "turntable.mp4", "contact_sheet.png"),
+            uses_priors=False,
+        ),
+        Stage(
+            "report",
+            ("report",),
+            needs=("input", "mesh"),
+            # It shows all that is complete: any stage that was run anew has a new record.
+            reads=("*/stage.json",),
+            writes=("report.html",),
+            uses_priors=False,
+        ),
+    )
+}
+"""Name → stage, in an order in which they can run."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way from an input to the report: which stages are run, and what each needs."""
+
+    source: Source = "surface"
+    """Stage that the mesh is made from."""
+    words: bool = False
+    """Whether the object is given in words, and its picture is sampled first."""
+    projected: bool | None = None
+    """Whether the mesh's texture comes from the refined views; by default where it is made from the surface."""
+
+    @property
+    def conditions(self) -> frozenset[Condition]:
+        """What holds on this route."""
+        projected = self.source == "surface" if self.projected is None else self.projected
+        holding: list[Condition] = [self.source]
+        holding += ["words"] if self.words else []
+        return frozenset([*holding, "projection"] if projected else holding)
+
+    def needs(self, name: str) -> tuple[str, ...]:
+        """Stages whose files a stage reads, in the order of the table."""
+        stage = STAGES[name]
+        conditional = (needed for condition in self.conditions for needed in stage.needs_where.get(condition, ()))
+        found = {*stage.needs, *conditional}
+        return tuple(needed for needed in STAGES if needed in found)
+
+    def before(self, *names: str) -> tuple[str, ...]:
+        """Stages with all that they need, directly and indirectly, each after what it needs."""
+        graph: dict[str, tuple[str, ...]] = {}
+        wanted = list(names)
+        while wanted:
+            name = wanted.pop()
+            if name not in graph:
+                graph[name] = self.needs(name)
+                wanted += graph[name]
+        # Of several possible orders always the one of the table, which `TopologicalSorter` does not promise.
+        sorter, order = TopologicalSorter(graph), list[str]()
+        sorter.prepare()
+        ready: set[str] = set()
+        while sorter.is_active():
+            ready.update(sorter.get_ready())
+            first = next(name for name in STAGES if name in ready)
+            ready.remove(first)
+            sorter.done(first)
+            order.append(first)
+        return tuple(order)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """All stages of the route, each after what it needs."""
+        return self.before("report")
+
+
+def files_read(run: Path, name: str, needs: Iterable[str]) -> list[Path]:
+    """Files of earlier stages that decide a stage's result, as far as they exist, in order.
+
+    Args:
+        run: The run folder.
+        name: The stage.
+        needs: Stages that it reads on its route; files of others are not its own, though they may lie there. Of a
+            stage that reads the records of all (the report), those of any stage count.
+    """
+    found: set[Path] = set()
+    for pattern in STAGES[name].reads:
+        first = pattern.split("/")[0]
+        if first == "*":
+            found |= {path for path in run.glob(pattern) if path.parent.name in STAGES and path.parent.name != name}
+        elif first in needs:
+            found |= {path for path in run.glob(pattern) if path.is_file()}
+    return sorted(found)
