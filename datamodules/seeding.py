@@ -22,6 +22,8 @@ class Purpose(IntEnum):
     """Which training images a step sees."""
     WEIGHTS = 6
     """First weights; the step is 0."""
+    COMMON_NOISE = 7
+    """Noise that all sampled views of an object have in common; the step is 0."""
 
 
 def generator_at(
@@ -43,7 +45,11 @@ def generator_at(
 
 
 def image_noise(
-    seed: int, indices: Sequence[int], shape: tuple[int, int, int], device: torch.device | str = "cpu"
+    seed: int,
+    indices: Sequence[int],
+    shape: tuple[int, int, int],
+    device: torch.device | str = "cpu",
+    purpose: Purpose = Purpose.IMAGES,
 ) -> Float[Tensor, "images c h w"]:
     """Noise of several sampled images, each a function of (seed, its index) alone; the same on every device.
 
@@ -52,6 +58,7 @@ def image_noise(
         indices: Of the images.
         shape: Channels, height and width of one.
         device: Where the result goes.
+        purpose: Which stream.
     """
-    noise = [torch.randn(shape, generator=generator_at(seed, index, Purpose.IMAGES)) for index in indices]
+    noise = [torch.randn(shape, generator=generator_at(seed, index, purpose)) for index in indices]
     return torch.stack(noise).to(device)

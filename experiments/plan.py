@@ -49,8 +49,8 @@ PRIOR_OPTIONS = {
         "--model.init_args.guidance.view_prior={view_prior}",
         "--model.init_args.guidance.text_prior={text_prior}",
     ),
-    "novel_views": ("--view_prior={view_prior}", "--text_prior={text_prior}"),
-    "class_images": ("--prior={text_prior}",),
+    "novel_views": ("--model.init_args.view_prior={view_prior}", "--model.init_args.text_prior={text_prior}"),
+    "class_images": ("--model.init_args.prior={text_prior}",),
     "specialize_1": ("--model.init_args.prior={text_prior}",),
     "specialize_2": ("--model.init_args.prior={text_prior}",),
     "views": ("--model.init_args.prior={text_prior}",),
@@ -240,7 +240,7 @@ class Planner:
         if stage == "bias":
             return ["--image", str(folder.rgba), "--out", str(folder.stage("bias"))]
         if stage == "class_images":
-            return [str(folder.root), f"--cache={self.root / 'class_images'}"]
+            return [str(folder.root), f"--data.init_args.cache={self.root / 'class_images'}"]
         return [str(folder.root)]
 
     def filled(self, option: str) -> str:

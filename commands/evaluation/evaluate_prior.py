@@ -118,7 +118,8 @@ def sample(prior: ViewConditionedPrior, pairs: Pairs, scale: float, steps: int, 
     """Predicted target views [B, 3, H, W] by DDIM, with the same noise for every guidance scale."""
     import torch
 
-    from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
+    from viewdistill.diffusion.samplers import Sampling, view_noise_predictor
+    from viewdistill.diffusion.samplers import sample as sample_latents
 
     generator = torch.Generator().manual_seed(0)
     images: list[Tensor] = []
@@ -126,8 +127,8 @@ def sample(prior: ViewConditionedPrior, pairs: Pairs, scale: float, steps: int, 
         rows = slice(start, start + batch)
         condition = prior.condition(pairs.inputs[rows], pairs.elevation[rows])
         predict = view_noise_predictor(prior, condition, pairs.relative_pose[rows], scale)
-        shape = (len(condition.latent), *prior.latent_shape)
-        latents = sample_ddim(predict, prior.schedule, shape, steps=steps, generator=generator)
+        noise = torch.randn((len(condition.latent), *prior.latent_shape), generator=generator)
+        latents = sample_latents(predict, prior.schedule, noise, Sampling(steps=steps))
         with torch.no_grad():
             images.append(prior.decode_latents(latents).clamp(0, 1))
     return torch.cat(images)

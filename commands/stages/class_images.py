@@ -2,12 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
-
-from commands.stages.sampling import EPILOG as EPILOG
 
 SHIPPED = "configs/class_images.yaml"
 """The settings."""
+
+EPILOG = """\
+Every setting of the YAML can be given as an option, for example `--data.count 8`; `--print_config` prints them all with
+their values. A run that was stopped goes on with the next image that is not in the cache."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,45 +27,25 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ViewDistillError: The input stage is missing, or a setting is wrong.
     """
+    from commands.stages.configuration import configuration, print_configuration
     from commands.stages.requirements import require
-    from commands.stages.sampling import build_sampler, sample_missing
     from commands.tracking.stage import track_stage
     from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder)
-    if any(setting.startswith("--print_config") for setting in arguments.settings):
-        from lightning_modules.class_images import ClassImageSampler
-
-        build_sampler(ClassImageSampler, arguments, SHIPPED)  # prints them and ends the process
+    seed = [] if arguments.seed is None else [f"--model.seed={arguments.seed}"]
+    settings = configuration(arguments, SHIPPED, [f"--data.run_folder={folder.root}", *seed, *arguments.settings])
+    if any(setting.startswith("--print_config") for setting in settings):
+        print_configuration(settings)
+        return
     with record_stage(folder.stage("class_images"), "class_images") as figures:
         # Imported here, so that the seconds it takes are counted.
-        from commands.stages.fitting import StageRun, fingerprint, prepare
-        from datamodules.class_images import ClassImages, folder_name
-        from datamodules.prompts import Prompts
-        from lightning_modules.class_images import ClassImageSampler
+        from commands.stages.fitting import StageRun
+        from commands.stages.sampling import predict
 
-        sampler, config = build_sampler(ClassImageSampler, arguments, SHIPPED)
-        stage = StageRun(folder.stage("class_images"), f"{meta.name}-class-images")
-        prepare(stage, config)
-        cached = sampler.cache / fingerprint(config, stage)[:16] / folder_name(meta.class_word)
-        images = ClassImages(Prompts(sampler.template, meta.class_word), cached, sampler.count)
-        figures["sampled"] = sample_missing(
-            images.paths,
-            sampler.batch_size,
-            lambda indices: sampler.sample(images.prompts.of_class, indices),
-            lambda index, rgb: save(images.paths[index], rgb),
-        )
-        figures.update(images.figures)
-    track_stage(folder, "class_images", uses=("input",), overlays=arguments.config)
-
-
-def save(path: Path, rgb: Any) -> None:
-    """Write one image; runs of several objects may do so at once."""
-    from PIL import Image
-
-    from viewdistill.mesh.atomic import replacing
-
-    with replacing(path) as temporary:
-        Image.fromarray(rgb).save(temporary)
+        stage = StageRun(folder.stage("class_images"), f"{meta.name}-class-images", (folder.input_meta,))
+        data = predict(stage, settings).datamodule
+        figures.update(data.images.figures, sampled=len(data.missing))
+    track_stage(folder, "class_images", uses=("input",))

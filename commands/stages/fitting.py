@@ -45,6 +45,8 @@ class StageRun:
     """Files of earlier stages that the fit reads."""
     restart_when_changed: bool = True
     """Whether a changed setting or input discards the checkpoint; otherwise the fit goes on from it."""
+    products: tuple[str, ...] = ()
+    """Patterns of the files in the folder that a changed setting or input discards besides the checkpoint."""
 
     @property
     def checkpoint(self) -> Path:
@@ -191,6 +193,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # Data modules draw by the step they are at, so a resumed stream goes on where it was.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # A sampling stage that finds every image in place has nothing left to predict.
+    warnings.filterwarnings("ignore", message=".*Total length of .DataLoader. across ranks is zero.*")
     # A folder with a checkpoint in it is the normal case of a resumed run.
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
 
@@ -210,6 +214,9 @@ def prepare(stage: StageRun, config: str) -> None:
     if stage.restart_when_changed and stage.checkpoint.is_file() and changed(stage, config):
         print(f"{stage.name}: settings or inputs have changed; starting again", flush=True)
         stage.checkpoint.unlink()
+    if changed(stage, config):
+        for path in sorted(path for pattern in stage.products for path in stage.folder.glob(pattern)):
+            path.unlink()
     for name, content in (("config.yaml", config), (FINGERPRINT, fingerprint(config, stage))):
         with atomic_path(stage.folder / name) as partial:
             partial.write_text(content, encoding="utf-8")

@@ -3,10 +3,14 @@
 import argparse
 from pathlib import Path
 
-from commands.stages.sampling import EPILOG as EPILOG
 
 SHIPPED = "configs/novel_views.yaml"
 """The settings."""
+
+EPILOG = """\
+Every setting of the YAML can be given as an option, for example `--data.count 8`; `--print_config` prints them all with
+their values. A run that was stopped goes on with the next missing view, unless a setting, the input or a prior has
+changed since: then it starts again."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,37 +29,25 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ViewDistillError: The input stage is missing, or a setting is wrong.
     """
+    from commands.stages.configuration import configuration, print_configuration
     from commands.stages.requirements import require
-    from commands.stages.sampling import build_sampler, sample_missing
     from commands.tracking.stage import track_stage
     from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
 
     folder = RunFolder(arguments.run_folder)
     meta = require(folder)
-    if any(setting.startswith("--print_config") for setting in arguments.settings):
-        from lightning_modules.novel_views import NovelViewSampler
-
-        build_sampler(NovelViewSampler, arguments, SHIPPED)  # prints them and ends the process
+    seed = [] if arguments.seed is None else [f"--model.seed={arguments.seed}"]
+    settings = configuration(arguments, SHIPPED, [f"--data.run_folder={folder.root}", *seed, *arguments.settings])
+    if any(setting.startswith("--print_config") for setting in settings):
+        print_configuration(settings)
+        return
     with record_stage(folder.novel_views, "novel_views") as figures:
         # Imported here, so that the seconds it takes are counted.
-        from commands.stages.fitting import StageRun, changed, prepare
-        from datamodules.cameras import read_rgba
-        from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view, view_name
-        from lightning_modules.novel_views import NovelViewSampler
-        from viewdistill.metrics.images import over_white
+        from commands.stages.fitting import StageRun
+        from commands.stages.sampling import predict
 
-        sampler, config = build_sampler(NovelViewSampler, arguments, SHIPPED)
-        stage = StageRun(folder.novel_views, f"{meta.name}-novel-views", inputs=(folder.rgba, folder.input_meta))
-        if changed(stage, config):
-            clear_views(folder.novel_views)
-        prepare(stage, config)
-        image, known = over_white(read_rgba(folder.rgba)[None]), ViewCamera.of_input(meta)
-        figures["sampled"] = sample_missing(
-            [folder.novel_views / view_name(index) for index in range(sampler.count)],
-            sampler.batch_size,
-            lambda indices: sampler.sample(image, known, indices),
-            lambda index, rgba: save_view(folder.novel_views, index, rgba),
-        )
-        save_cameras(folder.novel_views, sampler.cameras(known))
-    track_stage(folder, "novel_views", uses=("input",), overlays=arguments.config)
+        inputs, products = (folder.rgba, folder.input_meta), ("cameras.json", "[0-9][0-9][0-9].png")
+        stage = StageRun(folder.novel_views, f"{meta.name}-novel-views", inputs, products=products)
+        figures["sampled"] = len(predict(stage, settings).datamodule.missing)
+    track_stage(folder, "novel_views", uses=("input",))

@@ -7,8 +7,8 @@ SHIPPED = "configs/picture.yaml"
 """The settings."""
 
 EPILOG = """\
-Every setting of the YAML can be given as an option, for example `--count 4`; `--print_config` prints them all with
-their values. candidates.png shows all samples; `--index 3` takes another than the one that was chosen. The picture and
+Every setting of the YAML can be given as an option, for example `--data.count 4`; `--print_config` prints them all with
+their values. candidates.png shows all samples; `--data.index 3` takes another than the one that was chosen. The picture and
 the text, beside it as JSON, are what `viewdistill input` reads next."""
 
 
@@ -30,33 +30,30 @@ def run(arguments: argparse.Namespace) -> None:
         ViewDistillError: The text is empty, a setting is wrong, or no sample shows a whole object; no picture is
             written then.
     """
-    from PIL import Image
-
-    from commands.stages.fitting import StageRun, prepare
-    from commands.stages.sampling import build_sampler
+    from commands.stages.configuration import configuration, print_configuration
     from commands.tracking.stage import track_stage
-    from datamodules.run_folder import RunFolder, atomic_path, write_json
+    from datamodules.run_folder import RunFolder
     from datamodules.stage_record import record_stage
-    from lightning_modules.picture import PictureSampler
     from viewdistill.errors import ViewDistillError
-    from viewdistill.mesh.contact_sheet import grid
 
     text = " ".join(arguments.text.split())
     if not text:
         raise ViewDistillError('the text is empty; say what the object is, as "a red mug with white stripes"')
     folder = RunFolder(arguments.run_folder)
-    sampler, config = build_sampler(PictureSampler, arguments, SHIPPED)
+    seed = [] if arguments.seed is None else [f"--model.seed={arguments.seed}"]
+    own = [f"--data.run_folder={folder.root}", f"--data.text={text}", *seed, *arguments.settings]
+    settings = configuration(arguments, SHIPPED, own)
+    if any(setting.startswith("--print_config") for setting in settings):
+        print_configuration(settings)
+        return
     with record_stage(folder.stage("picture"), "picture") as figures:
-        candidates = sampler.sample(text)
-        chosen = sampler.choose(candidates, text)
-        prepare(StageRun(folder.stage("picture"), f"{folder.name}-picture"), config)
-        over_white = [candidate.rgba[..., :3] / 255.0 for candidate in candidates]
-        with atomic_path(folder.candidates) as partial:
-            Image.fromarray(grid([over_white], row_labels=(text,))).save(partial)
-        write_json(folder.picture.with_suffix(".json"), {"caption": text})
-        with atomic_path(folder.picture) as partial:
-            Image.fromarray(candidates[chosen].rgba).save(partial)
-        figures["text"], figures["chosen"] = text, chosen
-        figures["agreement"] = [round(candidate.agreement, 6) for candidate in candidates]
-        figures["whole"] = [candidate.whole for candidate in candidates]
-    track_stage(folder, "picture", overlays=arguments.config)
+        # Imported here, so that the seconds it takes are counted.
+        from callbacks.picture import PictureWriter
+        from commands.stages.fitting import StageRun
+        from commands.stages.sampling import predict
+
+        cli = predict(StageRun(folder.stage("picture"), f"{folder.name}-picture"), settings)
+        for callback in cli.trainer.callbacks:
+            if isinstance(callback, PictureWriter):
+                figures.update(callback.figures)
+    track_stage(folder, "picture")

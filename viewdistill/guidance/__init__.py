@@ -4,7 +4,7 @@ from viewdistill.guidance.bias import NoiseBias, empty_text_predictor, noise_bia
 from viewdistill.guidance.family import METHODS, ScoreDistillation
 from viewdistill.guidance.gradient import ScoreGradient, Weighting, gradient_cosine, score_loss, weight
 from viewdistill.guidance.predictions import GuidanceTerms
-from viewdistill.guidance.rectified import rectified_noise_predictor
+from viewdistill.guidance.rectified import NovelViewSampling, rectified_noise_predictor, sample_novel_views
 from viewdistill.guidance.reference import reference_score_gradient
 from viewdistill.guidance.timesteps import Annealed, SquareRootTimesteps, UniformTimesteps
 
@@ -13,6 +13,7 @@ __all__ = [
     "Annealed",
     "GuidanceTerms",
     "NoiseBias",
+    "NovelViewSampling",
     "ScoreDistillation",
     "ScoreGradient",
     "SquareRootTimesteps",
@@ -25,6 +26,7 @@ __all__ = [
     "recover_one_step",
     "rectified_noise_predictor",
     "reference_score_gradient",
+    "sample_novel_views",
     "score_loss",
     "weight",
 ]
