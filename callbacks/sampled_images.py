@@ -5,8 +5,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.posed_views import save_cameras
 from datamodules.novel_views import NovelViewCameras
+from datamodules.posed_views import save_cameras
 from datamodules.sampled_images import SampledBatch, SampledImages
 from viewdistill.mesh.atomic import replacing
 

@@ -47,7 +47,6 @@ class PictureText(pl.LightningDataModule):
     def predict_dataloader(self) -> DataLoader[PictureBatch]:
         """All candidates in order."""
         batches = [
-            PictureBatch(torch.tensor(indices), self.text)
-            for indices in batches_of(self.count, self.images_per_batch)
+            PictureBatch(torch.tensor(indices), self.text) for indices in batches_of(self.count, self.images_per_batch)
         ]
         return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from jaxtyping import Int
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from viewdistill.errors import ViewDistillError
 
 
+@runtime_checkable
 class SampledBatch(Protocol):
     """What every batch of images to sample has."""
 
@@ -25,8 +26,8 @@ class SampledBatch(Protocol):
 class SampledImages(pl.LightningDataModule):
     """Requests for the images that are not there yet.
 
-    A batch with a missing image is requested whole, composed as it would have been from the start: sums, and so the last
-    bits of an image, depend on its neighbours in the batch.
+    A batch with a missing image is requested whole, composed as it would have been from the start: sums, and so the
+    last bits of an image, depend on its neighbours in the batch.
 
     Args:
         count: Images in all.

@@ -3,9 +3,9 @@
     python -m experiments.sampling_start           # runs/sampling_start/sampling_start.csv, .png; minutes an object
     python -m experiments.sampling_start --solvers # solvers and numbers of steps in place of starts
 
-A perfect draw from a posterior has twice the squared error of the posterior's mean, and two draws disagree by that much.
-A start from the lifted mean at a middle noise level trades detail for both. Measured on test objects, all views at the
-input's elevation around the object:
+A perfect draw from a posterior has twice the squared error of the posterior's mean, and two draws disagree by that
+much. A start from the lifted mean at a middle noise level trades detail for both. Measured on test objects, with all
+views at the input's elevation around the object:
 
 - PSNR to the truth, over white;
 - sharpness: mean length of the image gradient, relative to the truth's (1 is as sharp, 0 is flat);
@@ -32,6 +32,7 @@ from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import atomic_path, make_folder
 from datamodules.seeding import Purpose, image_noise
 from experiments.rows import write_rows
+from lightning_modules.field_scores import load_text_prior, load_view_prior
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling
@@ -135,20 +136,30 @@ def solver_arms() -> dict[str, NovelViewSampling]:
 
 @torch.no_grad()
 def sampled(
-    view: ViewConditionedPrior, text: TextConditionedPrior, subject: Subject, sampling: NovelViewSampling
-) -> Float[Tensor, "views 3 size size"]:
-    """Views of one object, from the noise that every arm has."""
-    condition = view.condition(subject.image, subject.elevation)
-    noise = image_noise(0, range(len(subject.cameras)), view.latent_shape)
+    view: ViewConditionedPrior,
+    text: TextConditionedPrior,
+    subjects: Sequence[Subject],
+    sampling: NovelViewSampling | None,
+) -> list[Float[Tensor, "views 3 size size"]]:
+    """Views of all objects at once, from the noise that every arm has.
+
+    Args:
+        view: Zero-1-to-3.
+        text: Stable Diffusion.
+        subjects: The objects, each with as many views.
+        sampling: Of the views; none for the mean views, which the lifting alone shows.
+    """
+    views = len(subjects[0].cameras)
+    condition = view.condition(
+        torch.cat([subject.image for subject in subjects]).repeat_interleave(views, 0),
+        torch.tensor([subject.elevation for subject in subjects]).repeat_interleave(views),
+    )
+    poses = torch.cat([subject.relative_pose for subject in subjects])
+    if sampling is None:
+        return list(view.decode_latents(lifted_mean(view, condition, poses)).split(views))
+    noise = image_noise(0, range(views), view.latent_shape).repeat(len(subjects), 1, 1, 1)
     common = image_noise(0, [0], view.latent_shape, purpose=Purpose.COMMON_NOISE)
-    return sample_novel_views(view, text, condition, subject.relative_pose, noise, sampling, common)
-
-
-@torch.no_grad()
-def mean_views(view: ViewConditionedPrior, subject: Subject) -> Float[Tensor, "views 3 size size"]:
-    """What the lifting alone shows."""
-    condition = view.condition(subject.image, subject.elevation)
-    return view.decode_latents(lifted_mean(view, condition, subject.relative_pose))
+    return list(sample_novel_views(view, text, condition, poses, noise, sampling, common).split(views))
 
 
 def measure(
@@ -227,18 +238,18 @@ def study(arms: dict[str, NovelViewSampling], priors: Path, out: Path, objects: 
     Raises:
         ViewDistillError: A prior is missing or damaged, or has no lifting.
     """
-    view = ViewConditionedPrior.from_folder(priors / "zero123")
-    text = TextConditionedPrior.from_folder(priors / "stable-diffusion")
+    view = load_view_prior(str(priors / "zero123"), "fp32", torch.device("cpu"))
+    text = load_text_prior(str(priors / "stable-diffusion"), "fp32", torch.device("cpu"))
     subjects = [subject_of(seed, views, view.image_size) for seed in TEST_SEEDS[:objects]]
     known = {
         "truth": [subject.truth for subject in subjects],
-        "lifted mean": [mean_views(view, subject) for subject in subjects],
+        "lifted mean": sampled(view, text, subjects, None),
     }
     rows = [measure(name, subjects, found, 0.0) for name, found in known.items()]
     pictures = {name: found[0] for name, found in known.items()}
     for name, sampling in arms.items():
         start = time.process_time()
-        found = [sampled(view, text, subject, sampling) for subject in subjects]
+        found = sampled(view, text, subjects, sampling)
         rows.append(measure(name, subjects, found, time.process_time() - start))
         pictures[name] = found[0]
         print(rows[-1], flush=True)

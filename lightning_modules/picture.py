@@ -1,8 +1,8 @@
 """The picture stage: an input image for an object that exists in words only. Nothing is fitted here."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -28,8 +28,7 @@ SMALLEST_OBJECT = 0.03
 """Share of the picture below which what was painted is no object."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One sample of the text."""
 
     rgba: UInt8[np.ndarray, "size size 4"]

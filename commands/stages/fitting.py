@@ -91,6 +91,16 @@ class StageCLI(LightningCLI):
         except argparse.ArgumentError as error:
             raise ViewDistillError(f"configuration: {error}") from error
 
+    def instantiate_classes(self) -> None:
+        """Build trainer, model and data; an error of ours comes out as it is, where jsonargparse wraps it in others."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, ViewDistillError):
+                cause = cause.__cause__ or cause.__context__
+            raise cause or error from error
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with atomic checkpoints, a saved random state and progress that suits the output."""
         configured = self.config_init["trainer"]

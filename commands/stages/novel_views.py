@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-
 SHIPPED = "configs/novel_views.yaml"
 """The settings."""
 

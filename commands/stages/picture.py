@@ -8,8 +8,8 @@ SHIPPED = "configs/picture.yaml"
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--data.count 4`; `--print_config` prints them all with
-their values. candidates.png shows all samples; `--data.index 3` takes another than the one that was chosen. The picture and
-the text, beside it as JSON, are what `viewdistill input` reads next."""
+their values. candidates.png shows all samples; `--data.index 3` takes another than the one that was chosen. The picture
+and the text, beside it as JSON, are what `viewdistill input` reads next."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

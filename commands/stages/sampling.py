@@ -1,4 +1,4 @@
-"""Stages that sample from a prior: `Trainer.predict` on a module and a data module, built as those of the fitted stages."""
+"""Stages that sample from a prior: `Trainer.predict` on a module and a data module, built as in the fitted stages."""
 
 import sys
 
@@ -28,7 +28,9 @@ def predict(stage: StageRun, settings: list[str]) -> StageCLI:
             raise KeyboardInterrupt from stop
         raise
     if trainer.limit_predict_batches != 1.0:
-        raise ViewDistillError("trainer.limit_predict_batches and fast_dev_run leave images out; the stage is not complete")
+        raise ViewDistillError(
+            "trainer.limit_predict_batches and fast_dev_run leave images out; run the stage without them"
+        )
     if not trainer.is_global_zero:
         sys.exit()  # of several processes that shared the images, the first keeps the stage's record
     return cli

@@ -23,8 +23,8 @@ Scheduler = Literal[
     "EulerDiscreteScheduler",
     "HeunDiscreteScheduler",
 ]
-"""Solvers, by their class names in diffusers. Deterministic ones only: a stochastic solver draws its noise for a whole batch,
-which would tie an image to its neighbours in it."""
+"""Solvers, by their class names in diffusers. Deterministic ones only: a stochastic solver draws its noise for a whole
+batch, which would tie an image to its neighbours in it."""
 
 Spacing = Literal["leading", "trailing"]
 """Timesteps of a run of S steps: ``leading`` takes 0, N//S, 2 (N//S) … plus the schedule's offset (Zero-1-to-3's rule),
@@ -149,8 +149,8 @@ def _run(
 def _solver(scheduler: Scheduler, schedule: NoiseSchedule, visited: list[int]) -> Any:
     """A solver for a schedule of the visited noise levels alone (respacing, Nichol and Dhariwal 2021).
 
-    The solvers of diffusers place their timesteps by rules of their own, and DDIM finds the next one by arithmetic. With
-    nothing but the wanted levels, numbered 0 to n − 1, each visits all of them and can begin anywhere.
+    The solvers of diffusers place their timesteps by rules of their own, and DDIM finds the next one by arithmetic.
+    With nothing but the wanted levels, numbered 0 to n − 1, each visits all of them and can begin anywhere.
     """
     alphas_cumprod = schedule.alphas_cumprod[visited]
     alphas = alphas_cumprod.double()

@@ -18,8 +18,8 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.predictions import shared_schedule
 
 Start = Literal["noise", "lifted_mean"]
-"""Where sampling sets out: ``noise`` is pure noise (the paper), ``lifted_mean`` the mean view of the lifting, noised to a
-middle level."""
+"""Where sampling sets out: ``noise`` is pure noise (the paper), ``lifted_mean`` the mean view of the lifting, noised to
+a middle level."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def sample_novel_views(
         relative_pose: T of each view.
         noise: Of each view, standard normal.
         sampling: Guidance, start, shared noise, solver and steps.
-        common_noise: The same for all views of an object, standard normal; needed where ``sampling.shared_noise`` is not 0.
+        common_noise: The same for all views of an object, standard normal; needed unless ``shared_noise`` is 0.
 
     Raises:
         ViewDistillError: The priors have different noise levels, or there is no lifting to start from.

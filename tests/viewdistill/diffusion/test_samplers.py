@@ -96,13 +96,19 @@ def test_impossible_runs_are_refused(steps: int, start: int | None) -> None:
 def test_ddim_equals_its_formula(steps: int, start: int | None) -> None:
     noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
     sampling = Sampling(steps=steps)
-    ours = sample(curved, SCHEDULE, noise, sampling) if start is None else denoise(curved, SCHEDULE, noise, start, sampling)
+    ours = (
+        sample(curved, SCHEDULE, noise, sampling)
+        if start is None
+        else denoise(curved, SCHEDULE, noise, start, sampling)
+    )
     expected = ddim_by_formula(curved, noise, sampling_timesteps(SCHEDULE, sampling, start))
     torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_equals_the_pipelines_of_diffusers(text_prior: Callable[..., TextConditionedPrior], prediction_type: str) -> None:
+def test_equals_the_pipelines_of_diffusers(
+    text_prior: Callable[..., TextConditionedPrior], prediction_type: str
+) -> None:
     prior = text_prior(prediction_type=prediction_type)
     empty = prior.encode_text([""])
     theirs = DDIMScheduler(
@@ -160,7 +166,13 @@ def test_predictor_sees_the_noise_levels_of_the_prior() -> None:
             seen[int(timesteps[0])] = noisy
             return knows(clean)(noisy, timesteps)
 
-        denoise(predict, SCHEDULE, SCHEDULE.add_noise(clean, noise, torch.tensor([400, 400])), 400, Sampling(scheduler=scheduler, steps=10))
+        denoise(
+            predict,
+            SCHEDULE,
+            SCHEDULE.add_noise(clean, noise, torch.tensor([400, 400])),
+            400,
+            Sampling(scheduler=scheduler, steps=10),
+        )
         assert list(seen) == [400, 301, 201, 101, 1], scheduler
         for t, noisy in seen.items():
             expected = (1 - SCHEDULE.alphas_cumprod[t]).sqrt()

@@ -116,7 +116,10 @@ def test_shared_noise_is_the_same_for_all_views_and_keeps_its_variance(
         sampling = NovelViewSampling(guidance_scale=2.0, shared_noise=shared, steps=3)
         return sample_novel_views(view, text, condition, pose, noise, sampling, common)
 
-    assert torch.equal(views(0.0), sample_novel_views(view, text, condition, pose, noise, NovelViewSampling(guidance_scale=2.0, steps=3)))
+    assert torch.equal(
+        views(0.0),
+        sample_novel_views(view, text, condition, pose, noise, NovelViewSampling(guidance_scale=2.0, steps=3)),
+    )
     apart = [float(views(shared).var(0).mean()) for shared in (0.0, 0.5, 1.0)]
     assert apart[0] > apart[1] > apart[2]
     assert apart[2] == pytest.approx(0, abs=1e-9)  # one camera and one noise: one view
