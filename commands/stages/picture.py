@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         from commands.stages.sampling import predict
 
         cli = predict(StageRun(folder.stage("picture"), f"{folder.name}-picture"), settings)
-        for callback in cli.trainer.callbacks:
+        for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, PictureWriter):
                 figures.update(callback.figures)
     track_stage(folder, "picture")

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -14,6 +15,7 @@ from commands.stages.configuration import REPOSITORY
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder, read_json
+from lightning_modules.field_scores import load_text_prior
 from viewdistill.errors import ViewDistillError
 
 # Of pytorch-lightning, about its own use of jsonargparse.
@@ -97,10 +99,34 @@ def test_novel_views_resume_image_by_image(run_folder: RunFolder, view_options: 
     assert [name for name in after if after[name] != before[name]] == ["003.png"]
     assert read_json(run_folder.record("novel_views"))["figures"]["sampled"] == 1
 
+    # Killed between the last view and the list of cameras: nothing is left to sample.
+    (run_folder.novel_views / "cameras.json").unlink()
+    command(novel_views, run_folder, *view_options)
+    assert times(run_folder.novel_views) == after
+    assert len(load_views(run_folder.novel_views).cameras) == 5
+    assert read_json(run_folder.record("novel_views"))["figures"]["sampled"] == 0
+
     command(novel_views, run_folder, *view_options, "--seed=1", "--data.count=2", "--data.elevation=-5")
     assert len(times(run_folder.novel_views)) == 2  # other settings: nothing of the old ones is left
     assert (run_folder.novel_views / "000.png").read_bytes() != undisturbed["000.png"]
     assert [camera.elevation_deg for camera in load_views(run_folder.novel_views).cameras] == [-5, -5]
+
+
+def test_what_sampling_leaves_in_a_shared_prior_can_be_trained_with(
+    run_folder: RunFolder, class_options: list[str], tiny_prior_folder: Path
+) -> None:
+    command(class_images, run_folder, *class_options, "--model.precision=fp32")
+    prior = load_text_prior(str(tiny_prior_folder / "stable-diffusion"), "fp32", torch.device("cpu"))
+    assert not prior.encode_text([""]).is_inference()
+    assert not any(weight.is_inference() for weight in prior.parameters())
+
+
+def test_batches_that_are_left_out_leave_the_stage_incomplete(run_folder: RunFolder, view_options: list[str]) -> None:
+    with pytest.raises(ViewDistillError, match="limit_predict_batches"):
+        command(novel_views, run_folder, *view_options, "--trainer.limit_predict_batches=1")
+    assert [path.name for path in sorted(run_folder.novel_views.glob("*.png"))] == ["000.png", "001.png"]
+    assert not (run_folder.novel_views / "cameras.json").exists()
+    assert not run_folder.record("novel_views").exists()
 
 
 def test_class_images_are_shared_and_resume(run_folder: RunFolder, class_options: list[str], tmp_path: Path) -> None:

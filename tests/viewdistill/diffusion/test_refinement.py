@@ -50,7 +50,7 @@ def test_only_the_steps_below_the_start_are_taken(text_prior: Builder) -> None:
 @pytest.mark.parametrize(("wrong", "message"), [({"timestep": 1000}, "timestep is 1000"), ({"steps": 0}, "steps is 0")])
 def test_impossible_settings_are_one_line(wrong: dict[str, int], message: str) -> None:
     with pytest.raises(ViewDistillError, match=message):
-        RefinementSettings(**wrong)
+        RefinementSettings(**wrong)  # pyright: ignore[reportArgumentType]
 
 
 def test_any_solver_refines(text_prior: Builder) -> None:
