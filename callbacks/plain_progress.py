@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 
 class PlainProgress(Callback):
-    """Prints a line at every tenth of the steps: the step, the seconds so far and the metrics for progress bars."""
+    """Prints a line at every tenth of a fit's steps, with seconds and metrics, and at every batch of predictions."""
 
     def __init__(self) -> None:
         self.start = 0.0
@@ -29,3 +29,16 @@ class PlainProgress(Callback):
         metrics = ", ".join(f"{name} {float(value):.4g}" for name, value in trainer.progress_bar_metrics.items())
         rate = (steps - self.first_step) / max(seconds, 1e-9)
         print(f"step {steps}/{total}, {seconds:.0f} s, {rate:.1f} steps/s{', ' * bool(metrics)}{metrics}", flush=True)
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Print that a batch is done."""
+        if trainer.is_global_zero:
+            print(f"batch {batch_idx + 1} of {int(trainer.num_predict_batches[dataloader_idx])}", flush=True)

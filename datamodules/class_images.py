@@ -44,10 +44,24 @@ class ClassImages:
 
     @classmethod
     def load(cls, folder: RunFolder) -> "ClassImages":
-        """Read the record of a run's ``class_images`` stage.
+        """Read the record of a run's ``class_images`` stage, and make sure that the images are there.
 
         Raises:
             ViewDistillError: The stage is not complete, its record is damaged, or the cache has been emptied since.
+        """
+        images = cls.recorded(folder)
+        if missing := [path for path in images.paths if not path.is_file()]:
+            raise ViewDistillError(
+                f"{missing[0]}: no longer in the cache; run `viewdistill class-images {folder.root}`"
+            )
+        return images
+
+    @classmethod
+    def recorded(cls, folder: RunFolder) -> "ClassImages":
+        """Read the record of a run's ``class_images`` stage, whether or not the images are still there.
+
+        Raises:
+            ViewDistillError: The stage is not complete, or its record is damaged.
         """
         path = folder.record("class_images")
         again = f"run `viewdistill class-images {folder.root}`"
@@ -56,12 +70,9 @@ class ClassImages:
         try:
             figures = read_json(path)["figures"]
             prompts = Prompts(str(figures["template"]), str(figures["class_word"]))
-            images = cls(prompts, Path(figures["folder"]), int(figures["count"]))
+            return cls(prompts, Path(figures["folder"]), int(figures["count"]))
         except (KeyError, TypeError, ValueError):
             raise ViewDistillError(f"{path}: damaged record; {again}") from None
-        if missing := [path for path in images.paths if not path.is_file()]:
-            raise ViewDistillError(f"{missing[0]}: no longer in the cache; {again}")
-        return images
 
 
 def folder_name(class_word: str) -> str:

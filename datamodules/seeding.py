@@ -22,6 +22,8 @@ class Purpose(IntEnum):
     """Which training images a step sees."""
     WEIGHTS = 6
     """First weights; the step is 0."""
+    COMMON_NOISE = 7
+    """Noise that all sampled views of an object have in common; the step is 0."""
     TURN = 8
     """By how much the azimuths of a step's cameras are turned together."""
 
@@ -45,7 +47,11 @@ def generator_at(
 
 
 def image_noise(
-    seed: int, indices: Sequence[int], shape: tuple[int, int, int], device: torch.device | str = "cpu"
+    seed: int,
+    indices: Sequence[int],
+    shape: tuple[int, int, int],
+    device: torch.device | str = "cpu",
+    purpose: Purpose = Purpose.IMAGES,
 ) -> Float[Tensor, "images c h w"]:
     """Noise of several sampled images, each a function of (seed, its index) alone; the same on every device.
 
@@ -54,6 +60,7 @@ def image_noise(
         indices: Of the images.
         shape: Channels, height and width of one.
         device: Where the result goes.
+        purpose: Which stream.
     """
-    noise = [torch.randn(shape, generator=generator_at(seed, index, Purpose.IMAGES)) for index in indices]
+    noise = [torch.randn(shape, generator=generator_at(seed, index, purpose)) for index in indices]
     return torch.stack(noise).to(device)

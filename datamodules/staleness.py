@@ -23,8 +23,6 @@ KEY_FILE = "fingerprint"
 PLACES = (
     ("trainer", "logger"),
     ("trainer", "default_root_dir"),
-    ("cache",),
-    ("model", "init_args", "cache"),
     ("data", "init_args", "cache"),
 )
 """Settings that say where things go and not what they are."""

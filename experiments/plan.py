@@ -24,8 +24,8 @@ PRIOR_OPTIONS = {
         "--model.init_args.guidance.view_prior={view_prior}",
         "--model.init_args.guidance.text_prior={text_prior}",
     ),
-    "novel_views": ("--view_prior={view_prior}", "--text_prior={text_prior}"),
-    "class_images": ("--prior={text_prior}",),
+    "novel_views": ("--model.init_args.view_prior={view_prior}", "--model.init_args.text_prior={text_prior}"),
+    "class_images": ("--model.init_args.prior={text_prior}",),
     "specialize_1": ("--model.init_args.prior={text_prior}",),
     "specialize_2": ("--model.init_args.prior={text_prior}",),
     "views": ("--model.init_args.prior={text_prior}",),
@@ -210,7 +210,7 @@ class Planner:
             place = [f"--image={folder.rgba}", f"--out={folder.stage(stage)}", f"--seed={seed}"]
             command = [stage, *place, *words]
         else:
-            shared = (f"--cache={self.root / 'class_images'}",) if stage == "class_images" else ()
+            shared = (f"--data.init_args.cache={self.root / 'class_images'}",) if stage == "class_images" else ()
             recipe = self.recipe(stage, (*shared, *words), seed)
             command = recipe.command(stage, case.path(self.root / "inputs"), folder.root)
         return Node(stage, key, folder, tuple(command), needed, case, self.root / "inputs")

@@ -166,7 +166,7 @@ def measure(subject: Subject, prior: str, steps: int, timesteps: Sequence[int] =
         noise = image_noise(0, range(len(subject.renders)), module.prior.latent_shape, subject.renders.device)
         source = float("inf") if learner.endswith("truth") else subject.sampled_psnr
         for t in timesteps:
-            settings = RefinementSettings(t, 50, GUIDANCE_SCALE)
+            settings = RefinementSettings(timestep=t, steps=50, guidance_scale=GUIDANCE_SCALE)
             views = refine(module.prior, subject.renders, text, noise, settings).clamp(0, 1)
             after = float(psnr(views, subject.truth).mean())
             found.append(Refined(subject.name, learner, t, round(source, 2), round(before, 3), round(after, 3)))

@@ -1,94 +1,69 @@
 """The novel-views stage: samples of the view-conditioned prior around the object. Nothing is fitted here."""
 
-from functools import cached_property
+from dataclasses import asdict
 
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
+import pytorch_lightning as pl
+from jaxtyping import UInt8
 
-from datamodules.posed_views import ViewCamera, straight_rgba
-from datamodules.seeding import image_noise
+from datamodules.novel_views import NovelViewBatch
+from datamodules.posed_views import straight_rgba
+from datamodules.seeding import Purpose, image_noise
 from lightning_modules.loaded_priors import load_text_prior, load_view_prior
 from lightning_modules.reference_score import resize
 from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
-from viewdistill.diffusion.samplers import sample_from_noise
-from viewdistill.errors import ViewDistillError
-from viewdistill.guidance.rectified import rectified_noise_predictor
+from viewdistill.guidance.rectified import NovelViewSampling, sample_novel_views
 from viewdistill.precision import Precision
 
 
-class NovelViewSampler:
-    """Samples views all around the object by rectified guidance and DDIM with η = 0.
+class NovelViewSampler(pl.LightningModule):
+    """Samples views of the object by rectified guidance; a callback writes them.
 
     Args:
-        count: Views, at equal steps of azimuth; the input view's own place is one more such step.
-        elevation: Of all of them, degrees; the input view's own when not given.
-        guidance_scale: s of rectified guidance.
-        steps: Of DDIM.
-        batch_size: Views that are sampled together.
-        white_distance: How far below white a channel of the object is, of 1; decides the masks.
         view_prior: Folder of the view-conditioned prior, diffusers layout.
         text_prior: Folder of the text-conditioned prior, diffusers layout; gives the unconditional branch.
         precision: Of both.
+        sampling: Guidance, start, solver and steps.
+        white_distance: Distance below white, of 1, from which a pixel belongs to the object; decides the masks.
         seed: Of the noise; that of view i is a function of (seed, i) alone.
     """
 
     def __init__(
         self,
-        count: int = 5,
-        elevation: float | None = None,
-        guidance_scale: float = 3.0,
-        steps: int = 50,
-        batch_size: int = 8,
-        white_distance: float = 0.08,
-        view_prior: str = "priors/nano/zero123",
-        text_prior: str = "priors/nano/stable-diffusion",
-        precision: Precision = "auto",
-        seed: int = 0,
+        view_prior: str,
+        text_prior: str,
+        precision: Precision,
+        sampling: NovelViewSampling,
+        white_distance: float,
+        seed: int,
     ) -> None:
-        if min(count, steps, batch_size) < 1 or steps > 1000 or seed < 0:
-            raise ViewDistillError("count, steps (to 1,000) and batch_size must be at least 1, seed at least 0")
-        if elevation is not None and not abs(elevation) <= 90:
-            raise ViewDistillError(f"elevation {elevation:g}: must be between -90 and 90 degrees")
-        self.count, self.elevation = count, elevation
-        self.guidance_scale, self.steps, self.batch_size = guidance_scale, steps, batch_size
-        self.white_distance = white_distance
-        self.view_prior, self.text_prior = view_prior, text_prior
+        super().__init__()
+        self.prior_folders = view_prior, text_prior
         self.precision: Precision = precision
+        self.sampling = sampling
+        self.white_distance = white_distance
         self.seed = seed
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # A plain list keeps the frozen priors out of the module tree; fits in the same process may share them.
+        self.loaded: list[tuple[ViewConditionedPrior, TextConditionedPrior]] = []
+        settings = {"view_prior": view_prior, "text_prior": text_prior, "precision": precision}
+        self.save_hyperparameters(
+            settings | {"sampling": asdict(sampling), "white_distance": white_distance, "seed": seed}
+        )
 
-    def cameras(self, known: ViewCamera) -> list[ViewCamera]:
-        """Cameras at the distance and field of view of the input camera ``known``, from its left all around."""
-        elevation = known.elevation_deg if self.elevation is None else self.elevation
-        step = 360 / (self.count + 1)
-        azimuths = [known.azimuth_deg + index * step for index in range(1, self.count + 1)]
-        return [ViewCamera(azimuth, elevation, known.distance, known.fovy_deg) for azimuth in azimuths]
+    def configure_model(self) -> None:
+        """Load both priors."""
+        if not self.loaded:
+            device = self.trainer.strategy.root_device
+            view_folder, text_folder = self.prior_folders
+            view = load_view_prior(view_folder, self.precision, device)
+            self.loaded.append((view, load_text_prior(text_folder, self.precision, device)))
 
-    @cached_property
-    def priors(self) -> tuple[ViewConditionedPrior, TextConditionedPrior]:
-        """Both priors, loaded when they are first needed."""
-        view = load_view_prior(self.view_prior, self.precision, self.device)
-        return view, load_text_prior(self.text_prior, self.precision, self.device)
-
-    @torch.no_grad()
-    def sample(
-        self, image: Float[Tensor, "1 3 height width"], known: ViewCamera, indices: list[int]
-    ) -> UInt8[np.ndarray, "views size size 4"]:
-        """Some of the views, as RGBA with masks derived from the white ground.
-
-        Args:
-            image: The input over white, in [0, 1].
-            known: Its camera.
-            indices: Which of `cameras`.
-        """
-        view, text = self.priors
-        cameras = self.cameras(known)
-        condition = view.condition(resize(image, view.image_size).to(self.device), known.elevation_deg)
-        poses = torch.stack([cameras[index].pose_from(known) for index in indices]).to(self.device)
-        predict = rectified_noise_predictor(view, text, condition, poses, self.guidance_scale)
-        noise = image_noise(self.seed, indices, view.latent_shape, self.device)
-        images = view.decode_latents(sample_from_noise(predict, view.schedule, noise, self.steps))
+    def predict_step(self, batch: NovelViewBatch, batch_idx: int) -> UInt8[np.ndarray, "views size size 4"]:
+        """Views as RGBA, with masks derived from the white ground."""
+        view, text = self.loaded[0]
+        condition = view.condition(resize(batch.image, view.image_size), batch.elevation)
+        noise = image_noise(self.seed, batch.indices.tolist(), view.latent_shape, self.device)
+        common = image_noise(self.seed, [0], view.latent_shape, self.device, Purpose.COMMON_NOISE)
+        images = sample_novel_views(view, text, condition, batch.relative_pose, noise, self.sampling, common)
         return straight_rgba(images.movedim(1, -1), mask_over_white(images, self.white_distance))

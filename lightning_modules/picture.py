@@ -1,20 +1,23 @@
 """The picture stage: an input image for an object that exists in words only. Nothing is fitted here."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from datamodules.picture import PictureBatch
 from datamodules.seeding import image_noise
 from lightning_modules.loaded_priors import load_text_prior
 from viewdistill.diffusion.classifier import classify
 from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior
-from viewdistill.diffusion.samplers import sample_text
+from viewdistill.diffusion.samplers import TextSampling, sample_text
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import Precision
 
@@ -25,8 +28,7 @@ SMALLEST_OBJECT = 0.03
 """Share of the picture below which what was painted is no object."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One sample of the text."""
 
     rgba: UInt8[np.ndarray, "size size 4"]
@@ -37,79 +39,66 @@ class Candidate:
     """How much better the prior denoises it under the text than under the empty one: the higher, the closer."""
 
 
-class PictureSampler:
-    """Samples pictures of a text over white, cuts the object out of each, and chooses one.
+class PictureSampler(pl.LightningModule):
+    """Samples pictures of a text over white and cuts the object out of each; a callback chooses one and writes it.
 
     Args:
-        count: Candidates.
-        index: The candidate to take; None for the whole object with the best agreement.
-        guidance_scale: s of classifier-free guidance against the empty text.
-        steps: Of DDIM.
         prior: Folder of the text-conditioned prior, diffusers layout.
         precision: Of its weights.
+        sampling: Guidance, solver and steps.
         seed: Of the noise; that of candidate i is a function of (seed, i) alone.
     """
 
-    def __init__(
-        self,
-        count: int = 8,
-        index: int | None = None,
-        guidance_scale: float = 6.5,
-        steps: int = 50,
-        prior: str = "priors/nano/stable-diffusion",
-        precision: Precision = "auto",
-        seed: int = 0,
-    ) -> None:
-        if min(count, steps) < 1 or steps > 1000 or seed < 0:
-            raise ViewDistillError("count and steps (to 1,000) must be at least 1, seed at least 0")
-        if index is not None and not 0 <= index < count:
-            raise ViewDistillError(f"index is {index}; there are the candidates 0 to {count - 1}")
-        self.count, self.index = count, index
-        self.guidance_scale, self.steps = guidance_scale, steps
+    def __init__(self, prior: str, precision: Precision, sampling: TextSampling, seed: int) -> None:
+        super().__init__()
         self.prior_folder = prior
         self.precision: Precision = precision
+        self.sampling = sampling
         self.seed = seed
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # A plain list keeps the frozen prior out of the module tree; fits in the same process may share it.
+        self.loaded: list[TextConditionedPrior] = []
+        settings: dict[str, Any] = {"prior": prior, "precision": precision}
+        self.save_hyperparameters(settings | {"sampling": asdict(sampling), "seed": seed})
 
-    @cached_property
-    def prior(self) -> TextConditionedPrior:
-        """The prior, loaded when it is first needed."""
-        return load_text_prior(self.prior_folder, self.precision, self.device)
+    def configure_model(self) -> None:
+        """Load the prior."""
+        if not self.loaded:
+            self.loaded.append(load_text_prior(self.prior_folder, self.precision, self.trainer.strategy.root_device))
 
-    @torch.no_grad()
-    def sample(self, text: str) -> list[Candidate]:
-        """All candidates of a text."""
-        noise = image_noise(self.seed, range(self.count), self.prior.latent_shape, self.device)
-        pictures = sample_text(self.prior, text, noise, self.guidance_scale, self.steps)
-        return [self.candidate(picture[None], text) for picture in pictures]
+    def predict_step(self, batch: PictureBatch, batch_idx: int) -> list[Candidate]:
+        """Candidates of the text."""
+        prior = self.loaded[0]
+        noise = image_noise(self.seed, batch.indices.tolist(), prior.latent_shape, self.device)
+        pictures = sample_text(prior, batch.text, noise, self.sampling)
+        return [cut_out(prior, picture[None], batch.text) for picture in pictures]
 
-    def candidate(self, picture: Float[Tensor, "1 3 size size"], text: str) -> Candidate:
-        """Cut the object out of a sample, and rate it."""
-        errors = classify(self.prior, picture, [text, ""]).errors
-        factor = max(1, -(-SIZE // picture.shape[-1]))
-        # Enlarged before it is cut out, so that the rim of the object is smooth.
-        rgb = F.interpolate(picture.cpu(), scale_factor=factor, mode="bicubic", align_corners=False).clamp(0, 1)
-        mask = mask_over_white(rgb)
-        rim = torch.cat([mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]])
-        rgba = torch.cat([rgb, mask[:, None]], 1)[0].permute(1, 2, 0)
-        return Candidate(
-            rgba=(rgba * 255 + 0.5).to(torch.uint8).numpy(),
-            whole=not bool(rim.any()) and float(mask.mean()) >= SMALLEST_OBJECT,
-            agreement=float(errors[1] - errors[0]),
+
+def cut_out(prior: TextConditionedPrior, picture: Float[Tensor, "1 3 size size"], text: str) -> Candidate:
+    """Cut the object out of a sample, and rate it."""
+    errors = classify(prior, picture, [text, ""]).errors
+    factor = max(1, -(-SIZE // picture.shape[-1]))
+    # Enlarged before it is cut out, so that the rim of the object is smooth.
+    rgb = F.interpolate(picture.cpu(), scale_factor=factor, mode="bicubic", align_corners=False).clamp(0, 1)
+    mask = mask_over_white(rgb)
+    rim = torch.cat([mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]])
+    rgba = torch.cat([rgb, mask[:, None]], 1)[0].permute(1, 2, 0)
+    return Candidate(
+        rgba=(rgba * 255 + 0.5).to(torch.uint8).numpy(),
+        whole=not bool(rim.any()) and float(mask.mean()) >= SMALLEST_OBJECT,
+        agreement=float(errors[1] - errors[0]),
+    )
+
+
+def choose(candidates: Sequence[Candidate], text: str) -> int:
+    """Index of the whole object with the best agreement.
+
+    Raises:
+        ViewDistillError: None of them shows a whole object.
+    """
+    whole = [index for index, candidate in enumerate(candidates) if candidate.whole]
+    if not whole:
+        raise ViewDistillError(
+            f'"{text}": none of {len(candidates)} pictures shows a whole object; say it in other words, or try '
+            "another --seed or a larger --data.count"
         )
-
-    def choose(self, candidates: list[Candidate], text: str) -> int:
-        """Index of the candidate to take.
-
-        Raises:
-            ViewDistillError: None of them shows a whole object, and ``index`` names none.
-        """
-        if self.index is not None:
-            return self.index
-        whole = [index for index, candidate in enumerate(candidates) if candidate.whole]
-        if not whole:
-            raise ViewDistillError(
-                f'"{text}": none of {len(candidates)} pictures shows a whole object; say it in other words, or try '
-                "another --seed or a larger --count"
-            )
-        return max(whole, key=lambda index: candidates[index].agreement)
+    return max(whole, key=lambda index: candidates[index].agreement)

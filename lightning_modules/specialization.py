@@ -19,7 +19,7 @@ from viewdistill.diffusion.latents import LatentPosterior
 from viewdistill.diffusion.lora import add_lora, load_lora, lora_weights
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.refinement import RefinementSettings, refine
-from viewdistill.diffusion.samplers import sample_text
+from viewdistill.diffusion.samplers import TextSampling, sample_text
 from viewdistill.errors import ViewDistillError
 from viewdistill.phases import phase
 from viewdistill.precision import Precision, dtype_of
@@ -83,8 +83,6 @@ class Specialization(pl.LightningModule):
         refinement = refinement or RefinementSettings()
         if rank < 1:
             raise ViewDistillError(f"model.rank is {rank}; give 1 or more")
-        if not (0 <= refinement.timestep < 1000 and 1 <= refinement.steps <= 1000):
-            raise ViewDistillError("model.refinement: timestep must be from 0 to 999, steps from 1 to 1000")
         self.prior_folder = prior
         self.precision: Precision = precision
         self.rank, self.initial_lora = rank, initial_lora
@@ -176,7 +174,8 @@ class Specialization(pl.LightningModule):
     def sample(self, prompt: str, count: int, steps: int, guidance_scale: float) -> Float[Tensor, "n 3 height width"]:
         """Images of a prompt by DDIM, from the same noise for every prompt."""
         noise = image_noise(self.seed, range(count), self.prior.latent_shape, self.device)
-        return sample_text(self.prior, prompt, noise, guidance_scale, steps)
+        sampling = TextSampling(steps=steps, guidance_scale=guidance_scale)
+        return sample_text(self.prior, prompt, noise, sampling)
 
     def predict_step(self, batch: RenderBatch, batch_idx: int) -> RefinedViews:
         """Refined views with the prompt that both stages have led up to; a callback writes them."""

@@ -17,7 +17,7 @@ from lightning_modules.trained_prior import TrainedPrior
 from viewdistill.diffusion.conditioning import CameraProjection, drop_conditions, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.lifting import ReferenceLifting
 from viewdistill.diffusion.priors import ViewConditionedPrior
-from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
+from viewdistill.diffusion.samplers import Sampling, sample, view_noise_predictor
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.metrics.images import psnr
 
@@ -177,7 +177,8 @@ class ViewSynthesis(TrainedPrior):
         condition = prior.condition(per_view(batch, "image"), per_view(batch, "elevation"))
         pose = batch["pose"].flatten(0, 1)
         predict = view_noise_predictor(prior, condition, pose, guidance_scale)
-        latents = sample_ddim(predict, self.schedule, (len(pose), *prior.latent_shape), steps=20)
+        noise = torch.randn((len(pose), *prior.latent_shape)).to(pose.device)
+        latents = sample(predict, self.schedule, noise, Sampling(steps=20))
         return prior.decode_latents(latents).float().clamp(0, 1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:

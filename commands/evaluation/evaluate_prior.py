@@ -17,7 +17,8 @@ from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, write_json
 from viewdistill.cameras import relative_pose
 from viewdistill.diffusion.priors import ViewConditionedPrior
-from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
+from viewdistill.diffusion.samplers import Sampling, view_noise_predictor
+from viewdistill.diffusion.samplers import sample as sample_latents
 from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.images import over_white, psnr, ssim
 from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
@@ -175,8 +176,8 @@ def sample(prior: ViewConditionedPrior, pairs: Pairs, scale: float, steps: int, 
         rows = slice(start, start + batch)
         condition = prior.condition(pairs.inputs[rows].to(device), pairs.elevation[rows].to(device))
         predict = view_noise_predictor(prior, condition, pairs.relative_pose[rows].to(device), scale)
-        shape = (len(condition.latent), *prior.latent_shape)
-        latents = sample_ddim(predict, prior.schedule, shape, steps=steps, generator=generator)
+        noise = torch.randn((len(condition.latent), *prior.latent_shape), generator=generator).to(device)
+        latents = sample_latents(predict, prior.schedule, noise, Sampling(steps=steps))
         with torch.no_grad():
             images.append(prior.decode_latents(latents).clamp(0, 1).cpu())
     return torch.cat(images)

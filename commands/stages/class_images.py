@@ -3,24 +3,20 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-from PIL import Image
-
 from commands.options import run_folder
-from commands.stages.configuration import add_configuration_arguments, overlays_of
-from commands.stages.job import Report, StageJob, run_stage
-from commands.stages.sampling import EPILOG as EPILOG
-from commands.stages.sampling import resolve_sampler, sample_missing
-from datamodules.class_images import ClassImages, folder_name
-from datamodules.prompts import Prompts
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.staleness import stage_key
-from lightning_modules.class_images import ClassImageSampler
-from viewdistill.mesh.atomic import replacing
+from commands.stages.cli import StageCLI
+from commands.stages.configuration import add_configuration_arguments
+from commands.stages.job import StageJob, run_stage
+from commands.stages.sampling import sampled_job
+from datamodules.class_images import ClassImages
+from datamodules.run_folder import RunFolder
+
+EPILOG = """\
+Every setting of the YAML can be given as an option, for example `--data.count 8`; `--print_config` prints them all with
+their values. A run that was stopped goes on with the next image that is not in the cache."""
 
 
 @dataclass(frozen=True)
@@ -61,45 +57,11 @@ def prepare(request: Request) -> StageJob:
         ViewDistillError: A setting is wrong.
     """
     folder = RunFolder(request.run_folder)
-    sampler, config = resolve_sampler(ClassImageSampler, request, "class_images.yaml")
-    settings = yaml.safe_load(config)
-    # Objects of one class share images where these would be sampled alike.
-    cached = sampler.cache / stage_key("class_images", settings, folder.root)[:16]
-    return StageJob(
-        "class_images",
-        folder,
-        settings,
-        lambda report: partial(sample, sampler, folder, cached, report),
-        outputs=lambda: class_images(sampler, folder, cached).paths,
-        config=config,
-        overlays=overlays_of(request),
-    )
+    return sampled_job("class_images", request, (), figures, outputs=lambda: ClassImages.recorded(folder).paths)
 
 
-def class_images(sampler: ClassImageSampler, folder: RunFolder, cached: Path) -> ClassImages:
-    """Where the images of the object's class are.
-
-    Raises:
-        ViewDistillError: The description of the input is missing or damaged.
-    """
-    word = InputMeta.load(folder.input_meta).class_word
-    return ClassImages(Prompts(sampler.template, word), cached / folder_name(word), sampler.count)
-
-
-def sample(sampler: ClassImageSampler, folder: RunFolder, cached: Path, report: Report | None) -> Mapping[str, Any]:
-    """Sample the images that are missing."""
-    images = class_images(sampler, folder, cached)
-    sampled = sample_missing(
-        images.paths,
-        sampler.batch_size,
-        lambda indices: sampler.sample(images.prompts.of_class, indices),
-        lambda index, rgb: save(images.paths[index], rgb),
-        report,
-    )
-    return {"sampled": sampled, **images.figures, "resumed": sampled < sampler.count}
-
-
-def save(path: Path, rgb: Any) -> None:
-    """Write one image; runs of several objects may do so at once."""
-    with replacing(path) as temporary:
-        Image.fromarray(rgb).save(temporary)
+def figures(cli: StageCLI) -> Mapping[str, Any]:
+    """Figures for the record: where the images are, and how many of them were sampled now."""
+    data = cli.datamodule
+    sampled = len(data.missing)
+    return {**data.images.figures, "sampled": sampled, "resumed": sampled < data.count}

@@ -102,6 +102,12 @@ class StageCLI(LightningCLI):
             super().instantiate_classes()
         except MisconfigurationException as error:
             raise ViewDistillError(f"configuration: {' '.join(str(error).split())}") from error
+        except ValueError as error:
+            # jsonargparse wraps an error of ours in others
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, ViewDistillError):
+                cause = cause.__cause__ or cause.__context__
+            raise cause or error from error
 
     def instantiate(self, watchers: Sequence[Callback] = (), report: Report | None = None) -> None:
         """Build trainer, model and data from the resolved settings.
@@ -163,5 +169,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # Data modules draw by the step they are at, so a resumed stream goes on where it was.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # A sampling stage that finds every image in place has nothing left to predict.
+    warnings.filterwarnings("ignore", message=".*Total length of .DataLoader. across ranks is zero.*")
     # A folder with a checkpoint in it is the normal case of a resumed run.
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

@@ -7,18 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from commands.options import run_folder
-from commands.stages.configuration import add_configuration_arguments, overlays_of
-from commands.stages.job import Report, StageJob, run_stage
-from commands.stages.sampling import EPILOG as EPILOG
-from commands.stages.sampling import resolve_sampler, sample_missing
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view, view_name
-from datamodules.run_folder import InputMeta, RunFolder
-from lightning_modules.novel_views import NovelViewSampler
-from viewdistill.metrics.images import over_white
+from commands.stages.cli import StageCLI
+from commands.stages.configuration import add_configuration_arguments
+from commands.stages.job import StageJob, run_stage
+from commands.stages.sampling import sampled_job
+from datamodules.posed_views import clear_views
+from datamodules.run_folder import RunFolder
+
+EPILOG = """\
+Every setting of the YAML can be given as an option, for example `--data.count 8`; `--print_config` prints them all with
+their values. A run that was stopped goes on with the next missing view, unless a setting, the input or a prior has
+changed since: then it starts again."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +58,11 @@ def prepare(request: Request) -> StageJob:
     Raises:
         ViewDistillError: A setting is wrong.
     """
-    folder = RunFolder(request.run_folder)
-    sampler, config = resolve_sampler(NovelViewSampler, request, "novel_views.yaml")
-    return StageJob(
-        "novel_views",
-        folder,
-        yaml.safe_load(config),
-        lambda report: partial(sample, sampler, folder, report),
-        discard=partial(clear_views, folder.novel_views),
-        config=config,
-        overlays=overlays_of(request),
-    )
+    views = RunFolder(request.run_folder).novel_views
+    return sampled_job("novel_views", request, (), figures, discard=partial(clear_views, views))
 
 
-def sample(sampler: NovelViewSampler, folder: RunFolder, report: Report | None) -> Mapping[str, Any]:
-    """Sample the views that are missing and write the cameras of all."""
-    known = ViewCamera.of_input(InputMeta.load(folder.input_meta))
-    image = over_white(read_rgba(folder.rgba)[None])
-    sampled = sample_missing(
-        [folder.novel_views / view_name(index) for index in range(sampler.count)],
-        sampler.batch_size,
-        lambda indices: sampler.sample(image, known, indices),
-        lambda index, rgba: save_view(folder.novel_views, index, rgba),
-        report,
-    )
-    save_cameras(folder.novel_views, sampler.cameras(known))
-    return {"sampled": sampled, "resumed": sampled < sampler.count}
+def figures(cli: StageCLI) -> Mapping[str, Any]:
+    """Figures for the record."""
+    data = cli.datamodule
+    return {"sampled": len(data.missing), "resumed": len(data.missing) < data.count}

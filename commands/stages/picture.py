@@ -3,26 +3,21 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-from PIL import Image
-
+from callbacks.picture import PictureWriter
 from commands.options import output_folder
-from commands.stages.configuration import add_configuration_arguments, overlays_of
+from commands.stages.cli import StageCLI
+from commands.stages.configuration import add_configuration_arguments
 from commands.stages.job import StageJob, run_stage
-from commands.stages.sampling import resolve_sampler
-from datamodules.run_folder import RunFolder, atomic_path, write_json
-from lightning_modules.picture import PictureSampler
+from commands.stages.sampling import sampled_job
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.contact_sheet import grid
 
 EPILOG = """\
-Every setting of the YAML can be given as an option, for example `--count 4`; `--print_config` prints them all with
-their values. candidates.png shows all samples; `--index 3` takes another than the one that was chosen. The picture and
-the text, beside it as JSON, are what `viewdistill input` reads next."""
+Every setting of the YAML can be given as an option, for example `--data.count 4`; `--print_config` prints them all with
+their values. candidates.png shows all samples; `--data.index 3` takes another than the one that was chosen. The picture
+and the text, beside it as JSON, are what `viewdistill input` reads next."""
 
 
 @dataclass(frozen=True)
@@ -74,31 +69,10 @@ def prepare(request: Request) -> StageJob:
     text = " ".join(request.text.split())
     if not text:
         raise ViewDistillError('the text is empty; say what the object is, as "a red mug with white stripes"')
-    folder = RunFolder(request.run_folder)
-    sampler, config = resolve_sampler(PictureSampler, request, "picture.yaml")
-    return StageJob(
-        "picture",
-        folder,
-        {**yaml.safe_load(config), "text": text},
-        lambda _: partial(sample, sampler, folder, text),
-        config=config,
-        overlays=overlays_of(request),
-    )
+    return sampled_job("picture", request, [f"--data.text={text}"], figures)
 
 
-def sample(sampler: PictureSampler, folder: RunFolder, text: str) -> Mapping[str, Any]:
-    """Sample pictures and write the best of them."""
-    candidates = sampler.sample(text)
-    chosen = sampler.choose(candidates, text)
-    over_white = [candidate.rgba[..., :3] / 255.0 for candidate in candidates]
-    with atomic_path(folder.candidates) as partial_picture:
-        Image.fromarray(grid([over_white], row_labels=(text,))).save(partial_picture)
-    write_json(folder.picture.with_suffix(".json"), {"caption": text})
-    with atomic_path(folder.picture) as partial_picture:
-        Image.fromarray(candidates[chosen].rgba).save(partial_picture)
-    return {
-        "text": text,
-        "chosen": chosen,
-        "agreement": [round(candidate.agreement, 6) for candidate in candidates],
-        "whole": [candidate.whole for candidate in candidates],
-    }
+def figures(cli: StageCLI) -> Mapping[str, Any]:
+    """Figures of the choice, for the record."""
+    writers = [callback for callback in cli.trainer.callbacks if isinstance(callback, PictureWriter)]  # type: ignore[attr-defined]
+    return {name: value for writer in writers for name, value in writer.figures.items()}

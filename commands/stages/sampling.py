@@ -1,85 +1,86 @@
-"""Stages that draw samples from a prior: settings from YAML as in the fitted stages, and resume image by image."""
+"""Stages that sample from a prior: `Trainer.predict` on a module and a data module, built as in the fitted stages."""
 
-import argparse
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import jsonargparse
+import yaml
 
-from commands.settings_errors import settings_message
-from commands.stages.configuration import ConfiguredRequest, configuration_files
-from commands.stages.job import Report
+from commands.stages.cli import StageCLI
+from commands.stages.configuration import ConfiguredRequest, overlays_of
+from commands.stages.fitting import describe, resolve
+from commands.stages.job import Report, StageJob, Work, no_files, nothing
+from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
-EPILOG = """\
-Every setting of the YAML can be given as an option, for example `--count 8`; `--print_config` prints them all with
-their values. A run that was stopped goes on with the next missing image, unless a setting, the input or a prior has
-changed since: then it starts again."""
 
-Sampler = TypeVar("Sampler")
-
-
-def resolve_sampler(kind: type[Sampler], request: ConfiguredRequest, shipped: str) -> tuple[Sampler, str]:
-    """A sampler by the shipped YAML, the overlays, the seed and single options; later ones win.
+def sampled_job(
+    name: str,
+    request: ConfiguredRequest,
+    own: Sequence[str],
+    figures: Callable[[StageCLI], Mapping[str, Any]],
+    discard: Callable[[], None] = nothing,
+    outputs: Callable[[], Iterable[Path]] = no_files,
+) -> StageJob:
+    """A sampling stage with the settings of its YAML, the overlays, the stage's own, the user's; later ones win.
 
     Args:
-        kind: Its class, whose constructor's arguments are the settings; it loads its priors when it first samples.
-        request: Parsed options.
-        shipped: Name of the shipped YAML.
-
-    Returns:
-        The sampler, and its settings as YAML, fit to be given back as ``--config``.
+        name: The stage.
+        request: Run, overlays, seed and single settings.
+        own: Settings that follow from the run, as options of LightningCLI.
+        figures: Figures for the stage's record, from trainer, model and data after the run.
+        discard: As of `StageJob`.
+        outputs: As of `StageJob`.
 
     Raises:
-        ViewDistillError: A YAML is missing, or a setting is wrong.
+        ViewDistillError: A setting is wrong.
         SystemExit: The settings are to be printed, which has been done.
     """
-    parser = jsonargparse.ArgumentParser(prog="viewdistill", exit_on_error=False)
-    parser.add_argument("--config", action="config")
-    parser.add_class_arguments(kind)
-    seed = [] if request.seed is None else [f"--seed={request.seed}"]
-    try:
-        settings = parser.parse_args([*configuration_files(request, shipped), *seed, *request.settings])
-    except argparse.ArgumentError as error:
-        raise ViewDistillError(f"configuration: {settings_message(str(error))}") from error
-    config = cast(Any, parser).dump(settings, skip_unset=False)
-    del settings["config"]
-    return kind(**settings.as_dict()), config
+    folder = RunFolder(request.run_folder)
+    seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
+    cli = resolve(name, request, [f"--data.run_folder={folder.root}", *own, *seed, *request.settings])
+    return StageJob(
+        name,
+        folder,
+        yaml.safe_load(cli.dump()),
+        partial(built_sampling, cli, figures),
+        discard=discard,
+        outputs=outputs,
+        config=cli.dump(),
+        overlays=overlays_of(request),
+    )
 
 
-def sample_missing(
-    paths: Sequence[Path],
-    batch_size: int,
-    sample: Callable[[list[int]], Iterable[Any]],
-    save: Callable[[int, Any], None],
-    report: Report | None = None,
-) -> int:
-    """Sample and save the images that are not there yet.
+def built_sampling(cli: StageCLI, figures: Callable[[StageCLI], Mapping[str, Any]], report: Report | None) -> Work:
+    """Build the sampling, and return the work."""
+    cli.instantiate(report=report)
 
-    A batch with a missing image is sampled whole, composed as it would have been from the start: sums, and so the last
-    bits of an image, depend on its neighbours in the batch.
+    def work() -> Mapping[str, Any]:
+        describe(cli)
+        predict(cli)
+        return figures(cli)
 
-    Args:
-        paths: Where the images go.
-        batch_size: Images a batch.
-        sample: The images of some indices.
-        save: Writes the image of an index.
-        report: Told of progress, in place of a line per batch.
+    return work
 
-    Returns:
-        How many were missing.
+
+def predict(cli: StageCLI) -> None:
+    """Run the prediction that was built; its callbacks write what comes out.
+
+    Raises:
+        ViewDistillError: The trainer was told to leave batches out.
     """
-    missing = {index for index, path in enumerate(paths) if not path.is_file()}
-    for start in range(0, len(paths), batch_size):
-        batch = list(range(len(paths)))[start : start + batch_size]
-        if missing.isdisjoint(batch):
-            continue
-        for index, image in zip(batch, sample(batch), strict=True):
-            if index in missing:
-                save(index, image)
-        if report is None:
-            print(f"{batch[-1] + 1} of {len(paths)} images", flush=True)
-        else:
-            report(batch[-1] + 1, len(paths))
-    return len(missing)
+    trainer = cli.trainer
+    if trainer.limit_predict_batches != 1.0:
+        raise ViewDistillError(
+            "trainer.limit_predict_batches and fast_dev_run leave images out; run the stage without them"
+        )
+    try:
+        trainer.predict(cli.model, datamodule=cli.datamodule, return_predictions=False)
+    except SystemExit as stop:  # Lightning's answer to an interrupt
+        if trainer.interrupted:
+            raise KeyboardInterrupt from stop
+        raise
+    if not trainer.is_global_zero:
+        sys.exit()  # of several processes that shared the images, the first keeps the stage's record

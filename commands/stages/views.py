@@ -15,6 +15,7 @@ from commands.stages.cli import StageCLI
 from commands.stages.configuration import add_configuration_arguments, overlays_of
 from commands.stages.fitting import describe, resolve
 from commands.stages.job import Report, StageJob, Work, run_stage
+from commands.stages.sampling import predict
 from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
 from datamodules.rendered_views import RenderedViews
 from datamodules.run_folder import RunFolder
@@ -87,7 +88,7 @@ def refine_renders(cli: StageCLI) -> Mapping[str, Any]:
     """Render, then refine."""
     describe(cli)
     count = render_field(cli.datamodule, cli.trainer.strategy.root_device)
-    cli.trainer.predict(cli.model, datamodule=cli.datamodule, return_predictions=False)
+    predict(cli)
     return {"views": count}
 
 

@@ -100,7 +100,6 @@ def test_input_view_over_white(run_folder: RunFolder) -> None:
     assert rgb[0, 2, 10, 8] > 0.7  # the lower blue
 
 
-
 @pytest.mark.parametrize(
     ("settings", "word"),
     [

@@ -124,11 +124,11 @@ def test_a_stage_is_told_of_its_place_its_overlay_its_seed_and_the_priors(planne
 
 
 def test_priors_are_filled_in_and_the_own_unconditional_branch_is_made_once(planner: Planner, priors: Priors):
-    first = node_of(planner, ["--text_prior={own_unconditional}"], stage="novel_views")
+    first = node_of(planner, ["--model.init_args.text_prior={own_unconditional}"], stage="novel_views")
     (folder,) = (planner.root / "own_unconditional").iterdir()
-    assert first.command[-1] == f"--text_prior={folder}"
+    assert first.command[-1] == f"--model.init_args.text_prior={folder}"
     time = (folder / "unet" / "config.json").stat().st_mtime_ns
-    again = node_of(planner, ["--text_prior={own_unconditional}"], stage="novel_views")
+    again = node_of(planner, ["--model.init_args.text_prior={own_unconditional}"], stage="novel_views")
     assert again == first
     assert (folder / "unet" / "config.json").stat().st_mtime_ns == time
     bias = node_of(planner, ["--prior={view_prior}"], stage="bias")

@@ -7,19 +7,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 from viewdistill.diffusion.priors import TextConditionedPrior
-from viewdistill.diffusion.samplers import NoisyStart, sample_ddim, text_noise_predictor
+from viewdistill.diffusion.samplers import Sampling, denoise, text_noise_predictor
+from viewdistill.errors import ViewDistillError
 
 
-@dataclass(frozen=True)
-class RefinementSettings:
-    """How much noise, and how it is taken away; the defaults are the paper's."""
+@dataclass(frozen=True, kw_only=True)
+class RefinementSettings(Sampling):
+    """Noise level, guidance and solver; the defaults are the paper's."""
 
     timestep: int = 200
-    """t of the noise that is added; 0 leaves hardly anything to change."""
-    steps: int = 50
-    """DDIM steps from pure noise, of which those below ``timestep`` are taken."""
+    """t of the added noise, 0 to 999; 0 leaves hardly anything to change."""
     guidance_scale: float = 6.5
     """s of classifier-free guidance against the empty text."""
+
+    def __post_init__(self) -> None:
+        """Check the noise level and the number of steps.
+
+        Raises:
+            ViewDistillError: One is out of range.
+        """
+        super().__post_init__()
+        if not 0 <= self.timestep < 1000:
+            raise ViewDistillError(f"refinement: timestep is {self.timestep}; give 0 to 999")
 
 
 @torch.no_grad()
@@ -30,23 +39,16 @@ def refine(
     noise: Float[Tensor, "batch c h w"],
     settings: RefinementSettings,
 ) -> Float[Tensor, "batch 3 height width"]:
-    """Adds noise to the latents of images and denoises them by DDIM with η = 0 (the paper's view refinement).
+    """Add noise to the latents of images and denoise them (the paper's view refinement).
 
     Args:
         prior: Denoises; with the LoRA of an object, towards that object.
         images: In [0, 1], at the prior's `image_size`.
         text_embeddings: Of the prompt; one per image, or one for all.
         noise: ε.
-        settings: Noise level, steps, guidance.
+        settings: Noise level, guidance, solver and steps; of the steps, those below the noise level are taken.
     """
     timesteps = torch.full((len(images),), settings.timestep, device=images.device)
     noisy = prior.schedule.add_noise(prior.encode_images(images), noise, timesteps)
     predict = text_noise_predictor(prior, text_embeddings, prior.encode_text([""]), settings.guidance_scale)
-    latents = sample_ddim(
-        predict,
-        prior.schedule,
-        (len(noisy), *prior.latent_shape),
-        settings.steps,
-        start=NoisyStart(noisy, settings.timestep),
-    )
-    return prior.decode_latents(latents)
+    return prior.decode_latents(denoise(predict, prior.schedule, noisy, settings.timestep, settings))

@@ -1,8 +1,9 @@
-"""DDIM sampling (Song et al. 2021) from any noise predictor, and the ordinary classifier-free-guided predictors."""
+"""Sampling with any deterministic solver of diffusers, and the ordinary classifier-free-guided noise predictors."""
 
-import itertools
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -10,39 +11,75 @@ from torch import Tensor
 
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewCondition, ViewConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule
+from viewdistill.errors import ViewDistillError
 
 NoisePredictor = Callable[[Tensor, Tensor], Tensor]
 """Noisy latents [B, c, h, w] and timesteps [B] to ε [B, c, h, w]."""
 
+Scheduler = Literal[
+    "DDIMScheduler",
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+]
+"""Solvers, by their class names in diffusers. Deterministic ones only: a stochastic solver draws its noise for a whole
+batch, which would tie an image to its neighbours in it."""
 
-@dataclass(frozen=True)
-class NoisyStart:
-    """Latents at an intermediate noise level, from which sampling sets out."""
-
-    latents: Float[Tensor, "batch c h w"]
-    """z_t."""
-    timestep: int
-    """t."""
+Spacing = Literal["leading", "trailing"]
+"""Timesteps of a run of S steps: ``leading`` takes 0, N//S, 2 (N//S) … plus the schedule's offset (Zero-1-to-3's rule),
+``trailing`` takes N, N − N/S … minus 1 and so begins at the highest noise level (Lin et al. 2024)."""
 
 
-def ddim_timesteps(schedule: NoiseSchedule, steps: int, start: int | None = None) -> list[int]:
-    """Timesteps of a DDIM run, from noisy to clean.
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """A solver and its steps."""
 
-    Zero-1-to-3's rule: 0, N//steps, 2 (N//steps) … below N, plus the schedule's offset. It gives more than ``steps`` of
-    them where ``steps`` does not divide N.
+    scheduler: Scheduler = "DDIMScheduler"
+    """Solver, by its class name in diffusers."""
+    steps: int = 50
+    """Steps from pure noise, 1 to 1,000; a run from an intermediate noise level takes those below it."""
+    spacing: Spacing = "leading"
+    """Placement of the timesteps; with 20 steps or fewer, ``trailing`` is the better one."""
+
+    def __post_init__(self) -> None:
+        """Check the number of steps.
+
+        Raises:
+            ViewDistillError: It is out of range.
+        """
+        if not 1 <= self.steps <= 1000:
+            raise ViewDistillError(f"sampling: steps is {self.steps}; give 1 to 1000")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSampling(Sampling):
+    """Sampling of a text-conditioned prior."""
+
+    guidance_scale: float
+    """s of classifier-free guidance against the empty text."""
+
+
+def sampling_timesteps(schedule: NoiseSchedule, sampling: Sampling, start: int | None = None) -> list[int]:
+    """Timesteps of a run, from noisy to clean.
+
+    Leading spacing gives more than ``sampling.steps`` of them where that number does not divide N.
 
     Args:
         schedule: Gives N and the offset.
-        steps: Number of steps from pure noise.
-        start: Begin at this timestep, whether the rule visits it or not.
+        sampling: Number of steps from pure noise, and their spacing.
+        start: Begin at this timestep, whether the spacing visits it or not.
 
     Raises:
-        ValueError: ``steps`` or ``start`` is out of range.
+        ValueError: The steps or ``start`` are out of range.
     """
-    total = schedule.num_train_timesteps
-    if not 1 <= steps <= total:
+    total, steps = schedule.num_train_timesteps, sampling.steps
+    if steps > total:
         raise ValueError(f"steps is {steps}, expected 1 to {total}")
-    timesteps = [t + schedule.steps_offset for t in range(0, total, total // steps)]
+    if sampling.spacing == "leading":
+        timesteps = [t + schedule.steps_offset for t in range(0, total, total // steps)]
+    else:
+        timesteps = [round(total * (step + 1) / steps) - 1 for step in range(steps)]
     timesteps = [t for t in reversed(timesteps) if t < total]
     if start is None:
         return timesteps
@@ -51,61 +88,86 @@ def ddim_timesteps(schedule: NoiseSchedule, steps: int, start: int | None = None
     return [start, *(t for t in timesteps if t < start)]
 
 
-@torch.no_grad()
-def sample_ddim(
+def sample(
     predict_noise: NoisePredictor,
     schedule: NoiseSchedule,
-    shape: tuple[int, int, int, int],
-    steps: int = 50,
-    eta: float = 0.0,
-    generator: torch.Generator | None = None,
-    start: NoisyStart | None = None,
-    clamp: float | None = None,
-    device: torch.device | None = None,
+    noise: Float[Tensor, "batch c h w"],
+    sampling: Sampling,
 ) -> Float[Tensor, "batch c h w"]:
-    """Clean latents by DDIM.
+    """Clean latents from pure noise.
 
     Args:
         predict_noise: ε for noisy latents and timesteps.
         schedule: Noise levels of the predictor.
-        shape: Batch, channels, height, width of the latents.
-        steps: Steps from pure noise; a run with ``start`` takes those that remain.
-        eta: 0 is deterministic, 1 has the noise of ancestral sampling (Zero-1-to-3's demo).
-        generator: Source of all noise; one on the CPU gives the same noise whatever the device.
-        start: Set out from these latents, in place of pure noise at the first timestep.
-        clamp: Bound on the magnitude of each estimate of the clean latents; ``None`` leaves them alone.
-        device: Where to sample; that of ``start`` or of ``generator`` if absent, otherwise the CPU.
+        noise: Standard normal; it alone decides the result.
+        sampling: Solver and steps.
 
     Returns:
         Scaled latents.
     """
-    if device is None:
-        sources = (start.latents if start else None, generator)
-        device = next((source.device for source in sources if source is not None), torch.device("cpu"))
-    latents = start.latents.to(device) if start else _noise(shape, generator, device)
-    timesteps = ddim_timesteps(schedule, steps, start.timestep if start else None)
-    alphas_cumprod = [*schedule.alphas_cumprod[timesteps].tolist(), schedule.final_alpha_cumprod]
-    for t, (alpha_bar, alpha_bar_next) in zip(timesteps, itertools.pairwise(alphas_cumprod), strict=True):
-        batch_t = torch.full((shape[0],), t, device=device)
-        epsilon = predict_noise(latents, batch_t)
-        clean = schedule.clean_from_epsilon(epsilon, latents, batch_t)
-        if clamp is not None:
-            clean = clean.clamp(-clamp, clamp)
-        # Equation 16 of the DDIM paper.
-        sigma = eta * ((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)) ** 0.5
-        latents = alpha_bar_next**0.5 * clean + max(1 - alpha_bar_next - sigma**2, 0.0) ** 0.5 * epsilon
-        if sigma > 0:
-            latents = latents + sigma * _noise(shape, generator, device)
+    return _run(predict_noise, schedule, noise, sampling_timesteps(schedule, sampling), sampling.scheduler)
+
+
+def denoise(
+    predict_noise: NoisePredictor,
+    schedule: NoiseSchedule,
+    noisy: Float[Tensor, "batch c h w"],
+    timestep: int,
+    sampling: Sampling,
+) -> Float[Tensor, "batch c h w"]:
+    """Clean latents from latents at an intermediate noise level.
+
+    Args:
+        predict_noise: ε for noisy latents and timesteps.
+        schedule: Noise levels of the predictor.
+        noisy: z_t.
+        timestep: t.
+        sampling: Solver, and the number of steps that a run from pure noise would have.
+
+    Returns:
+        Scaled latents.
+    """
+    return _run(predict_noise, schedule, noisy, sampling_timesteps(schedule, sampling, timestep), sampling.scheduler)
+
+
+@torch.no_grad()
+def _run(
+    predict_noise: NoisePredictor, schedule: NoiseSchedule, noisy: Tensor, timesteps: list[int], scheduler: Scheduler
+) -> Tensor:
+    visited = timesteps[::-1]
+    solver = _solver(scheduler, schedule, visited)
+    # 1, or √ᾱ_t for the solvers (Euler, Heun) that carry z_t / √ᾱ_t.
+    scale = solver.scale_model_input(torch.ones(()), solver.timesteps[0]).to(noisy)
+    latents = noisy / scale
+    for level in solver.timesteps:
+        batch_t = torch.full((len(latents),), visited[int(level)], device=latents.device)
+        epsilon = predict_noise(solver.scale_model_input(latents, level), batch_t)
+        latents = solver.step(epsilon, level, latents, return_dict=False)[0]
     return latents
 
 
-def sample_from_noise(
-    predict_noise: NoisePredictor, schedule: NoiseSchedule, noise: Float[Tensor, "batch c h w"], steps: int
-) -> Float[Tensor, "batch c h w"]:
-    """Clean latents by DDIM with η = 0 from noise of the caller's, which then alone decides; see `sample_ddim`."""
-    start = NoisyStart(noise, ddim_timesteps(schedule, steps)[0])
-    batch, channels, height, width = noise.shape
-    return sample_ddim(predict_noise, schedule, (batch, channels, height, width), steps, start=start)
+def _solver(scheduler: Scheduler, schedule: NoiseSchedule, visited: list[int]) -> Any:
+    """A solver for a schedule of the visited noise levels alone (respacing, Nichol and Dhariwal 2021).
+
+    The solvers of diffusers place their timesteps by rules of their own, and DDIM finds the next one by arithmetic.
+    With nothing but the wanted levels, numbered 0 to n − 1, each visits all of them and can begin anywhere.
+    """
+    alphas_cumprod = schedule.alphas_cumprod[visited]
+    alphas = alphas_cumprod.double()
+    betas = 1 - alphas / torch.cat([torch.ones(1), alphas[:-1]])
+    options: dict[str, Any] = {"clip_sample": False} if scheduler == "DDIMScheduler" else {}
+    solver = getattr(importlib.import_module("diffusers"), scheduler)(
+        num_train_timesteps=len(visited),
+        trained_betas=betas.tolist(),
+        prediction_type="epsilon",
+        timestep_spacing="trailing",
+        **options,
+    )
+    solver.alphas_cumprod = alphas_cumprod  # the prior's own, where diffusers multiplies up betas in fp32
+    if scheduler == "DDIMScheduler":
+        solver.final_alpha_cumprod = torch.tensor(schedule.final_alpha_cumprod)
+    solver.set_timesteps(len(visited))
+    return solver
 
 
 def view_noise_predictor(
@@ -149,13 +211,9 @@ def text_noise_predictor(
 
 @torch.no_grad()
 def sample_text(
-    prior: TextConditionedPrior, text: str, noise: Float[Tensor, "batch c h w"], guidance_scale: float, steps: int
+    prior: TextConditionedPrior, text: str, noise: Float[Tensor, "batch c h w"], sampling: TextSampling
 ) -> Float[Tensor, "batch 3 height width"]:
-    """Images in [0, 1] of one text, by classifier-free guidance against the empty one and DDIM with η = 0."""
+    """Images in [0, 1] of one text, by classifier-free guidance against the empty one."""
     texts = prior.encode_text([text]), prior.encode_text([""])
-    predict = text_noise_predictor(prior, *texts, guidance_scale)
-    return prior.decode_latents(sample_from_noise(predict, prior.schedule, noise, steps))
-
-
-def _noise(shape: tuple[int, int, int, int], generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device if generator else device).to(device)
+    predict = text_noise_predictor(prior, *texts, sampling.guidance_scale)
+    return prior.decode_latents(sample(predict, prior.schedule, noise, sampling))

@@ -15,7 +15,7 @@ from viewdistill.guidance.predictions import (
     Query,
 )
 from viewdistill.guidance.predictors import Predictors, ViewPrior
-from viewdistill.guidance.rectified import rectified_noise_predictor
+from viewdistill.guidance.rectified import NovelViewSampling, rectified_noise_predictor, sample_novel_views
 from viewdistill.guidance.reference import reference_score_gradient
 from viewdistill.guidance.timesteps import Annealed, SquareRootTimesteps, Timesteps, UniformTimesteps, draw
 
@@ -30,6 +30,7 @@ __all__ = [
     "Branch",
     "GuidanceMethod",
     "NoiseBias",
+    "NovelViewSampling",
     "Predictions",
     "Predictors",
     "Query",
@@ -48,6 +49,7 @@ __all__ = [
     "recover_one_step",
     "rectified_noise_predictor",
     "reference_score_gradient",
+    "sample_novel_views",
     "score_loss",
     "weight",
 ]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from viewdistill.diffusion.priors import TextConditionedPrior
-from viewdistill.diffusion.samplers import NoisePredictor, NoisyStart, sample_ddim
+from viewdistill.diffusion.samplers import NoisePredictor, Sampling, denoise
 from viewdistill.diffusion.schedule import NoiseSchedule
 
 BIAS_TIMESTEPS = (50, 100, 200, 300, 500, 700)
@@ -106,9 +106,8 @@ def recover_ddim(
         steps: DDIM steps of a run from pure noise; those below t are taken.
     """
     timesteps = torch.full((len(latents),), timestep, device=latents.device)
-    start = NoisyStart(schedule.add_noise(latents, noise, timesteps), timestep)
-    batch, channels, height, width = latents.shape
-    return sample_ddim(predict_noise, schedule, (batch, channels, height, width), steps, start=start)
+    noisy = schedule.add_noise(latents, noise, timesteps)
+    return denoise(predict_noise, schedule, noisy, timestep, Sampling(steps=steps))
 
 
 def _bias_at(

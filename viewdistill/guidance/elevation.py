@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, project
 from viewdistill.diffusion.priors import ViewConditionedPrior
-from viewdistill.diffusion.samplers import sample_ddim, view_noise_predictor
+from viewdistill.diffusion.samplers import Sampling, sample, view_noise_predictor
 
 CANDIDATES = (-20.0, -10.0, 0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
 """Elevations that are compared, degrees."""
@@ -91,9 +91,8 @@ def sample_turns(
         [[-math.radians(up), math.sin(math.radians(turn)), math.cos(math.radians(turn)), 0.0] for turn, up in TURNS]
     )
     predict = view_noise_predictor(prior, prior.condition(image), poses, guidance_scale)
-    shape = (len(poses), *prior.latent_shape)
-    generator = torch.Generator().manual_seed(seed)
-    return prior.decode_latents(sample_ddim(predict, prior.schedule, shape, steps=steps, generator=generator))
+    noise = torch.randn((len(poses), *prior.latent_shape), generator=torch.Generator().manual_seed(seed))
+    return prior.decode_latents(sample(predict, prior.schedule, noise, Sampling(steps=steps)))
 
 
 def compare_elevations(

@@ -1,23 +1,33 @@
 """The picture stage: candidates of a text, the choice among them, and what the input stage makes of it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
 from commands.main import main
+from datamodules.picture import PictureText
 from datamodules.run_folder import InputMeta, RunFolder, read_json
-from lightning_modules.picture import Candidate, PictureSampler
+from lightning_modules.picture import Candidate, PictureSampler, choose
+from viewdistill.diffusion.samplers import TextSampling
 from viewdistill.errors import ViewDistillError
+
+# Of pytorch-lightning, about its own use of jsonargparse.
+pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
+
+QUIET = ["--trainer.accelerator=cpu", "--trainer.logger=false"]
 
 DISC = (torch.linspace(-1, 1, 16)[:, None] ** 2 + torch.linspace(-1, 1, 16) ** 2 < 0.4).float()
 
 
 @pytest.fixture
 def options(tiny_prior_folder: Path) -> list[str]:
-    return [f"--prior={tiny_prior_folder / 'stable-diffusion'}", "--precision=fp32", "--steps=2", "--count=3"]
+    prior = f"--model.prior={tiny_prior_folder / 'stable-diffusion'}"
+    return [prior, "--model.precision=fp32", "--model.sampling.steps=2", "--data.count=3", *QUIET]
 
 
 @pytest.fixture
@@ -50,30 +60,42 @@ def test_the_input_stage_takes_picture_and_words(painted: None, options: list[st
     assert (meta.caption, meta.class_word, meta.mask_source) == ("a red mug", "mug", "alpha")
 
 
-def test_samples_are_a_function_of_text_and_seed(options: list[str]):
-    sampler = PictureSampler(count=2, steps=2, prior=options[0].removeprefix("--prior="), precision="fp32")
-    first, again = sampler.sample("a red mug"), sampler.sample("a red mug")
+def test_samples_are_a_function_of_text_and_seed(tiny_prior_folder: Path):
+    sampling = TextSampling(steps=2, guidance_scale=3.0)
+    sampler = PictureSampler(str(tiny_prior_folder / "stable-diffusion"), "fp32", sampling, seed=0)
+
+    def candidates(text: str) -> list[Candidate]:
+        trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+        data = PictureText("runs/mug", text, count=2, index=None, images_per_batch=2)
+        batches: Any = trainer.predict(sampler, datamodule=data)
+        return batches[0]
+
+    first, again = candidates("a red mug"), candidates("a red mug")
     assert all(np.array_equal(a.rgba, b.rgba) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0].rgba[..., :3], first[1].rgba[..., :3])
-    assert not np.array_equal(sampler.sample("a teal table")[0].rgba[..., :3], first[0].rgba[..., :3])
+    assert not np.array_equal(candidates("a teal table")[0].rgba[..., :3], first[0].rgba[..., :3])
 
 
 def test_the_whole_object_that_the_text_fits_best_is_chosen():
     candidates = [candidate(True, 1.0), candidate(True, 2.0), candidate(False, 3.0)]
-    assert PictureSampler(count=3).choose(candidates, "a mug") == 1
-    assert PictureSampler(count=3, index=2).choose(candidates, "a mug") == 2
+    assert choose(candidates, "a mug") == 1
     with pytest.raises(ViewDistillError, match=r'"a mug": none of 1 pictures shows a whole object'):
-        PictureSampler(count=1).choose(candidates[2:], "a mug")
+        choose(candidates[2:], "a mug")
+
+
+def test_a_candidate_can_be_asked_for(painted: None, options: list[str], run_folder: RunFolder):
+    assert main(["picture", "a mug", "--out", str(run_folder.root), *options, "--data.index=2"]) == 0
+    assert read_json(run_folder.record("picture"))["figures"]["chosen"] == 2
 
 
 @pytest.mark.parametrize(
     ("text", "extra", "message"),
     [
         ("  ", [], "the text is empty"),
-        ("a mug", ["--index=3"], "index is 3; there are the candidates 0 to 2"),
-        ("a mug", ["--count=0"], "must be at least 1"),
-        ("a mug", ["--prior=/nowhere"], "/nowhere"),
-        ("a mug", ["--colour=red"], "colour"),
+        ("a mug", ["--data.index=3"], "index is 3; there are the candidates 0 to 2"),
+        ("a mug", ["--data.count=0"], "must be at least 1"),
+        ("a mug", ["--model.prior=/nowhere"], "/nowhere"),
+        ("a mug", ["--model.colour=red"], "colour"),
     ],
 )
 def test_bad_input_is_one_line(

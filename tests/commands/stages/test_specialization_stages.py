@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -14,6 +15,7 @@ from commands.stages.configuration import REPOSITORY
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder, read_json
+from lightning_modules.field_scores import load_text_prior
 from viewdistill.errors import ViewDistillError
 
 # Of pytorch-lightning, about its own use of jsonargparse.
@@ -39,13 +41,14 @@ def command(module: ModuleType, folder: RunFolder, *options: str) -> None:
 @pytest.fixture
 def view_options(tiny_prior_folder: Path) -> list[str]:
     zero123, stable_diffusion = tiny_prior_folder / "zero123", tiny_prior_folder / "stable-diffusion"
-    return [f"--view_prior={zero123}", f"--text_prior={stable_diffusion}", "--steps=2", "--batch_size=2"]
+    priors = [f"--model.view_prior={zero123}", f"--model.text_prior={stable_diffusion}"]
+    return [*priors, "--model.sampling.steps=2", "--data.images_per_batch=2", *FAST[:2]]
 
 
 @pytest.fixture
 def class_options(tiny_prior_folder: Path, tmp_path: Path) -> list[str]:
-    prior = f"--prior={tiny_prior_folder / 'stable-diffusion'}"
-    return [prior, f"--cache={tmp_path / 'cache'}", "--steps=2", "--count=3", "--batch_size=2"]
+    prior, cache = f"--model.prior={tiny_prior_folder / 'stable-diffusion'}", f"--data.cache={tmp_path / 'cache'}"
+    return [prior, cache, "--model.sampling.steps=2", "--data.count=3", "--data.images_per_batch=2", *FAST[:2]]
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -96,10 +99,34 @@ def test_novel_views_resume_image_by_image(run_folder: RunFolder, view_options: 
     assert [name for name in after if after[name] != before[name]] == ["003.png"]
     assert read_json(run_folder.record("novel_views"))["figures"]["sampled"] == 1
 
-    command(novel_views, run_folder, *view_options, "--seed=1", "--count=2", "--elevation=-5")
+    # Killed between the last view and the list of cameras: nothing is left to sample.
+    (run_folder.novel_views / "cameras.json").unlink()
+    command(novel_views, run_folder, *view_options)
+    assert times(run_folder.novel_views) == after
+    assert len(load_views(run_folder.novel_views).cameras) == 5
+    assert read_json(run_folder.record("novel_views"))["figures"]["sampled"] == 0
+
+    command(novel_views, run_folder, *view_options, "--seed=1", "--data.count=2", "--data.elevation=-5")
     assert len(times(run_folder.novel_views)) == 2  # other settings: nothing of the old ones is left
     assert (run_folder.novel_views / "000.png").read_bytes() != undisturbed["000.png"]
     assert [camera.elevation_deg for camera in load_views(run_folder.novel_views).cameras] == [-5, -5]
+
+
+def test_what_sampling_leaves_in_a_shared_prior_can_be_trained_with(
+    run_folder: RunFolder, class_options: list[str], tiny_prior_folder: Path
+) -> None:
+    command(class_images, run_folder, *class_options, "--model.precision=fp32")
+    prior = load_text_prior(str(tiny_prior_folder / "stable-diffusion"), "fp32", torch.device("cpu"))
+    assert not prior.encode_text([""]).is_inference()
+    assert not any(weight.is_inference() for weight in prior.parameters())
+
+
+def test_batches_that_are_left_out_leave_the_stage_incomplete(run_folder: RunFolder, view_options: list[str]) -> None:
+    with pytest.raises(ViewDistillError, match="limit_predict_batches"):
+        command(novel_views, run_folder, *view_options, "--trainer.limit_predict_batches=1")
+    assert [path.name for path in sorted(run_folder.novel_views.glob("*.png"))] == ["000.png", "001.png"]
+    assert not (run_folder.novel_views / "cameras.json").exists()
+    assert not run_folder.record("novel_views").exists()
 
 
 def test_class_images_are_shared_and_resume(run_folder: RunFolder, class_options: list[str], tmp_path: Path) -> None:
@@ -114,18 +141,21 @@ def test_class_images_are_shared_and_resume(run_folder: RunFolder, class_options
     after = times(images.folder)
     assert [name for name in after if after[name] != before[name]] == ["001.png"]
     assert read_json(run_folder.record("class_images"))["figures"]["sampled"] == 1
-    command(class_images, run_folder, *class_options, "--guidance_scale=2")
+    command(class_images, run_folder, *class_options, "--model.sampling.guidance_scale=2")
     assert ClassImages.load(run_folder).folder.parent != images.folder.parent
 
 
 @pytest.mark.parametrize(
     ("module", "options", "problem"),
     [
-        (novel_views, ["--count=0"], "at least 1"),
-        (novel_views, ["--cuont=5"], "cuont"),
-        (novel_views, ["--elevation=100"], "-90 and 90"),
-        (class_images, ["--template=thing"], "template"),
-        (class_images, ["--prior=/nowhere", "--cache=/tmp/none"], "no such prior"),
+        (novel_views, ["--data.count=0"], "at least 1"),
+        (novel_views, ["--data.cuont=5"], "cuont"),
+        (novel_views, ["--data.elevation=100"], "-90 to 90"),
+        (novel_views, ["--model.sampling.steps=0"], "steps is 0"),
+        (novel_views, ["--model.sampling.scheduler=DDPMScheduler"], "DPMSolverMultistepScheduler"),
+        (novel_views, ["--model.sampling.start=mean"], "lifted_mean"),
+        (class_images, ["--data.template=thing"], "template"),
+        (class_images, ["--model.prior=/nowhere", "--data.cache=/tmp/none"], "no such prior"),
         (specialize, ["--stage=1"], "novel-views"),
         (views, [], "viewdistill field"),
     ],
@@ -142,9 +172,9 @@ def test_printing_the_configuration_leaves_a_complete_stage_alone(
     run_folder: RunFolder, module: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        command(module, run_folder, "--count=7", "--print_config")
+        command(module, run_folder, "--data.count=7", "--print_config")
     assert stop.value.code == 0
-    assert yaml.safe_load(capsys.readouterr().out)["count"] == 7
+    assert yaml.safe_load(capsys.readouterr().out)["data"]["init_args"]["count"] == 7
     assert {path.name for path in run_folder.root.iterdir()} == {"input"}
 
 
@@ -155,4 +185,4 @@ def test_the_paper_preset_has_the_papers_numbers() -> None:
     assert first["model"]["init_args"]["rank"] == 4
     assert first["model"]["init_args"]["learning_rate"] == second["model"]["init_args"]["learning_rate"] == 2e-4
     assert (first["data"]["init_args"]["identifier"], second["data"]["init_args"]["identifier"]) == ("o$%c7", "ItU@T")
-    assert yaml.safe_load((preset / "class_images.yaml").read_text())["count"] == 200
+    assert yaml.safe_load((preset / "class_images.yaml").read_text())["data"]["init_args"]["count"] == 200

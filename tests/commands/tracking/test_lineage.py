@@ -59,12 +59,12 @@ def finished(tmp_path: Path, tiny_prior_folder: Path, offline: None) -> RunFolde
     rendered = ["--model.field.n_samples_per_ray=32", "--model.input_rays=64", "--model.guidance.method=none"]
     refined = ["--data.count=2", "--model.refinement.steps=5"]
     refit = ["--model.reference.method=none", "--trainer.val_check_interval=2"]
-    sampled = ["--steps=2", "--batch_size=2"]
+    sampled = ["--model.sampling.steps=2", "--data.images_per_batch=2", "--data.count=2"]
     commands = [
         ["input", str(image), "--out", str(run), "--no-estimate-elevation", "--class-word", "box"],
         ["field", str(run), *rendered, "--trainer.limit_val_batches=0", *fit],
-        ["novel-views", str(run), f"--view_prior={view}", f"--text_prior={text}", "--count=2", *sampled],
-        ["class-images", str(run), f"--prior={text}", f"--cache={tmp_path / 'cache'}", "--count=2", *sampled],
+        ["novel-views", str(run), f"--model.view_prior={view}", f"--model.text_prior={text}", *sampled],
+        ["class-images", str(run), f"--model.prior={text}", f"--data.cache={tmp_path / 'cache'}", *sampled],
         ["specialize", str(run), "--stage=1", *lora],
         ["specialize", str(run), "--stage=2", *lora],
         ["views", str(run), f"--model.prior={text}", "--data.image_size=16", *refined, fit[0]],

@@ -1,10 +1,11 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.refinement import RefinementSettings, refine
-from viewdistill.diffusion.samplers import sample_ddim, sample_from_noise
+from viewdistill.errors import ViewDistillError
 
 Builder = Callable[..., TextConditionedPrior]
 
@@ -46,15 +47,16 @@ def test_only_the_steps_below_the_start_are_taken(text_prior: Builder) -> None:
     assert seen == [200, 181, 161, 141, 121, 101, 81, 61, 41, 21, 1]  # facts: 50 steps, from about 200 down
 
 
-def test_sampling_from_given_noise_is_sampling_from_a_generator(text_prior: Builder) -> None:
+@pytest.mark.parametrize(("wrong", "message"), [({"timestep": 1000}, "timestep is 1000"), ({"steps": 0}, "steps is 0")])
+def test_impossible_settings_are_one_line(wrong: dict[str, int], message: str) -> None:
+    with pytest.raises(ViewDistillError, match=message):
+        RefinementSettings(**wrong)  # pyright: ignore[reportArgumentType]
+
+
+def test_any_solver_refines(text_prior: Builder) -> None:
     prior = text_prior()
-    text = prior.encode_text(["a cat"])
-
-    def predict(noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        return prior.predict_noise(noisy, timesteps, text)
-
-    shape = (2, *prior.latent_shape)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(3))
-    ours = sample_from_noise(predict, prior.schedule, noise, steps=5)
-    theirs = sample_ddim(predict, prior.schedule, shape, steps=5, generator=torch.Generator().manual_seed(3))
-    assert torch.equal(ours, theirs)
+    images = torch.rand(1, 3, prior.image_size, prior.image_size)
+    noise, text = torch.randn(1, *prior.latent_shape), prior.encode_text(["a cat"])
+    ddim = refine(prior, images, text, noise, RefinementSettings(steps=1000, timestep=100))
+    few = RefinementSettings(scheduler="DPMSolverMultistepScheduler", steps=100, timestep=100)
+    assert (refine(prior, images, text, noise, few) - ddim).abs().mean() < 0.02

@@ -1,0 +1,65 @@
+"""Chooses one of several pictures of a text and writes it as the input image of an object."""
+
+from typing import Any
+
+from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from datamodules.picture import PictureBatch, PictureText
+from datamodules.run_folder import atomic_path, write_json
+from lightning_modules.picture import Candidate, choose
+from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.contact_sheet import grid
+
+
+class PictureWriter(Callback):
+    """Writes ``candidates.png``, the words as ``picture.json`` and, last, the chosen ``picture.png``."""
+
+    def __init__(self) -> None:
+        self.candidates: list[Candidate] = []
+        self.figures: dict[str, Any] = {}
+        """Of the choice, for the stage's record."""
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin with no candidates.
+
+        Raises:
+            ViewDistillError: Several processes share the candidates, so that none could compare them all.
+        """
+        if trainer.world_size > 1:
+            raise ViewDistillError("pictures are compared in one process; set trainer.devices to 1")
+        self.candidates = []
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: list[Candidate],  # type: ignore[override]
+        batch: PictureBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the candidates of one batch."""
+        self.candidates += outputs
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose and write.
+
+        Raises:
+            ViewDistillError: No candidate shows a whole object, and none is asked for by its index.
+        """
+        data: PictureText = trainer.datamodule  # type: ignore[attr-defined]
+        folder, candidates = data.run_folder, self.candidates
+        chosen = choose(candidates, data.text) if data.index is None else data.index
+        over_white = [candidate.rgba[..., :3] / 255.0 for candidate in candidates]
+        with atomic_path(folder.candidates) as partial:
+            Image.fromarray(grid([over_white], row_labels=(data.text,))).save(partial)
+        write_json(folder.picture.with_suffix(".json"), {"caption": data.text})
+        with atomic_path(folder.picture) as partial:
+            Image.fromarray(candidates[chosen].rgba).save(partial)
+        self.figures = {
+            "text": data.text,
+            "chosen": chosen,
+            "agreement": [round(candidate.agreement, 6) for candidate in candidates],
+            "whole": [candidate.whole for candidate in candidates],
+        }

@@ -1,0 +1,47 @@
+"""Writes sampled images one by one, so that a stopped run has lost one batch at most."""
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from datamodules.novel_views import NovelViewCameras
+from datamodules.posed_views import save_cameras
+from datamodules.sampled_images import SampledBatch, SampledImages
+from viewdistill.mesh.atomic import replacing
+
+
+class SampledImagesWriter(Callback):
+    """Writes the images that were missing, each under its own name at once and whole."""
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: UInt8[np.ndarray, "images height width channels"],  # type: ignore[override]
+        batch: SampledBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the images of one batch."""
+        data: SampledImages = trainer.datamodule  # type: ignore[attr-defined]
+        indices = batch.indices.tolist()
+        for index, image in zip(indices, outputs, strict=True):
+            if index in data.missing:
+                # Runs of several objects may write to one cache, so the temporary name is one of a kind.
+                with replacing(data.paths[index]) as partial:
+                    Image.fromarray(np.ascontiguousarray(image)).save(partial)
+
+
+class NovelViewsWriter(SampledImagesWriter):
+    """Writes sampled views as a folder of posed views (`datamodules.posed_views`)."""
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the list of cameras, which completes the folder.
+
+        Not in `on_predict_end`, which a run that finds every view in place does not reach.
+        """
+        data: NovelViewCameras = trainer.datamodule  # type: ignore[attr-defined]
+        trainer.strategy.barrier()  # other processes may be at their last views
+        if trainer.is_global_zero and all(path.is_file() for path in data.paths):
+            save_cameras(data.folder, data.cameras)
