@@ -23,7 +23,7 @@ from datamodules.cameras import read_rgba
 from datamodules.posed_views import load_views
 from datamodules.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import atomic_path
 from viewdistill.mesh.contact_sheet import grid
 from viewdistill.mesh.loading import load_mesh
 from viewdistill.mesh.raster import render_mesh
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             labels(folders),
             [columns[column] for column in shown],
         )
-        with replacing(arguments.out) as temporary:
+        with atomic_path(arguments.out) as temporary:
             Image.fromarray(sheet).save(temporary)
     except ViewDistillError as error:
         print(f"gallery: {one_line(str(error))}", file=sys.stderr)

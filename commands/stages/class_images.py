@@ -64,7 +64,7 @@ def save(path: Path, rgb: Any) -> None:
     """Write one image; runs of several objects may do so at once."""
     from PIL import Image
 
-    from viewdistill.mesh.atomic import replacing
+    from viewdistill.files import atomic_path
 
-    with replacing(path) as temporary:
+    with atomic_path(path, shared=True) as temporary:
         Image.fromarray(rgb).save(temporary)

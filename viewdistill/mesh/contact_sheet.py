@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import atomic_path
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.mesh.turntable import ring
@@ -97,5 +97,5 @@ def contact_sheet(
     resized = np.asarray(Image.fromarray(to_uint8(input_image)).resize((size, size), Image.Resampling.LANCZOS))
     labels = ["input", *(f"{45 * i}°" for i in range(8))]
     sheet = grid([[resized, *color], [None, *clay]], ["colour", "shape"], labels)
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         Image.fromarray(sheet).save(temporary)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from viewdistill.cameras import look_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import atomic_path
 from viewdistill.mesh.textured_mesh import TexturedMesh
 
 WORLD_TO_FILE = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
@@ -78,7 +78,7 @@ def save_glb(mesh: TexturedMesh, path: Path, camera: InputCamera) -> None:
     scene = library.Scene()
     scene.add_geometry(body, node_name="object", geom_name="object")
     scene.metadata["input_camera"] = camera.extras()
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(library.exchange.gltf.export_glb(scene, include_normals=True))
 
 
@@ -87,12 +87,12 @@ def save_obj(mesh: TexturedMesh, path: Path) -> None:
 
     Each of the three is replaced only when whole, and the OBJ last, so that it never refers to something missing.
     """
-    with replacing(path.with_suffix(".png")) as temporary:
+    with atomic_path(path.with_suffix(".png")) as temporary:
         Image.fromarray(mesh.texture).save(temporary)
-    with replacing(path.with_suffix(".mtl")) as temporary:
+    with atomic_path(path.with_suffix(".mtl")) as temporary:
         lines = ["newmtl base_color", "Ka 0 0 0", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1", f"map_Kd {path.stem}.png"]
         temporary.write_text("\n".join(lines) + "\n")
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(_obj_text(mesh, path.stem))
 
 
@@ -105,7 +105,7 @@ def save_stl(mesh: TexturedMesh, path: Path) -> None:
     body = library.Trimesh(mesh.vertices @ WORLD_TO_FILE.T, mesh.faces, process=False)
     body.merge_vertices(merge_tex=True, merge_norm=True)
     content: bytes = library.exchange.stl.export_stl(body)
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(STL_HEADER.ljust(80) + content[80:])
 
 

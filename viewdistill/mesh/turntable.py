@@ -12,7 +12,7 @@ from torch import Tensor
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import atomic_path
 from viewdistill.mesh.raster import render_each
 from viewdistill.mesh.textured_mesh import TexturedMesh
 
@@ -41,7 +41,7 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], size: 
     if size[0] % 2 or size[1] % 2:
         raise ViewDistillError(f"{path}: a video needs an even width and height, not {size[0]}x{size[1]}")
     library: Any = imageio_ffmpeg
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         writer = library.write_frames(
             str(temporary),
             size,

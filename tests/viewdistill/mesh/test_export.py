@@ -11,7 +11,6 @@ from PIL import Image
 
 from viewdistill.cameras import look_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.baking import texture_mesh
 from viewdistill.mesh.export import WORLD_TO_FILE, InputCamera, load_geometry, save_glb, save_obj, save_stl
 
@@ -201,27 +200,3 @@ def test_files_that_are_no_meshes_are_named(tmp_path):
     for name in ("text.glb", "missing.obj"):
         with pytest.raises(ViewDistillError, match=name):
             load_geometry(tmp_path / name)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "new" / "file.txt"
-    with replacing(path) as temporary:
-        assert temporary.suffix == ".txt"
-        temporary.write_text("old")
-
-    def fail():
-        with replacing(path) as temporary:
-            temporary.write_text("ne")
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        fail()
-    assert path.read_text() == "old"
-    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
-    assert path.stat().st_mode & 0o777 == 0o666 & ~_mask()
-
-
-def _mask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
