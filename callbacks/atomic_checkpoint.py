@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from datamodules.run_folder import atomic_path
+from viewdistill.files import atomic_path
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -5,9 +5,9 @@ from pathlib import Path
 from pytorch_lightning import Callback, Trainer
 
 from datamodules.dreambooth import DreamBooth
-from datamodules.run_folder import atomic_path
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.lora import save_lora
+from viewdistill.files import atomic_path
 
 
 class LoraWeights(Callback):

@@ -3,16 +3,14 @@
 from typing import Any
 
 import torch
-from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.prompt_grid import to_pictures
 from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
 from datamodules.rendered_views import RenderBatch, RenderedViews
-from datamodules.run_folder import atomic_path
 from lightning_modules.specialization import RefinedViews
 from viewdistill.mesh.contact_sheet import grid
+from viewdistill.pictures import to_pictures, write_picture
 
 
 class RefinedViewsWriter(Callback):
@@ -58,6 +56,5 @@ class RefinedViewsWriter(Callback):
         rows: list[Any] = []
         for start in range(0, len(cameras), self.columns):
             rows += [before[start : start + self.columns], after[start : start + self.columns]]
-        with atomic_path(folder / self.file) as partial:
-            Image.fromarray(grid(rows, ["before", "after"] * (len(rows) // 2))).save(partial)
+        write_picture(folder / self.file, grid(rows, ["before", "after"] * (len(rows) // 2)))
         save_cameras(folder, cameras)

@@ -88,7 +88,7 @@ class InputMeta:
         Raises:
             ViewDistillError: The file is missing, damaged, or not of this version.
         """
-        return read_document(path, cls, "not an input description of this version: delete it and run `viewdistill input`")
+        return read_document(path, cls, "delete it and run `viewdistill input`")
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class RunFolder:
 
     @property
     def stl(self) -> Path:
-        """Its geometry alone, for printing; +Y up like the others."""
+        """Its geometry alone, for printing: +Z up, in millimetres."""
         return self.root / "mesh" / "object.stl"
 
     @property

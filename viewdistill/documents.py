@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import yaml
 
-from viewdistill.errors import ViewDistillError
 from viewdistill.files import LARGEST_SIDE_FILE, read_bytes
 from viewdistill.schema import in_few_words, parse, wrong
 

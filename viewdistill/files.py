@@ -172,13 +172,15 @@ def read_bytes(path: Path, remedy: str = "", limit: int = LARGEST_SIDE_FILE) -> 
     try:
         require_regular(path, remedy)
         # Opened without blocking: the name may have become a pipe since.
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(limit + 1) if size <= limit else b""
     except OSError as error:
         raise ViewDistillError(f"{path}: cannot be read ({error.strerror or error}){ending}") from error
     if max(size, len(content)) > limit:
-        raise ViewDistillError(f"{path}: {max(size, len(content)):,} bytes are more than the limit of {limit:,}{ending}")
+        raise ViewDistillError(
+            f"{path}: {max(size, len(content)):,} bytes are more than the limit of {limit:,}{ending}"
+        )
     return content
 
 
@@ -212,10 +214,10 @@ def inside(folder: Path, name: str) -> Path:
     """
     relative = Path(name)
     try:
-        leaves = relative.is_absolute() or not name or not (folder / relative).resolve().is_relative_to(folder.resolve())
+        stays = (folder / relative).resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):
-        leaves = True
-    if leaves:
+        stays = False
+    if not name or relative.is_absolute() or not stays:
         raise ViewDistillError(f"{folder}: {name!r} is not a file of this folder; give a path within it")
     return folder / relative
 

@@ -64,7 +64,7 @@ def _value(kind: Any, value: Any, key: str, lax: bool) -> Any:
     if origin is Annotated:
         found = _value(arguments[0], value, key, lax)
         for bounds in arguments[1:]:
-            if isinstance(bounds, Range) and found is not None and found not in bounds:
+            if isinstance(bounds, Range) and found is not None and float(found) not in bounds:
                 raise _not_allowed(key, value, f"a number {bounds}")
         return found
     if origin in (Union, types.UnionType):
@@ -78,7 +78,9 @@ def _value(kind: Any, value: Any, key: str, lax: bool) -> Any:
     if origin in (dict, Mapping):
         if not isinstance(value, dict):
             raise _not_allowed(key, value, "a mapping of names to values")
-        return {_value(str, name, key, lax): _value(arguments[1], v, _join(key, name), lax) for name, v in value.items()}
+        return {
+            _value(str, name, key, lax): _value(arguments[1], v, _join(key, name), lax) for name, v in value.items()
+        }
     if is_dataclass(kind):
         return _record(cast(type[Any], kind), value, key, lax)
     return _plain(kind, value, key)

@@ -62,7 +62,6 @@ def test_a_full_disk_is_one_line_whatever_library_writes(tmp_path: Path):
     assert all((tmp_path / name).read_bytes() == b"old" for name in names)
 
 
-
 def test_refusals_of_the_file_system_have_words(tmp_path: Path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()

@@ -15,6 +15,7 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.files import atomic_path
 from viewdistill.mesh.raster import render_each
 from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.pictures import to_bytes
 
 # One thread and no stamps: the bytes then depend on nothing but the frames.
 VIDEO_OPTIONS = ["-crf", "20", "-threads", "1", "-fflags", "+bitexact", "-flags", "+bitexact"]
@@ -89,5 +90,5 @@ def write_turntable(
         distance: Of the cameras from the origin, world units.
     """
     views = render_each(mesh, ring(frames, elevation, distance), fovy, size, shaded=True)
-    pictures = [(view.rgb[0] * 255).round().astype(np.uint8) for view in views]
+    pictures = [to_bytes(view.rgb[0]) for view in views]
     write_video(path, (picture for _ in range(turns) for picture in pictures), (size, size), fps)

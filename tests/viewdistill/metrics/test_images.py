@@ -5,7 +5,8 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from viewdistill.metrics.images import over_white, psnr, ssim
+from viewdistill.metrics.images import psnr, ssim
+from viewdistill.pictures import over_white
 
 
 def test_psnr_by_hand():
