@@ -23,7 +23,7 @@ PROBE = 1 << 20
 """Bytes that are added to a file that could not be written, to find out why."""
 
 DIGEST_SUFFIX = ".sha256"
-"""Appended to a file's name for the file that holds its SHA-256, in the form that ``sha256sum -c`` reads."""
+"""Ending of the file that holds a file's SHA-256, in the form that ``sha256sum -c`` reads."""
 
 ADVICE = {
     errno.ENOSPC: "free some space",
@@ -223,24 +223,28 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def digest_path(path: Path) -> Path:
-    """Where the digest of a file stands."""
-    return path.with_name(path.name + DIGEST_SUFFIX)
+    """Where the digest of a file stands; hidden, since it is no result of its own."""
+    return path.with_name(f".{path.name}{DIGEST_SUFFIX}")
 
 
-def write_digest(path: Path, content: Path | None = None) -> None:
-    """Write the SHA-256 of a file beside it.
+@contextmanager
+def sealed_path(path: Path) -> Iterator[Path]:
+    """As `atomic_path`, with the SHA-256 of the file beside it.
 
-    Args:
-        path: The file.
-        content: A file that is about to take its place. The digest that is there stays in force until then: killed
-            between the two, the old file is as sound as the new one.
+    The digest of the old file stays in force until the new one has taken its place: killed between the two, either is
+    sound.
 
     Raises:
         ViewDistillError: The file system refuses.
     """
-    digests = [sha256(content or path)]
-    if content is not None:
-        digests += [known for known in known_digests(path)[:1] if known not in digests]
+    with atomic_path(path) as partial:
+        yield partial
+        digest = sha256(partial)
+        _write_digests(path, [digest, *known_digests(path)[:1]])
+    _write_digests(path, [digest])
+
+
+def _write_digests(path: Path, digests: list[str]) -> None:
     write_text(digest_path(path), "".join(f"{digest}  {path.name}\n" for digest in digests))
 
 
@@ -250,6 +254,12 @@ def known_digests(path: Path) -> list[str]:
         return []
     lines = read_bytes(digest_path(path), limit=4096).decode("utf-8", "replace").splitlines()
     return [line.split()[0] for line in lines if line.strip()]
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a file has the digest beside it; a file without one counts as sound."""
+    known = known_digests(path)
+    return not known or sha256(path) in known
 
 
 def check_digest(path: Path, remedy: str) -> None:
@@ -262,8 +272,7 @@ def check_digest(path: Path, remedy: str) -> None:
     Raises:
         ViewDistillError: They differ: a byte was changed, or the file was cut off or replaced.
     """
-    known = known_digests(path)
-    if known and sha256(path) not in known:
+    if not is_sound(path):
         raise ViewDistillError(f"{path}: damaged (its SHA-256 is not that of {digest_path(path).name}); {remedy}")
 
 

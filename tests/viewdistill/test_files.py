@@ -17,8 +17,8 @@ from viewdistill.files import (
     inside,
     make_folder,
     read_bytes,
+    sealed_path,
     write_bytes,
-    write_digest,
     write_json,
     write_text,
 )
@@ -149,7 +149,8 @@ def test_a_changed_byte_and_a_cut_tail_are_seen(tmp_path: Path):
     content = bytes(range(256)) * 4
     write_bytes(path, content)
     check_digest(path, "run it")
-    write_digest(path)
+    with sealed_path(path) as partial:
+        partial.write_bytes(content)
     check_digest(path, "run it")
     assert subprocess.run(["sha256sum", "-c", digest_path(path).name], cwd=tmp_path, check=False).returncode == 0
     for damaged in (content[:-1], content[:500] + b"x" + content[501:], b""):
@@ -159,14 +160,36 @@ def test_a_changed_byte_and_a_cut_tail_are_seen(tmp_path: Path):
 
 
 def test_a_process_killed_between_digest_and_file_leaves_a_sound_pair(tmp_path: Path):
-    path, new = tmp_path / "last.ckpt", tmp_path / "new"
-    write_bytes(path, b"old")
-    write_digest(path)
-    write_bytes(new, b"new")
-    write_digest(path, new)
-    check_digest(path, "run it")
-    new.replace(path)
-    check_digest(path, "run it")
+    path = tmp_path / "last.ckpt"
+
+    def write(content: bytes) -> list[str]:
+        """Write; return the lines of the digests that a kill just before the end would leave."""
+        with sealed_path(path) as partial:
+            partial.write_bytes(content)
+            old = digest_path(path).read_text() if digest_path(path).is_file() else ""
+        return [digest_path(path).read_text(), old]
+
+    write(b"old")
+    digest_path(path).write_text("".join(write(b"new")))
+    for content in (b"old", b"new"):
+        write_bytes(path, content)
+        check_digest(path, "run it")
     write_bytes(path, b"other")
     with pytest.raises(ViewDistillError, match="damaged"):
         check_digest(path, "run it")
+
+
+def test_a_failed_write_keeps_file_and_digest(tmp_path: Path):
+    path = tmp_path / "last.ckpt"
+    with sealed_path(path) as partial:
+        partial.write_bytes(b"old")
+
+    def fail() -> None:
+        with sealed_path(path) as partial:
+            partial.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_bytes() == b"old"
+    check_digest(path, "run it")
