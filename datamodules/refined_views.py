@@ -90,7 +90,7 @@ class ViewWeights:
         return weights / weights.mean().clamp_min(1e-6)
 
 
-class RefinedViews(pl.LightningDataModule):
+class RefinedViewRays(pl.LightningDataModule):
     """Rays of the refined views and of the input view for training; rings of cameras for pictures.
 
     Args:

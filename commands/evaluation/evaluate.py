@@ -160,6 +160,8 @@ def notes(folder: RunFolder | None, truth: Truth, content: dict[str, Any]) -> li
     from datamodules.run_folder import InputMeta
 
     found: list[str] = []
+    if "scaled" in (placement := content["truth"]["placement"]):
+        found.append(f"note: the ground truth was {placement}; --keep-placement leaves it as it is in its file")
     for row in content["views"]:
         if "resized_from" in row:
             found.append(

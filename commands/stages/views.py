@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datamodules.rendered_views import RenderedViews
+    from datamodules.rendered_views import FieldRenders
 
 EPILOG = """\
 Renders go to views/renders, refined views to views, both as folders of posed views; before_after.png shows both.
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     track_stage(folder, "views", uses=("field", "specialize_2"))
 
 
-def render_field(data: RenderedViews) -> int:
+def render_field(data: FieldRenders) -> int:
     """Render the fitted field from the cameras that will be refined, as a folder of posed views; gives their number."""
     import torch
 

@@ -145,16 +145,17 @@ def marching_cubes(
     densest = float(grid.density.max())
     if not densest > iso:
         raise ViewDistillError(_nothing_there(iso, densest))
-    vertices, faces = _cells(grid.density, iso, closed)
+    outside = min(0.0, float(grid.density.min()))
+    vertices, faces = _cells(grid.density, iso, closed, outside)
     return (grid.box[0] + vertices * grid.spacing).astype(np.float32), faces
 
 
 def _cells(
-    density: Float[np.ndarray, "x y z"], iso: float, closed: tuple[bool, bool]
+    density: Float[np.ndarray, "x y z"], iso: float, closed: tuple[bool, bool], outside: float
 ) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
     """Vertices in units of cells from the first node on, and faces; none where the surface does not pass."""
     low, high = int(closed[0]), int(closed[1])
-    padded = np.pad(density, ((low, high), (1, 1), (1, 1)), constant_values=min(0.0, float(density.min())))
+    padded = np.pad(density, ((low, high), (1, 1), (1, 1)), constant_values=outside)
     if not float(padded.min()) < iso < float(padded.max()):
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
     library: Any = measure
@@ -203,7 +204,9 @@ def isosurface(
         planes = range(first, min(first + depth + 1, resolution))
         grid = sample_density(density_fn, box, resolution, occupied_fn, device, chunk, planes, name)
         densest = max(densest, float(grid.density.max()))
-        vertices, faces = _cells(grid.density, iso, (first == 0, planes[-1] == resolution - 1))
+        # The same density lies beyond the box for all blocks, or caps of neighbours would not meet.
+        ends = (first == 0, planes[-1] == resolution - 1)
+        vertices, faces = _cells(grid.density, iso, ends, min(0.0, iso) - 1.0)
         joined.add(vertices + np.array([first, 0.0, 0.0]), faces, float(first))
     vertices, faces = joined.mesh()
     if len(faces) == 0:
