@@ -30,7 +30,7 @@ BLOCK_NODES = 1 << 24
 """Nodes that marching cubes sees at once: 64 MB of values, and about 200 MB while it runs. Grids of up to 256 nodes per
 axis are one block."""
 
-SEAM = 1e-3
+SEAM = 1e-5
 """Distance, in cells, up to which vertices on the plane between two blocks are one."""
 
 MARGIN = 0.1

@@ -109,7 +109,7 @@ def test_memory_follows_the_block_and_not_the_volume():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert is_watertight(faces)
-    assert len(vertices) > 50_000
+    assert len(vertices) > 40_000
     assert peak < 40e6
 
 
