@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from datamodules.run_folder import atomic_path
+from viewdistill.files import check_digest, sealed_path
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -30,11 +30,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         if storage_options is not None:
             raise TypeError("checkpoints are local files here: storage_options must be None")
-        with atomic_path(Path(path)) as partial:
+        with sealed_path(Path(path)) as partial:
             torch.save(checkpoint, partial)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint of tensors and plain values; anything else in it is refused."""
+        """Read a checkpoint of tensors and plain values; anything else in it is refused.
+
+        Raises:
+            ViewDistillError: It is not the file that was written: torch itself reads changed numbers without a word.
+        """
+        check_digest(Path(path), "delete it to start this stage again")
         return torch.load(path, map_location=map_location or "cpu", weights_only=weights_only is not False)

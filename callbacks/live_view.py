@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lightning_modules.fitted_field import FittedField
 from viewdistill.cameras import DISTANCE
 from viewdistill.errors import ViewDistillError
+from viewdistill.pictures import to_bytes
 
 
 class LiveView(Callback):
@@ -69,8 +70,7 @@ class LiveView(Callback):
         """
         fitted: FittedField = field
         views = fitted.render_views(camera_to_world(camera)[None], float(np.rad2deg(camera.fov)), self.size)
-        square = (views.rgb[0].clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
-        return reshaped(square, float(camera.aspect))
+        return reshaped(to_bytes(views.rgb[0]), float(camera.aspect))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the server."""

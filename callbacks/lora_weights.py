@@ -5,9 +5,9 @@ from pathlib import Path
 from pytorch_lightning import Callback, Trainer
 
 from datamodules.dreambooth import DreamBooth
-from datamodules.run_folder import atomic_path
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.lora import save_lora
+from viewdistill.files import sealed_path
 
 
 class LoraWeights(Callback):
@@ -19,6 +19,6 @@ class LoraWeights(Callback):
         if not trainer.is_global_zero:
             return
         stage = "specialize_1" if data.stage == 1 else "specialize_2"
-        with atomic_path(data.run_folder.lora(stage)) as partial:
+        with sealed_path(data.run_folder.lora(stage)) as partial:
             save_lora(pl_module.prior.unet, Path(partial))
         data.prompts.save(data.run_folder.prompts(stage))

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from jaxtyping import Float, UInt8
 from PIL import Image
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import WandbLogger
-from torch import Tensor
 
 from datamodules.dreambooth import DreamBooth
-from datamodules.run_folder import atomic_path
 from lightning_modules.specialization import Specialization
 from viewdistill.mesh.contact_sheet import grid
+from viewdistill.pictures import to_pictures, write_picture
 
 
 class PromptGrid(Callback):
@@ -43,13 +39,7 @@ class PromptGrid(Callback):
         for prompt in data.prompts.known.values():
             rows[prompt] = pl_module.sample(prompt, self.samples, self.steps, self.guidance_scale).cpu()
         picture = grid([to_pictures(images) for images in rows.values()], list(rows))
-        with atomic_path(Path(trainer.default_root_dir) / self.file) as partial:
-            Image.fromarray(picture).save(partial)
+        write_picture(Path(trainer.default_root_dir) / self.file, picture)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("samples", [Image.fromarray(picture)])
-
-
-def to_pictures(images: Float[Tensor, "n 3 height width"]) -> list[UInt8[np.ndarray, "height width 3"]]:
-    """8-bit pictures, channels last."""
-    return list((images.movedim(1, -1).clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy())

@@ -3,16 +3,14 @@
 from typing import Any
 
 import torch
-from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.prompt_grid import to_pictures
 from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
-from datamodules.rendered_views import RenderBatch, RenderedViews
-from datamodules.run_folder import atomic_path
+from datamodules.rendered_views import FieldRenders, RenderBatch
 from lightning_modules.specialization import RefinedViews
 from viewdistill.mesh.contact_sheet import grid
+from viewdistill.pictures import to_pictures, write_picture
 
 
 class RefinedViewsWriter(Callback):
@@ -30,7 +28,7 @@ class RefinedViewsWriter(Callback):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove the views of an earlier run."""
-        data: RenderedViews = trainer.datamodule  # type: ignore[attr-defined]
+        data: FieldRenders = trainer.datamodule  # type: ignore[attr-defined]
         clear_views(data.run_folder.refined_views)
         self.before, self.after = [], []
 
@@ -44,7 +42,7 @@ class RefinedViewsWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the views of one batch."""
-        data: RenderedViews = trainer.datamodule  # type: ignore[attr-defined]
+        data: FieldRenders = trainer.datamodule  # type: ignore[attr-defined]
         for index, image in zip(batch.indices.tolist(), straight_rgba(outputs.rgb, outputs.opacity), strict=True):
             save_view(data.run_folder.refined_views, index, image)
         self.before.append(batch.images.cpu())
@@ -52,12 +50,11 @@ class RefinedViewsWriter(Callback):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the picture, then complete the folder."""
-        data: RenderedViews = trainer.datamodule  # type: ignore[attr-defined]
+        data: FieldRenders = trainer.datamodule  # type: ignore[attr-defined]
         folder, cameras = data.run_folder.refined_views, data.views.cameras
         before, after = (to_pictures(torch.cat(parts)) for parts in (self.before, self.after))
         rows: list[Any] = []
         for start in range(0, len(cameras), self.columns):
             rows += [before[start : start + self.columns], after[start : start + self.columns]]
-        with atomic_path(folder / self.file) as partial:
-            Image.fromarray(grid(rows, ["before", "after"] * (len(rows) // 2))).save(partial)
+        write_picture(folder / self.file, grid(rows, ["before", "after"] * (len(rows) // 2)))
         save_cameras(folder, cameras)

@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
 from datamodules.cameras import InputView
-from datamodules.run_folder import atomic_path
+from viewdistill.pictures import to_bytes, write_picture
 
 
 class ViewRing(Callback):
@@ -42,8 +42,7 @@ class ViewRing(Callback):
         view: InputView = trainer.datamodule.input_view  # type: ignore[attr-defined]
         picture = contact_sheet(outputs.rgb.cpu(), outputs.opacity.cpu(), view)
         folder = Path(trainer.default_root_dir) / self.folder
-        with atomic_path(folder / f"step_{trainer.global_step:06d}.png") as partial:
-            Image.fromarray(picture).save(partial)
+        write_picture(folder / f"step_{trainer.global_step:06d}.png", picture)
         for old in sorted(folder.glob("step_*.png"))[: -self.keep]:
             old.unlink()
         for logger in trainer.loggers:
@@ -60,4 +59,4 @@ def contact_sheet(
     colors = torch.cat([input_rgb[0].movedim(0, -1)[None], rgb])
     masks = torch.cat([input_mask[:, 0], opacity])[..., None].expand(-1, -1, -1, 3)
     rows = [torch.cat(list(images), 1) for images in (colors, masks)]
-    return (torch.cat(rows).clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()
+    return to_bytes(torch.cat(rows))

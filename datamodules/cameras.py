@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules.run_folder import InputMeta, RunFolder
@@ -23,6 +22,7 @@ from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import look_at, relative_pose
 from viewdistill.errors import ViewDistillError
 from viewdistill.phases import phase
+from viewdistill.pictures import resize_rgba
 
 Batch = TypeVar("Batch")
 
@@ -55,10 +55,7 @@ class InputView:
 
     def resized(self, size: int) -> tuple[Float[Tensor, "1 3 size size"], Float[Tensor, "1 1 size size"]]:
         """The image over white and its mask, both antialiased, at ``size`` pixels a side."""
-        over_white = self.rgb * self.alpha + 1 - self.alpha
-        both = torch.cat([over_white, self.alpha])[None]
-        both = F.interpolate(both, (size, size), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-        return both[:, :3], both[:, 3:]
+        return resize_rgba(torch.cat([self.rgb, self.alpha])[None], size)
 
 
 class CameraSampler(pl.LightningDataModule):

@@ -8,16 +8,13 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import torch
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor
+from typing import Annotated
 
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.run_folder import RunFolder
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
+from viewdistill.schema import Range, parse
 
 
 @dataclass(frozen=True)
@@ -67,29 +64,26 @@ class ClassImages:
         again = f"run `viewdistill class-images {folder.root}`"
         if not path.is_file():
             raise ViewDistillError(f"{folder.root}: no complete class_images stage here; {again}")
-        try:
-            figures = read_json(path)["figures"]
-            prompts = Prompts(str(figures["template"]), str(figures["class_word"]))
-            return cls(prompts, Path(figures["folder"]), int(figures["count"]))
-        except (KeyError, TypeError, ValueError):
-            raise ViewDistillError(f"{path}: damaged record; {again}") from None
+        figures = parse(_Record, read_json(path, again), path, again, unknown_keys=True).figures
+        return cls(Prompts(figures.template, figures.class_word), figures.folder, figures.count)
+
+
+@dataclass(frozen=True)
+class _Figures:
+    template: str
+    class_word: str
+    folder: Path
+    count: Annotated[int, Range(1.0, 1e6)]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is read of the stage's record."""
+
+    figures: _Figures
 
 
 def folder_name(class_word: str) -> str:
     """A folder name for a class word; different words get different names."""
     plain = re.sub(r"[^a-z0-9]+", "-", class_word.lower()).strip("-")
     return plain if plain == class_word else f"{plain}-{hashlib.sha256(class_word.encode()).hexdigest()[:8]}"
-
-
-def read_rgb(path: Path) -> Float[Tensor, "3 height width"]:
-    """Colours in [0, 1] of an RGB image.
-
-    Raises:
-        ViewDistillError: The file is missing or damaged.
-    """
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ViewDistillError(f"{path}: not readable ({error}); delete it and run its stage again") from error
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.run_folder import atomic_path
+from viewdistill.documents import read_csv
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import atomic_path
 
 CURVES_FILE = "curves.csv"
 """Name of the curves in a fitted stage's folder."""
@@ -56,16 +57,14 @@ def load_rows(path: Path) -> list[CurveRow]:
     """
     if not path.is_file():
         return []
+    (first, *names), lines = read_csv(path, "delete it")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            first, *names = next(lines := csv.reader(file))
-            if first != STEP:
-                raise ValueError(f"first column {first!r}, expected {STEP!r}")
-            return [
-                CurveRow(int(line[0]), {n: float(v) for n, v in zip(names, line[1:], strict=True) if v})
-                for line in lines
-            ]
-    except (OSError, ValueError, StopIteration, csv.Error) as error:
+        if first != STEP:
+            raise ValueError(f"first column {first!r}, expected {STEP!r}")
+        return [
+            CurveRow(int(line[0]), {n: float(v) for n, v in zip(names, line[1:], strict=True) if v}) for line in lines
+        ]
+    except ValueError as error:
         raise ViewDistillError(f"{path}: not a table of curves ({error}); delete it") from error
 
 

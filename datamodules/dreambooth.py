@@ -13,17 +13,16 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.cameras import StepStream, read_rgba
-from datamodules.class_images import ClassImages, read_rgb
+from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
 from datamodules.prompts import Prompts
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.metrics.images import over_white
+from viewdistill.pictures import over_white, read_rgb, resize
 
 
 class PromptedImages(Dataset[Float[Tensor, "3 size size"]]):
@@ -37,7 +36,7 @@ class PromptedImages(Dataset[Float[Tensor, "3 size size"]]):
 
     def __init__(self, images: list[Float[Tensor, "1 3 _ _"]], prompt: str, size: int) -> None:
         # One by one: they may come in several sizes.
-        resized = [F.interpolate(x, (size, size), mode="bilinear", antialias=True).clamp(0, 1) for x in images]
+        resized = [resize(x, size).clamp(0, 1) for x in images]
         self.images: Float[Tensor, "images 3 size size"] = torch.cat(resized)
         self.prompt = prompt
 

@@ -11,23 +11,24 @@ A folder holds ``000.png``, ``001.png``, … (8-bit RGBA, straight alpha; alpha 
 where ``c2w`` is what the other numbers give for a camera that looks at the origin, for readers that want a matrix.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from datamodules.cameras import read_rgba
-from datamodules.run_folder import InputMeta, atomic_path, read_json, write_json
+from datamodules.run_folder import InputMeta
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, relative_pose
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
-from viewdistill.metrics.images import over_white
+from viewdistill.files import inside, write_json
+from viewdistill.pictures import over_white, straight_color, to_bytes, write_picture
+from viewdistill.schema import Range, parse
 
 CAMERAS_FILE = "cameras.json"
 """Name of the list of cameras in a folder of views."""
@@ -36,6 +37,50 @@ FORMAT = 1
 """Raised when the meaning of ``cameras.json`` changes."""
 
 AXES = "world z up, camera OpenGL (x right, y up, looking along -z)"
+
+
+@dataclass(frozen=True)
+class ListedView:
+    """An entry of ``cameras.json``."""
+
+    file: str
+    """Name of the picture, within the folder."""
+    azimuth_deg: Annotated[float, Range()]
+    """See `ViewCamera`, as the next three."""
+    elevation_deg: Annotated[float, Range()]
+    distance: Annotated[float, Range(0.0, open_ends=True)]
+    fovy_deg: Annotated[float, Range(0.0, 180.0, open_ends=True)]
+    depth: str | None = None
+    """Name of the depth map, within the folder, see `datamodules.view_sets`."""
+
+    @property
+    def camera(self) -> "ViewCamera":
+        """Its camera."""
+        return ViewCamera(self.azimuth_deg, self.elevation_deg, self.distance, self.fovy_deg)
+
+
+@dataclass(frozen=True)
+class ListedViews:
+    """Content of ``cameras.json``; keys that are not named here are for other readers."""
+
+    format: Literal[1]
+    """`FORMAT`."""
+    views: list[ListedView]
+    """In order."""
+    depth_scale: Annotated[float, Range(0.0, open_ends=True)] | None = None
+    """World units per count of the depth maps."""
+    depth_offset: Annotated[float, Range()] = 0.0
+    """World units that are added to it."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "ListedViews":
+        """Read the list of a complete folder of views.
+
+        Raises:
+            ViewDistillError: The folder is not complete, or its ``cameras.json`` is damaged or of another version.
+        """
+        path, remedy = folder / CAMERAS_FILE, "run the stage that writes it again"
+        return parse(cls, read_json(path, remedy), path, remedy, unknown_keys=True)
 
 
 @dataclass(frozen=True)
@@ -94,8 +139,7 @@ def view_name(index: int) -> str:
 
 def save_view(folder: Path, index: int, rgba: UInt8[np.ndarray, "height width 4"]) -> None:
     """Write one view, atomically; what is there already need not be made again when a stage resumes."""
-    with atomic_path(folder / view_name(index)) as partial:
-        Image.fromarray(np.ascontiguousarray(rgba)).save(partial)
+    write_picture(folder / view_name(index), rgba)
 
 
 def save_cameras(folder: Path, cameras: Sequence[ViewCamera]) -> None:
@@ -127,14 +171,7 @@ def load_cameras(folder: Path) -> list[tuple[Path, ViewCamera]]:
     Raises:
         ViewDistillError: The folder is not complete, or its ``cameras.json`` is damaged or of another version.
     """
-    path = folder / CAMERAS_FILE
-    content = read_json(path)
-    try:
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}, expected {FORMAT}")
-        return [(folder / str(view["file"]), _camera(view)) for view in content["views"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ViewDistillError(f"{path}: not a list of cameras ({error}); run the stage that writes it again") from None
+    return [(inside(folder, view.file), view.camera) for view in ListedViews.load(folder).views]
 
 
 def load_views(folder: Path) -> PosedViews:
@@ -155,12 +192,5 @@ def straight_rgba(
 ) -> UInt8[np.ndarray, "*views height width 4"]:
     """8-bit RGBA of colours over white: what shines through a half-covered pixel is taken away again."""
     alpha = opacity[..., None].clamp(0, 1)
-    rgb = ((over_white_rgb - (1 - alpha)) / alpha.clamp_min(1e-3)).clamp(0, 1) * (alpha > 0)
-    return (torch.cat([rgb, alpha], -1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
-
-
-def _camera(view: dict[str, Any]) -> ViewCamera:
-    numbers = [float(view[key]) for key in ("azimuth_deg", "elevation_deg", "distance", "fovy_deg")]
-    if not all(map(math.isfinite, numbers)) or numbers[2] <= 0 or not 0 < numbers[3] < 180:
-        raise ValueError(f"camera {numbers}")
-    return ViewCamera(*numbers)
+    rgb = straight_color(over_white_rgb, alpha) * (alpha > 0)
+    return to_bytes(torch.cat([rgb, alpha], -1))

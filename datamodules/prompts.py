@@ -4,11 +4,12 @@ The template is a setting of the class images, [V] one of stage 1 and [S] one of
 words from its predecessor's file, so that they cannot drift apart.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from datamodules.run_folder import read_json, write_json
+from viewdistill.documents import read_document
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import write_json
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,14 @@ class Prompts:
     """[V], which stands for the object from every side; empty before stage 1."""
     input_identifier: str = ""
     """[S], which stands for the look of the input image; empty before stage 2."""
+
+    def __post_init__(self) -> None:
+        """Refuse a template that words do not fit into.
+
+        Raises:
+            ViewDistillError: It has no place for them, or several.
+        """
+        check_template(self.template)
 
     @property
     def of_class(self) -> str:
@@ -60,10 +69,7 @@ class Prompts:
         Raises:
             ViewDistillError: The file is missing, damaged, or not of this version.
         """
-        content = read_json(path)
-        if not isinstance(content, dict) or set(content) != {field.name for field in fields(cls)}:
-            raise ViewDistillError(f"{path}: not the prompts of a LoRA; delete it and run `viewdistill specialize`")
-        return cls(**content)
+        return read_document(path, cls, "delete it and run `viewdistill specialize`")
 
 
 def check_template(template: str) -> None:

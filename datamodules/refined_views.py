@@ -19,6 +19,7 @@ from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
+from viewdistill.pictures import straight_color
 
 
 class RayBatch(NamedTuple):
@@ -89,7 +90,7 @@ class ViewWeights:
         return weights / weights.mean().clamp_min(1e-6)
 
 
-class RefinedViews(pl.LightningDataModule):
+class RefinedViewRays(pl.LightningDataModule):
     """Rays of the refined views and of the input view for training; a ring of cameras for pictures.
 
     Args:
@@ -141,7 +142,7 @@ class RefinedViews(pl.LightningDataModule):
         self.views = pixel_rays(views, self.view_weights.of(views, known.c2w[0]))
         rgb, mask = (image[0] for image in self.input_view.resized(self.input_size))
         # what was resized over white is made straight again, so that it can be put over any background
-        straight = ((rgb - (1 - mask)) / mask.clamp_min(1e-3)).clamp(0, 1)
+        straight = straight_color(rgb, mask)
         self.input = view_rays(known.c2w, known.fovy, torch.cat([straight, mask]), 1.0)
 
     @property

@@ -29,7 +29,7 @@ class RenderBatch(NamedTuple):
     """Their opacity."""
 
 
-class RenderedViews(pl.LightningDataModule):
+class FieldRenders(pl.LightningDataModule):
     """Renders of the field from the input camera and around the object.
 
     The cameras are this class's; the renders are read from ``views/renders``, where the ``views`` command puts them.

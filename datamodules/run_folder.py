@@ -4,15 +4,16 @@ A run folder is ``runs/<object>/``. Stages speak to each other only through its 
 own whose ``stage.json`` is written last, so its presence means that the stage is complete.
 """
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
-from viewdistill.errors import ViewDistillError
+from viewdistill.documents import read_document, read_json
+from viewdistill.files import atomic_path, make_folder, write_json
+from viewdistill.schema import Range
+
+__all__ = ["InputMeta", "RunFolder", "atomic_path", "make_folder", "read_json", "write_json"]
 
 Framing = Literal["fitted", "kept"]
 """How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
@@ -27,79 +28,23 @@ ClassWordSource = Literal["option", "caption", "prior", "default"]
 """Who said the class word: the user, the image's caption, the text-conditioned prior, or nobody."""
 
 
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without an error.
-
-    A reader, or a process that was killed and started again, thus never meets half a file. The temporary name keeps
-    the suffix, because many libraries choose the format by it, and is always the same, so that what a killed process
-    left behind is written over.
-
-    Args:
-        path: The file to write; its folder is made when missing.
-
-    Raises:
-        ViewDistillError: The folder cannot be made.
-    """
-    make_folder(path.parent)
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def make_folder(folder: Path) -> Path:
-    """Make a folder and its parents.
-
-    Raises:
-        ViewDistillError: The file system refuses (a file in the way, no permission, no space).
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ViewDistillError(f"{folder}: cannot make this folder ({error.strerror}); choose another place") from error
-    return folder
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON, atomically."""
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        ViewDistillError: The file is missing or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ViewDistillError(f"{path}: no such file; run the stage that writes it first") from error
-    except (OSError, ValueError) as error:
-        raise ViewDistillError(f"{path}: not readable as JSON; delete it and run its stage again") from error
-
-
 @dataclass(frozen=True)
 class InputMeta:
     """What is known about the input view; stored as ``input/meta.json``."""
 
     name: str
     """Name of the object: the stem of the image."""
-    elevation_deg: float
+    elevation_deg: Annotated[float, Range(-90.0, 90.0)]
     """Elevation of the input camera, degrees above the xy-plane."""
     framing: Framing
     """Whether the object was scaled and centred, or left as its camera saw it."""
     source: str
     """The image as the user gave it."""
-    azimuth_deg: float = 0.0
+    azimuth_deg: Annotated[float, Range()] = 0.0
     """Azimuth of the input camera, degrees; 0 by definition."""
-    distance: float = DISTANCE
+    distance: Annotated[float, Range(0.0, open_ends=True)] = DISTANCE
     """Distance of the input camera from the origin, world units."""
-    fovy_deg: float = FOVY_ZERO123
+    fovy_deg: Annotated[float, Range(0.0, 180.0, open_ends=True)] = FOVY_ZERO123
     """Vertical field of view of the input camera, degrees."""
     caption: str = ""
     """Words for the object, for priors that are conditioned on text; may be empty."""
@@ -129,13 +74,7 @@ class InputMeta:
         Raises:
             ViewDistillError: The file is missing, damaged, or not of this version.
         """
-        content = read_json(path)
-        known = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or not {"name", "elevation_deg", "framing", "source"} <= set(content) <= known:
-            raise ViewDistillError(
-                f"{path}: not an input description of this version; delete it and run `viewdistill input`"
-            )
-        return cls(**content)
+        return read_document(path, cls, "delete it and run `viewdistill input`")
 
 
 @dataclass(frozen=True)
@@ -240,7 +179,7 @@ class RunFolder:
 
     @property
     def stl(self) -> Path:
-        """Its geometry alone, for printing; +Y up like the others."""
+        """Its geometry alone, for printing: +Z up, in millimetres."""
         return self.root / "mesh" / "object.stl"
 
     @property

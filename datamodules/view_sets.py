@@ -18,7 +18,7 @@ Three forms are read:
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,12 +26,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
-from datamodules.run_folder import read_json
+from datamodules.posed_views import CAMERAS_FILE, ListedViews, ViewCamera
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import inside, require_regular
 from viewdistill.input_image import read_image, to_rgba
-from viewdistill.metrics.images import over_white
 from viewdistill.metrics.protocols import RIG_ELEVATION, RIG_VIEWS
+from viewdistill.pictures import over_white, to_tensor
 
 Layout = Literal["cameras.json", "SyncDreamer folder", "SyncDreamer strip", "rendered"]
 
@@ -96,16 +96,14 @@ def load_view_set(path: Path) -> ViewSet:
 
 
 def _load_posed(folder: Path) -> ViewSet:
-    entries = load_cameras(folder)
-    if not entries:
-        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no views")
-    files = [file for file, _ in entries]
-    content = read_json(folder / CAMERAS_FILE)
-    depths = [view.get("depth") for view in content["views"]]
-    depth = None
-    if all(isinstance(name, str) for name in depths):
-        depth = _posed_depth(folder, [folder / name for name in depths], content)
-    return ViewSet(_pictures(files), tuple(camera for _, camera in entries), _names(files), "cameras.json", depth)
+    listed = ListedViews.load(folder)
+    if not listed.views:
+        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no views; name at least one")
+    files = [inside(folder, view.file) for view in listed.views]
+    maps = [inside(folder, view.depth) for view in listed.views if view.depth is not None]
+    # Maps of some views alone would compare a part of the surface.
+    depth = _posed_depth(folder, maps, listed) if len(maps) == len(files) else None
+    return ViewSet(_pictures(files), tuple(view.camera for view in listed.views), _names(files), "cameras.json", depth)
 
 
 def _load_strip(path: Path) -> ViewSet:
@@ -138,20 +136,14 @@ def _pictures(files: list[Path]) -> Float[Tensor, "views 3 size size"]:
 
 
 def _over_white(path: Path) -> Float[Tensor, "3 height width"]:
-    rgba = torch.from_numpy(to_rgba(read_image(path))).permute(2, 0, 1)[None] / 255
-    return over_white(rgba)[0]
+    return over_white(to_tensor(to_rgba(read_image(path)))[None])[0]
 
 
-def _posed_depth(folder: Path, files: list[Path], content: dict[str, Any]) -> Float[np.ndarray, "views size size"]:
-    try:
-        scale, offset = float(content["depth_scale"]), float(content.get("depth_offset", 0.0))
-        if not (np.isfinite([scale, offset]).all() and scale > 0):
-            raise ValueError(f"scale {scale:g}, offset {offset:g}")
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"{folder / CAMERAS_FILE}: views have depth, but depth_scale or depth_offset is missing or wrong"
-        raise ViewDistillError(f"{message} ({error})") from None
+def _posed_depth(folder: Path, files: list[Path], listed: ListedViews) -> Float[np.ndarray, "views size size"]:
+    if listed.depth_scale is None:
+        raise ViewDistillError(f"{folder / CAMERAS_FILE}: views have depth, but depth_scale is missing")
     counts = _counts(files)
-    return np.where(counts > 0, counts * scale + offset, 0.0)
+    return np.where(counts > 0, counts * listed.depth_scale + listed.depth_offset, 0.0)
 
 
 def _syncdreamer_depth(files: list[Path]) -> Float[np.ndarray, "views size size"]:
@@ -168,10 +160,11 @@ def _counts(files: list[Path]) -> Float[np.ndarray, "views size size"]:
     """
     maps: list[Float[np.ndarray, "h w"]] = []
     for file in files:
+        require_regular(file, "save it as a 16-bit PNG")
         try:
             with Image.open(file, formats=("PNG", "TIFF")) as image:
                 pixels = np.asarray(image)
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ViewDistillError(f"{file}: not readable as a depth map ({error}); save it as a 16-bit PNG") from error
         if pixels.ndim != 2 or pixels.dtype.itemsize < 2 or len({*pixels.shape, *(m.shape[0] for m in maps)}) != 1:
             raise ViewDistillError(f"{file}: not a square 16-bit grey picture of the other maps' size")

@@ -25,7 +25,7 @@ from datamodules.posed_views import load_views
 from datamodules.run_folder import InputMeta, RunFolder
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import atomic_path
 from viewdistill.mesh.contact_sheet import grid
 from viewdistill.mesh.loading import load_mesh
 from viewdistill.mesh.raster import render_mesh
@@ -125,7 +125,7 @@ def draw(request: Request) -> None:
         labels(folders),
         [columns[column] for column in shown],
     )
-    with replacing(request.out) as temporary:
+    with atomic_path(request.out) as temporary:
         Image.fromarray(sheet).save(temporary)
     print(f"wrote {request.out}")
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import is_sound
 
 Settings = TypeVar("Settings")
 
@@ -35,6 +36,8 @@ def read_checkpoint(path: Path, remedy: str, device: torch.device | str = "cpu")
     if not path.exists():
         raise ViewDistillError(f"{path}: no such file; run {remedy} first")
     damaged = ViewDistillError(f"{path}: damaged checkpoint; delete it and run {remedy}")
+    if path.is_file() and not is_sound(path):
+        raise damaged
     # Anything else torch would take for its older format and raise nearly any error over.
     if not zipfile.is_zipfile(path):
         raise damaged
@@ -88,7 +91,21 @@ def load_weights(module: nn.Module, state: dict[str, Any], path: Path, remedy: s
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise another_version(path, remedy) from error
+        raise another_architecture(module, state, path, remedy) from error
+
+
+def another_architecture(module: nn.Module, state: dict[str, Any], path: Path, remedy: str) -> ViewDistillError:
+    """The error for weights that do not fit a module, with the first of them that does not."""
+    own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    stored = {name: tuple(value.shape) if hasattr(value, "shape") else type(value) for name, value in state.items()}
+    differing = [name for name in {**own, **stored} if own.get(name) != stored.get(name)]
+    if not differing:
+        return another_version(path, remedy)
+    words = [f"{side.get(differing[0], 'missing')} {place}" for side, place in ((stored, "in it"), (own, "here"))]
+    return ViewDistillError(
+        f"{path}: checkpoint of another version or architecture ({len(differing)} of {len(own)} weights differ, "
+        f"such as {differing[0]}: {', '.join(words)}); delete it and run {remedy}"
+    )
 
 
 def another_version(path: Path, remedy: str) -> ViewDistillError:

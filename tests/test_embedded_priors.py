@@ -13,8 +13,9 @@ from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjec
 from commands.evaluation.evaluate_prior import Pairs, render_pairs
 from datamodules.rendered_objects import HELD_OUT_SEEDS
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
-from viewdistill.metrics.images import over_white, psnr
+from viewdistill.metrics.images import psnr
 from viewdistill.objects.dataset import RenderSettings, render_object
+from viewdistill.pictures import over_white
 
 NANO = Path(__file__).parents[1] / "priors" / "nano"
 

@@ -14,7 +14,7 @@ from commands import options
 from commands.evaluation.prediction import of_files, of_run
 from commands.evaluation.scores import evaluate
 from commands.evaluation.table import print_evaluation
-from commands.evaluation.truth import GeneratedTruth, MeshTruth, Truth, load_truth, truth_of_run
+from commands.evaluation.truth import GeneratedTruth, Truth, load_truth, truth_of_run
 from commands.stages.requirements import require
 from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import InputMeta, RunFolder, write_json
@@ -202,11 +202,8 @@ def rig_or_own(truth: Truth) -> tuple[ViewCamera, ...]:
 def notes(folder: RunFolder | None, truth: Truth, content: dict[str, Any]) -> list[str]:
     """What a reader of the figures has to know besides."""
     found: list[str] = []
-    if isinstance(truth, MeshTruth) and truth.scale != 1.0:
-        found.append(
-            f"note: the truth was scaled by {truth.scale:.6g} to a longest side of 1 and centred; its own size is "
-            f"{1 / truth.scale:.6g} (--keep-placement leaves it as it is)"
-        )
+    if "scaled" in (placement := content["truth"]["placement"]):
+        found.append(f"note: the ground truth was {placement}; --keep-placement leaves it as it is in its file")
     for row in content["views"]:
         if "resized_from" in row:
             found.append(

@@ -130,7 +130,9 @@ def score_views(predicted: PredictedViews, truth: Truth, perception: Lpips | str
     row |= {"views": len(chosen), "size": side, "protocol": view_protocol([views.cameras[i] for i in chosen], side)}
     if side != views.rgb.shape[-1]:
         row["resized_from"] = int(views.rgb.shape[-1])
-    row["psnr"], row["ssim"] = figure(psnr(images, target).tolist()), figure(ssim(images, target).tolist())
+    # SyncDreamer's script leaves the range to torchmetrics, which takes the pictures' own.
+    ranges = "pictures" if row["protocol"] == "syncdreamer" else "unit"
+    row["psnr"], row["ssim"] = figure(psnr(images, target).tolist()), figure(ssim(images, target, ranges).tolist())
     row["lpips"] = not_available(perception)
     if not isinstance(perception, str):
         row["lpips"] = figure(lpips(perception, images, target).tolist())

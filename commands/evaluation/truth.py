@@ -217,7 +217,7 @@ def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) 
     if textured is not None:
         moved = ((textured.vertices - centre) * scale @ rotation.T).astype(np.float32)
         textured = replace(textured, vertices=moved, normals=(textured.normals @ rotation.T).astype(np.float32))
-    placed = f"centred on its box, scaled by {scale:.6g} to a longest side of 1"
+    placed = f"centred on its box, scaled by {scale:.6g} from a longest side of {mesh.longest_side:.4g} to 1"
     record = {
         "kind": "GSO object" if gso else "mesh",
         "path": str(path),

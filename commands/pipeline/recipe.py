@@ -74,14 +74,8 @@ class Recipe:
             said = [f"--{name}={value}" for name, value in given.items() if value is not None]
             return [subcommand, f"--out={run}", *said, *own, "--", str(image)]
         if stage == "mesh":
-            projected = "projection" in self.route.conditions
-            return [
-                subcommand,
-                str(run),
-                f"--source={self.source}",
-                "--projection" if projected else "--no-projection",
-                *own,
-            ]
+            projected = ["--projection"] if "projection" in self.route.conditions else []
+            return [subcommand, str(run), f"--source={self.source}", *projected, *own]
         watched = ["--live"] if self.live and stage in ("field", "surface") else []
         return [subcommand, str(run), *fixed, *configured, *watched, *own]
 

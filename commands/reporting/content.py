@@ -64,6 +64,9 @@ def mesh_facts(record: dict[str, Any]) -> dict[str, str]:
         "vertices": "vertices",
         "faces": "triangles",
         "watertight": "watertight",
+        "sound": "sound",
+        "genus": "handles",
+        "input_iou": "silhouette IoU with the input",
         "texels_from_views": "texture from views",
     }
     figures = record.get("figures", {})

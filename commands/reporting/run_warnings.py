@@ -3,6 +3,7 @@
 from typing import Any
 
 from datamodules.run_folder import InputMeta
+from viewdistill.mesh.soundness import SMALLEST_INPUT_IOU
 
 FEW_TEXELS = 0.5
 """Share of the texture that views cover below which a warning is due."""
@@ -67,8 +68,15 @@ def mesh_warnings(records: dict[str, dict[str, Any]]) -> list[str]:
     """Where the mesh is not all that it could be."""
     figures = records.get("mesh", {}).get("figures", {})
     found: list[str] = []
-    if figures.get("watertight") is False:
+    if problems := figures.get("problems"):
+        found.append(f"The mesh is not sound: {', '.join(problems)}. Mend it before printing.")
+    elif figures.get("watertight") is False:
         found.append("The mesh is not watertight: mend it before printing.")
+    if figures.get("input_iou", 1.0) < SMALLEST_INPUT_IOU:
+        found.append(
+            f"From the input's camera the mesh covers another shape than the input (IoU {figures['input_iou']:.2f}): "
+            "thin parts may be lost, or the elevation may be wrong."
+        )
     if figures.get("source") == "field":
         found.append("The mesh comes from the radiance field alone, without refined views and surface.")
     elif figures.get("texels_from_views", 1.0) < FEW_TEXELS:

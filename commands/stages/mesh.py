@@ -1,65 +1,41 @@
 """`viewdistill mesh`: the fitted surface, or the fitted field, as a textured mesh."""
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-import torch
-from PIL import Image
-
 from commands import options
 from commands.stages.job import StageJob, Work, run_stage
-from commands.stages.requirements import require
+from commands.stages.mesh_making import INPUT_WEIGHT, MeshOptions, make_mesh, texture_views
 from commands.tracking.stage import option_settings
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera, load_views
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.run_folder import RunFolder
 from datamodules.stages import Route, Source
-from lightning_modules.radiance_field import load_field
-from lightning_modules.surface import load_surface
-from viewdistill.mesh.cleaning import CleaningSettings
-from viewdistill.mesh.contact_sheet import contact_sheet
-from viewdistill.mesh.export import InputCamera, save_glb, save_obj, save_stl
-from viewdistill.mesh.from_field import FieldMesh, MeshSettings, mesh_from_field
-from viewdistill.mesh.from_surface import SurfaceMesh, mesh_from_surface
-from viewdistill.mesh.projection import TextureView, project_views
-from viewdistill.mesh.textured_mesh import TexturedMesh
-from viewdistill.mesh.turntable import ring, write_turntable
+from viewdistill.mesh.export import FORMATS, Up
 
 EPILOG = """\
 The surface is the zero level of its signed distance; of a field, the iso-value is chosen by comparing silhouettes of
-candidate surfaces with the opacity that the field renders. Where the views stage is complete, the texture is projected
-from the refined views and the input image; what none of them sees keeps the colour of the surface or field.
-All files have +Y up, the STL too: turn it by 90 degrees about x for printing."""
+candidate surfaces with the opacity that the field renders. The texture is projected from the input image and, of a
+surface whose views stage is complete, from the refined views; what none of them sees keeps the colour of the surface
+or field.
+The run's GLB and OBJ have +Y up and the front towards +Z, with a longest side of about 1; its STL has +Z up and is in
+millimetres, 100 mm long. --export writes more files, in axes and a unit of your choice:
+  viewdistill mesh runs/robot --export robot.stl --size 60mm
+  viewdistill mesh runs/robot --export robot.obj cloud.ply --up z --size 0.1m"""
 
-OPACITY_VIEWS = 8
-"""Views around the field whose silhouettes decide the iso-value."""
+NO_SETTINGS = ("run_folder", "export", "up", "size")
+"""Options that do not change the run's own files."""
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(MeshOptions):
     """Options of the subcommand."""
 
     run_folder: Path
     """The run."""
     source: Source | None = None
     """Stage to make the mesh from; the surface where it is complete, if not given."""
-    resolution: int = 128
-    """Marching-cubes nodes per axis."""
-    texture_size: int = 1024
-    """Side of the texture, texels."""
-    faces: int = 20_000
-    """Budget of faces."""
-    opacity_size: int = 96
-    """Side of the views that decide a field's iso-value, pixels."""
-    projection: bool | None = None
-    """Whether the texture comes from the refined views; where the views stage is complete, if not given."""
-    input_weight: float = 4.0
-    """Weight of the input image in the texture; a refined view has 1."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,26 +46,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", choices=get_args(Source), help="stage to make the mesh from (default: surface where complete)"
     )
-    for option, default, description in (
-        ("--resolution", 128, "marching-cubes nodes per axis"),
-        ("--texture-size", 1024, "side of the texture in texels"),
-        ("--faces", 20_000, "budget of faces"),
-        ("--opacity-size", 96, "side of the views that decide a field's iso-value"),
+    for option, default, high, description in (
+        ("--resolution", 128, 2048, "marching-cubes nodes per axis"),
+        ("--texture-size", 1024, 16384, "side of the texture in texels"),
+        ("--faces", 20_000, 10**8, "budget of faces"),
+        ("--opacity-size", 96, 4096, "side of the views that decide a field's iso-value"),
     ):
         parser.add_argument(
-            option, type=options.Integer(low=8), default=default, metavar="N", help=f"{description} (default {default})"
+            option,
+            type=options.Integer(8, high),
+            default=default,
+            metavar="N",
+            help=f"{description} (default {default})",
         )
     parser.add_argument(
         "--projection",
         action=argparse.BooleanOptionalAction,
-        help="texture from the refined views (default: where the views stage is complete)",
+        help="texture from the input image and the refined views; --no-projection: from neither (default: the input "
+        "image, and of a surface the refined views where they are complete)",
     )
     parser.add_argument(
         "--input-weight",
         type=options.Number(low=0.0),
-        default=4.0,
+        default=INPUT_WEIGHT,
         metavar="W",
-        help="weight of the input image in the texture; a refined view has 1 (default 4)",
+        help=f"weight of the input image in the texture; a refined view has 1 (default {INPUT_WEIGHT:g})",
+    )
+    parser.add_argument(
+        "--export",
+        type=options.output_file,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help=f"more files to write; the ending chooses the format ({', '.join(FORMATS)}; PLY is a cloud of points)",
+    )
+    parser.add_argument("--up", choices=get_args(Up), help="axis up in exported files (default: z for STL, else y)")
+    parser.add_argument(
+        "--size", type=options.text, metavar="LENGTH", help="longest side in exported files, with its unit: 0.1m, 60mm"
     )
 
 
@@ -103,92 +96,31 @@ def run(request: Request) -> None:
 
 
 def prepare(request: Request) -> StageJob:
-    """Describe the stage; what the options leave open depends on which stages are complete."""
+    """Describe the stage; what the options leave open depends on which stages are complete.
+
+    Raises:
+        ViewDistillError: A file cannot be exported as asked for.
+    """
+    request.check()
     folder = RunFolder(request.run_folder)
     source = request.source or ("surface" if folder.record("surface").is_file() else "field")
-    projected = folder.record("views").is_file() if request.projection is None else request.projection
-    settings = {name: value for name, value in option_settings(request).items() if name != "run_folder"}
+    refined = request.projection
+    if refined is None:
+        refined = source == "surface" and folder.record("views").is_file()
+    settings: dict[str, Any] = option_settings(request)
+    settings = {name: value for name, value in settings.items() if name not in NO_SETTINGS}
+    texture = "own" if request.projection is False else "views" if refined else "input"
     return StageJob(
         "mesh",
         folder,
-        {**settings, "source": source, "projection": projected},
-        lambda _: build(request, folder, source, projected),
-        Route(source, projected=projected),
+        {**settings, "source": source, "projection": texture},
+        lambda _: build(request, folder, source, refined),
+        Route(source, projected=refined),
         tags=(f"source:{source}",),
     )
 
 
-def build(request: Request, folder: RunFolder, source: Source, projected: bool) -> Work:
-    """Read the views that give the texture, and return the extraction."""
-    views = texture_views(folder, request.input_weight) if projected else []
+def build(request: Request, folder: RunFolder, source: Source, refined: bool) -> Work:
+    """Read the pictures that give the texture, and return the extraction."""
+    views = [] if request.projection is False else texture_views(folder, refined, request.input_weight)
     return partial(make_mesh, request, folder, source, views)
-
-
-def make_mesh(request: Request, folder: RunFolder, source: Source, views: list[TextureView]) -> Mapping[str, Any]:
-    """Extract the mesh, texture it and write it."""
-    meta = InputMeta.load(folder.input_meta)
-    result = from_surface(folder, request) if source == "surface" else from_field(folder, meta, request)
-    mesh, share = project_views(result.mesh, views) if views else (result.mesh, 0.0)
-    write(mesh, folder, meta)
-    return {
-        "texels_from_views": share,
-        "source": source,
-        "watertight": result.cleaning.watertight,
-        "vertices": len(mesh.vertices),
-        "faces": len(mesh.faces),
-    }
-
-
-def texture_views(folder: RunFolder, input_weight: float) -> list[TextureView]:
-    """The refined views and the input image with their cameras.
-
-    Raises:
-        ViewDistillError: They are not complete, or a file of them is damaged.
-    """
-    meta, refined = require(folder, "views"), load_views(folder.refined_views)
-    pictures = [*refined.rgba, read_rgba(folder.rgba)]
-    cameras = [*refined.cameras, ViewCamera.of_input(meta)]
-    weights = [1.0] * len(refined.cameras) + [input_weight]
-    return [
-        TextureView(rgba[:3].movedim(0, -1).numpy(), rgba[3].numpy(), camera.c2w, camera.fovy_deg, weight)
-        for rgba, camera, weight in zip(pictures, cameras, weights, strict=True)
-    ]
-
-
-def mesh_settings(request: Request) -> MeshSettings:
-    """Sizes of the mesh."""
-    return MeshSettings(
-        resolution=request.resolution,
-        texture_size=request.texture_size,
-        cleaning=CleaningSettings(face_budget=request.faces),
-    )
-
-
-def from_surface(folder: RunFolder, request: Request) -> SurfaceMesh:
-    """The fitted surface with its own colours."""
-    surface = load_surface(folder)
-    with torch.no_grad():
-        return mesh_from_surface(surface.sdf, surface.color, surface.radius, mesh_settings(request))
-
-
-def from_field(folder: RunFolder, meta: InputMeta, request: Request) -> FieldMesh:
-    """The surface of the fitted field with its own colours."""
-    field = load_field(folder)
-    c2w = ring(OPACITY_VIEWS, meta.elevation_deg, meta.distance)
-    settings = mesh_settings(request)
-    with torch.no_grad():
-        opacity = field.render_views(c2w, meta.fovy_deg, request.opacity_size).opacity
-        return mesh_from_field(
-            field.density, field.color, field.radius, c2w, meta.fovy_deg, opacity, settings, field.occupied
-        )
-
-
-def write(mesh: TexturedMesh, folder: RunFolder, meta: InputMeta) -> None:
-    """Write the mesh as OBJ, STL and GLB, and pictures of it."""
-    save_obj(mesh, folder.obj)
-    save_stl(mesh, folder.stl)
-    save_glb(mesh, folder.glb, InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg))
-    write_turntable(mesh, folder.turntable, fovy=meta.fovy_deg, distance=meta.distance)
-    picture = Image.open(folder.rgba).convert("RGBA")
-    white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    contact_sheet(mesh, np.asarray(white), folder.contact_sheet, meta.elevation_deg)

@@ -85,7 +85,7 @@ def test_what_is_missing_is_named(folder: RunFolder, run_folder: RunFolder) -> N
     record = read_json(folder.record("class_images"))
     del record["figures"]["count"]
     write_json(folder.record("class_images"), record)
-    with pytest.raises(ViewDistillError, match="damaged record"):
+    with pytest.raises(ViewDistillError, match="figures"):
         data(folder, 1)
     folder.record("class_images").unlink()
     with pytest.raises(ViewDistillError, match="no complete class_images stage"):

@@ -60,7 +60,7 @@ def test_straight_colour_over_white_is_the_rendered_one() -> None:
 
 def test_a_folder_without_its_cameras_is_not_complete(folder: Path) -> None:
     (folder / CAMERAS_FILE).unlink()
-    with pytest.raises(ViewDistillError, match="run the stage that writes it first"):
+    with pytest.raises(ViewDistillError, match="run the stage that writes it again"):
         load_views(folder)
 
 
@@ -71,7 +71,7 @@ def test_a_senseless_camera_is_named(folder: Path, damage: dict[str, float]) -> 
     content = json.loads((folder / CAMERAS_FILE).read_text())
     content["views"][0] |= damage
     (folder / CAMERAS_FILE).write_text(json.dumps(content))
-    with pytest.raises(ViewDistillError, match="not a list of cameras"):
+    with pytest.raises(ViewDistillError, match="run the stage that writes it again"):
         load_cameras(folder)
 
 

@@ -28,7 +28,7 @@ def test_prompts_come_back(tmp_path: Path) -> None:
 
 def test_other_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "prompts.json").write_text('{"template": "a {}"}')
-    with pytest.raises(ViewDistillError, match=r"prompts\.json: not the prompts"):
+    with pytest.raises(ViewDistillError, match=r"prompts\.json: class_word: missing; delete it and run"):
         Prompts.load(tmp_path / "prompts.json")
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from datamodules.posed_views import PosedViews, ViewCamera, save_cameras, save_view
-from datamodules.refined_views import RefinedViews, ViewWeights, pixel_rays
+from datamodules.refined_views import RefinedViewRays, ViewWeights, pixel_rays
 from datamodules.run_folder import RunFolder
 from viewdistill.cameras import project
 from viewdistill.errors import ViewDistillError
@@ -34,8 +34,8 @@ def with_views(run_folder: RunFolder) -> RunFolder:
     return run_folder
 
 
-def loaded(folder: RunFolder, **settings: object) -> RefinedViews:
-    data = RefinedViews(str(folder.root), rays_per_step=20, input_rays=10, input_size=16, **settings)  # type: ignore[arg-type]
+def loaded(folder: RunFolder, **settings: object) -> RefinedViewRays:
+    data = RefinedViewRays(str(folder.root), rays_per_step=20, input_rays=10, input_size=16, **settings)  # type: ignore[arg-type]
     data.setup("fit")
     return data
 
@@ -122,13 +122,13 @@ def test_the_input_view_is_straight_again(with_views: RunFolder) -> None:
 
 def test_missing_views_name_the_stage(run_folder: RunFolder) -> None:
     with pytest.raises(ViewDistillError, match="run the stage"):
-        RefinedViews(str(run_folder.root)).setup("fit")
+        RefinedViewRays(str(run_folder.root)).setup("fit")
 
 
 @pytest.mark.parametrize("name", ["rays_per_step", "input_rays", "input_size"])
 def test_sizes_below_one_are_refused(run_folder: RunFolder, name: str) -> None:
     with pytest.raises(ViewDistillError, match=name):
-        RefinedViews(str(run_folder.root), **{name: 0})  # type: ignore[arg-type]
+        RefinedViewRays(str(run_folder.root), **{name: 0})  # type: ignore[arg-type]
 
 
 def test_pictures_are_of_the_ring(with_views: RunFolder, tmp_path: Path) -> None:

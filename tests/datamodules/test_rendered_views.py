@@ -4,13 +4,13 @@ import torch
 
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
 from datamodules.prompts import Prompts
-from datamodules.rendered_views import RenderedViews, ring
+from datamodules.rendered_views import FieldRenders, ring
 from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 
 def test_the_input_camera_comes_first(run_folder: RunFolder) -> None:
-    cameras = RenderedViews(str(run_folder.root)).cameras()
+    cameras = FieldRenders(str(run_folder.root)).cameras()
     assert len(cameras) == 17
     assert (cameras[0].azimuth_deg, cameras[0].elevation_deg) == (0, 20)
     assert len(set(cameras)) == 17
@@ -26,21 +26,21 @@ def test_the_ring_is_even_in_azimuth_and_spread_in_elevation() -> None:
 
 
 def test_listed_angles_take_the_place_of_the_ring(run_folder: RunFolder) -> None:
-    cameras = RenderedViews(str(run_folder.root), angles=[(90.0, 45.0)]).cameras()
+    cameras = FieldRenders(str(run_folder.root), angles=[(90.0, 45.0)]).cameras()
     assert [(c.azimuth_deg, c.elevation_deg) for c in cameras] == [(0, 20), (90, 45)]
 
 
 def test_any_list_of_cameras_is_taken_as_it_is(run_folder: RunFolder) -> None:
     listed = [ViewCamera(1.0, 2.0, 3.0, 40.0)]
     save_cameras(run_folder.root / "mine", listed)
-    data = RenderedViews(str(run_folder.root), cameras_from=str(run_folder.root / "mine"))
+    data = FieldRenders(str(run_folder.root), cameras_from=str(run_folder.root / "mine"))
     assert data.cameras() == listed
 
 
 @pytest.mark.parametrize("wrong", [{"elevation_range": (30.0, 0.0)}, {"angles": [(0.0, 91.0)]}, {"count": -1}])
 def test_senseless_cameras_are_refused(run_folder: RunFolder, wrong: dict[str, object]) -> None:
     with pytest.raises(ViewDistillError, match="data"):
-        RenderedViews(str(run_folder.root), **wrong)  # type: ignore[arg-type]
+        FieldRenders(str(run_folder.root), **wrong)  # type: ignore[arg-type]
 
 
 def test_renders_come_in_order_over_white(run_folder: RunFolder) -> None:
@@ -48,7 +48,7 @@ def test_renders_come_in_order_over_white(run_folder: RunFolder) -> None:
         save_view(run_folder.raw_views, index, np.full((4, 4, 4), (0, 0, 0, 100 * index), np.uint8))
     save_cameras(run_folder.raw_views, [ViewCamera(float(a), 0.0) for a in range(3)])
     Prompts("a {}", "mug", "vvv", "sss").save(run_folder.prompts("specialize_2"))
-    data = RenderedViews(str(run_folder.root), views_per_batch=2)
+    data = FieldRenders(str(run_folder.root), views_per_batch=2)
     data.setup("predict")
     first, second = data.predict_dataloader()
     assert first.indices.tolist() == [0, 1]

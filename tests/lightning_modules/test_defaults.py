@@ -8,13 +8,13 @@ import yaml
 
 from commands.stages.configuration import REPOSITORY
 from datamodules.cameras import CameraSampler
-from datamodules.refined_views import RefinedViews, ViewWeights
+from datamodules.refined_views import RefinedViewRays, ViewWeights
 from lightning_modules.checkpoints import plain_settings
 from lightning_modules.radiance_field import RadianceField
 from lightning_modules.surface import Surface
 
 CONFIGS = REPOSITORY / "configs"
-STAGES: dict[str, tuple[Any, Any]] = {"field": (RadianceField, CameraSampler), "surface": (Surface, RefinedViews)}
+STAGES: dict[str, tuple[Any, Any]] = {"field": (RadianceField, CameraSampler), "surface": (Surface, RefinedViewRays)}
 OVERLAYS = sorted(path for name in STAGES for path in (CONFIGS / "presets").rglob(f"{name}.yaml"))
 
 

@@ -13,7 +13,7 @@ from callbacks.refined_views import RefinedViewsWriter
 from datamodules.dreambooth import DreamBooth
 from datamodules.posed_views import ViewCamera, load_views, save_cameras, save_view
 from datamodules.prompts import Prompts
-from datamodules.rendered_views import RenderedViews
+from datamodules.rendered_views import FieldRenders
 from datamodules.run_folder import RunFolder
 from lightning_modules.specialization import Specialization
 from tests.dreambooth_stages import finish_class_images, finish_novel_views
@@ -165,7 +165,7 @@ def rendered(folder: RunFolder, prior: str) -> RunFolder:
 def predict(folder: RunFolder, prior: str, views_per_batch: int, timestep: int) -> torch.Tensor:
     refinement = RefinementSettings(timestep=timestep, steps=5, guidance_scale=2.0)
     model = module(prior, initial_lora=str(folder.lora("specialize_2")), refinement=refinement)
-    data = RenderedViews(str(folder.root), image_size=16, views_per_batch=views_per_batch)
+    data = FieldRenders(str(folder.root), image_size=16, views_per_batch=views_per_batch)
     run = trainer(folder, "views", 1, RefinedViewsWriter())
     run.predict(model, datamodule=data, return_predictions=False)
     return load_views(folder.refined_views).rgba

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.refined_views import RefinedViews
+from datamodules.refined_views import RefinedViewRays
 from datamodules.run_folder import RunFolder
 from lightning_modules.surface import Surface, load_surface, surface_points
 from lightning_modules.surface_settings import (
@@ -108,7 +108,7 @@ def fit(model: Surface, folder: RunFolder, steps: int, total: int | None = None,
         default_root_dir=folder.stage("surface"),
         callbacks=[StopAt(steps)],
     )
-    data = RefinedViews(str(folder.root), rays_per_step=192, input_rays=64, input_size=32)
+    data = RefinedViewRays(str(folder.root), rays_per_step=192, input_rays=64, input_size=32)
     trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
     return trainer
 
@@ -128,7 +128,7 @@ def test_neighbouring_normals_become_alike_where_rays_meet_the_surface(ball_fold
     for weight in (1e-6, 1.0):
         model = module(smoothness=weight)
         found.append(float(fit(model, ball_folder, 60).callback_metrics["loss/normal_smoothness"]))
-        rays = RefinedViews(str(ball_folder.root), rays_per_step=192, input_rays=64, input_size=32)
+        rays = RefinedViewRays(str(ball_folder.root), rays_per_step=192, input_rays=64, input_size=32)
         rays.setup("fit")
         batch = rays.batch(0).views
         seen = model.render(batch, torch.ones(3), torch.Generator().manual_seed(0))

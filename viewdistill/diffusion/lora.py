@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import check_digest
 
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 """Linear layers of an attention block."""
@@ -60,6 +61,9 @@ def load_lora(unet: UNet2DConditionModel, path: Path) -> None:
     """
     if path.is_dir():
         raise ViewDistillError(f"{path}: is a folder; give the LoRA file in it")
+    if path.is_file():
+        # safetensors has no checksum: a changed number would be taken for a weight.
+        check_digest(path, "run the stage that writes it again")
     try:
         state = {name.removeprefix(PREFIX): weight for name, weight in load_file(path).items()}
     except FileNotFoundError as error:

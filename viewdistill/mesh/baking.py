@@ -10,6 +10,7 @@ from torch import Tensor
 
 from viewdistill.mesh.textured_mesh import TexturedMesh, vertex_normals
 from viewdistill.mesh.unwrapping import Atlas, unwrap
+from viewdistill.pictures import to_bytes
 from viewdistill.rendering.embree import EmbreeScene, Hits
 
 ColorFunction = Callable[[Tensor], Tensor]
@@ -62,8 +63,7 @@ def bake_texture(
     texture = np.full((texture_size * texture_size, 3), 128, dtype=np.uint8)
     colors = [color_fn(part.to(device)).float().cpu() for part in torch.from_numpy(points).float().split(chunk)]
     if colors:
-        rgb = torch.nan_to_num(torch.cat(colors), nan=0.5).clamp(0, 1)
-        texture[hits.hit] = (rgb * 255).round().to(torch.uint8).numpy()
+        texture[hits.hit] = to_bytes(torch.nan_to_num(torch.cat(colors), nan=0.5))
     covered = hits.hit.reshape(texture_size, texture_size)
     return dilate(texture.reshape(texture_size, texture_size, 3), covered)
 

@@ -11,8 +11,6 @@ import numpy as np
 import pymeshlab
 import trimesh
 from jaxtyping import Float, Int
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from viewdistill.errors import ViewDistillError
 
@@ -89,30 +87,25 @@ def clean_mesh(
 
 def signed_volume(vertices: Vertices, faces: Faces) -> float:
     """Volume enclosed by a closed surface, negative if it is inside out, cubic world units."""
-    # Around the mean, so that the value of a nearly closed surface does not depend on where the origin is.
     if len(faces) == 0:
         return 0.0
+    library: Any = trimesh
+    # Around the mean, so that the value of a nearly closed surface does not depend on where the origin is.
     corners = (vertices.astype(np.float64) - vertices.mean(0, dtype=np.float64))[faces]
-    return float(np.einsum("fi,fi->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
+    return float(library.triangles.mass_properties(corners, density=1.0, skip_inertia=True).volume)
 
 
 def is_watertight(faces: Faces) -> bool:
     """Whether every edge is shared by exactly two faces that run along it in opposite directions."""
-    if len(faces) == 0:
-        return False
-    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    forward = np.unique(edges, axis=0)
-    backward = np.unique(edges[:, ::-1], axis=0)
-    return len(forward) == len(edges) and np.array_equal(forward, backward)
+    library: Any = trimesh
+    return len(faces) > 0 and all(library.graph.is_watertight(library.geometry.faces_to_edges(faces)))
 
 
 def component_of_face(n_vertices: int, faces: Faces) -> Int[np.ndarray, " _"]:
-    """Index, from 0, of the connected component of each face."""
+    """Index, from 0, of the connected component of each face; faces that touch in one vertex are connected."""
+    library: Any = trimesh
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    library: Any = sparse
-    graph = library.coo_matrix((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])), (n_vertices, n_vertices))
-    algorithms: Any = csgraph
-    labels = algorithms.connected_components(graph, directed=False)[1]
+    labels = library.graph.connected_component_labels(ends, node_count=n_vertices)
     return np.unique(labels[faces[:, 0]], return_inverse=True)[1].reshape(-1)
 
 

@@ -8,21 +8,14 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
-from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.mesh.turntable import ring
+from viewdistill.pictures import to_bytes, write_picture
 
 GAP = 4
 FONT_SIZE = 14
 LABEL_HEIGHT = 20
-
-
-def to_uint8(image: UInt8[np.ndarray, "h w 3"] | Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture in [0, 1] as bytes; bytes stay as they are."""
-    if image.dtype == np.uint8:
-        return image
-    return (np.clip(np.nan_to_num(image), 0, 1) * 255).round().astype(np.uint8)
 
 
 def grid(
@@ -63,7 +56,7 @@ def grid(
             draw.text((GAP, y + height // 2), row_labels[i], fill="black", font=font, anchor="lm")
         for j, image in enumerate(row):
             if image is not None:
-                sheet.paste(Image.fromarray(to_uint8(image)), (left + GAP + j * (width + GAP), y))
+                sheet.paste(Image.fromarray(to_bytes(image)), (left + GAP + j * (width + GAP), y))
     for j, label in enumerate(column_labels):
         middle = left + GAP + j * (width + GAP) + width // 2
         draw.text((middle, LABEL_HEIGHT // 2 + 1), label, fill="black", font=font, anchor="mm")
@@ -94,8 +87,7 @@ def contact_sheet(
     cameras = ring(8, elevation, distance)
     color = render_mesh(mesh, cameras, fovy, size).rgb
     clay = render_mesh(mesh, cameras, fovy, size, shaded=True, textured=False).rgb
-    resized = np.asarray(Image.fromarray(to_uint8(input_image)).resize((size, size), Image.Resampling.LANCZOS))
+    resized = np.asarray(Image.fromarray(to_bytes(input_image)).resize((size, size), Image.Resampling.LANCZOS))
     labels = ["input", *(f"{45 * i}°" for i in range(8))]
     sheet = grid([[resized, *color], [None, *clay]], ["colour", "shape"], labels)
-    with replacing(path) as temporary:
-        Image.fromarray(sheet).save(temporary)
+    write_picture(path, sheet)

@@ -1,29 +1,65 @@
-"""Meshes on disk: GLB, OBJ and STL, all with +Y up and the front towards +Z as glTF 2.0 has it.
+"""Meshes on disk: GLB, OBJ with MTL and PNG, STL, and PLY point clouds; the ending of the name decides.
 
-World axes (z up, front +x) become file axes by the rotation (x, y, z) -> (y, z, x).
+World axes (z up, front +x) become those of a file with +Y up and the front towards +Z, as glTF 2.0 has it, by the
+rotation (x, y, z) -> (y, z, x). With +Z up, as slicers and CAD have it, the front looks along -Y, by the rotation
+(x, y, z) -> (y, -x, z).
+
+Units: GLB, OBJ and PLY hold world units (longest side about 1) unless a size is given; then GLB, OBJ and PLY hold
+metres, as glTF 2.0 defines. An STL is in millimetres, as slicers take it, and 100 mm long unless another size is given.
 """
 
-import io
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import trimesh
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from PIL import Image
 
-from viewdistill.cameras import look_at
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import write_bytes
+from viewdistill.mesh.raster import sample_texture
 from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.pictures import to_bytes
+
+Up = Literal["y", "z"]
+"""Axis of a file that points up."""
 
 WORLD_TO_FILE = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-"""Rotation from world axes to those of a file."""
+"""Rotation from world axes to those of a file with +Y up, front +Z."""
 
-STL_HEADER = b"ViewDistill mesh, +Y up, front +Z; longest side of the object about 1"
-"""Start of every STL, which has no other place for words; must not begin with ``solid``, the mark of text files."""
+WORLD_TO_Z_UP = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+"""Rotation from world axes to those of a file with +Z up, front -Y."""
+
+FORMATS = (".glb", ".obj", ".ply", ".stl")
+"""Endings that `save_mesh` knows. USDZ is not among them: none of the libraries that are used here writes it."""
+
+PRINT_SIZE = 0.1
+"""Longest side of an STL where no size is given, metres."""
+
+CLOUD_POINTS = 200_000
+"""Points of a PLY."""
+
+METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "in": 0.0254}
+"""Units of a size."""
+
+LINEAR, LINEAR_MIPMAP_LINEAR, CLAMP_TO_EDGE = 9729, 9987, 33071
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+"""Constants of glTF 2.0."""
+
+
+@dataclass(frozen=True)
+class FileFrame:
+    """Axes and unit of a mesh file."""
+
+    up: Up | None = None
+    """Axis that points up; z for STL and y for the others when not given."""
+    size: float | None = None
+    """Longest side of the object's box, metres; see the module for the default."""
 
 
 @dataclass(frozen=True)
@@ -34,112 +70,193 @@ class InputCamera:
     """Degrees above the horizon."""
     azimuth: float = 0.0
     """Degrees; 0 by definition of the world."""
-    distance: float = 1.5
+    distance: float = DISTANCE
     """World units from the origin."""
-    fovy: float = 49.134
+    fovy: float = FOVY_ZERO123
     """Vertical field of view, degrees."""
 
-    def extras(self) -> dict[str, Any]:
-        """What a GLB says about it; ``c2w`` is in the file's axes, rows first."""
+    def extras(self, scale: float = 1.0) -> dict[str, Any]:
+        """What a GLB says about it; ``c2w`` is in the file's axes and unit, rows first."""
         angles = (torch.tensor(value, dtype=torch.float64) for value in (self.azimuth, self.elevation, self.distance))
         c2w = look_at(*angles).numpy()
         c2w[:3] = WORLD_TO_FILE @ c2w[:3]
+        c2w[:3, 3] *= scale
         return {
             "elevation_deg": self.elevation,
             "azimuth_deg": self.azimuth,
-            "distance": self.distance,
+            "distance": self.distance * scale,
             "fovy_deg": self.fovy,
             "c2w": np.round(c2w, 9).tolist(),
         }
 
 
-def save_glb(mesh: TexturedMesh, path: Path, camera: InputCamera) -> None:
+def parse_size(text: str) -> float:
+    """A length with its unit, such as 0.1m, 10cm, 100mm or 4in, in metres.
+
+    Raises:
+        ViewDistillError: It is no such length, or not between a tenth of a millimetre and a kilometre.
+    """
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(mm|cm|m|in)\s*", text)
+    size = float(found[1]) * METRES[found[2]] if found else 0.0
+    if not 1e-4 <= size <= 1e3:
+        raise ViewDistillError(f"size {text!r}: give a length with its unit from 0.1mm to 1000m, such as 0.1m or 100mm")
+    return size
+
+
+def save_mesh(
+    mesh: TexturedMesh, path: Path, frame: FileFrame | None = None, camera: InputCamera | None = None
+) -> None:
+    """Write a mesh in the format that the ending of the name says, in the axes and the unit of a frame.
+
+    Args:
+        mesh: The mesh, in world axes.
+        path: File to write, see `FORMATS`; replaced only when the new one is whole.
+        frame: Axes and unit; the defaults of the format when not given.
+        camera: The input camera, which a GLB keeps.
+
+    Raises:
+        ViewDistillError: The ending is not known, a GLB is to have +Z up, or the file system refuses.
+    """
+    frame, ending = frame or FileFrame(), path.suffix.lower()
+    check_file(path, frame)
+    scale = file_scale(mesh, ending, frame.size)
+    if ending == ".glb":
+        save_glb(mesh, path, camera or InputCamera(0.0), scale)
+        return
+    turned = in_file_axes(mesh, frame.up or ("z" if ending == ".stl" else "y"), scale)
+    if ending == ".obj":
+        _write_obj(turned, path, frame)
+    elif ending == ".ply":
+        _write_cloud(turned, path)
+    else:
+        _write_stl(turned, path, frame)
+
+
+def check_file(path: Path, frame: FileFrame) -> None:
+    """Refuse, before any work, what `save_mesh` would refuse.
+
+    Raises:
+        ViewDistillError: The ending is not known, or a GLB is to have +Z up.
+    """
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
+        raise ViewDistillError(f"{path}: the name must end in one of {', '.join(FORMATS)}")
+    if ending == ".glb" and frame.up == "z":
+        raise ViewDistillError(f"{path}: glTF has +Y up by its definition; write an OBJ, PLY or STL for +Z up")
+
+
+def file_scale(mesh: TexturedMesh, ending: str, size: float | None) -> float:
+    """Factor from world units to those of a file."""
+    if size is None and ending != ".stl":
+        return 1.0
+    side = float(np.ptp(mesh.vertices, axis=0).max()) if len(mesh.vertices) else 1.0
+    return (size or PRINT_SIZE) / max(side, 1e-9) * (1000.0 if ending == ".stl" else 1.0)
+
+
+def in_file_axes(mesh: TexturedMesh, up: Up, scale: float) -> TexturedMesh:
+    """The mesh in the axes and the unit of a file."""
+    rotation = WORLD_TO_FILE if up == "y" else WORLD_TO_Z_UP
+    vertices = (mesh.vertices @ rotation.T * scale).astype(np.float32)
+    return replace(mesh, vertices=vertices, normals=(mesh.normals @ rotation.T).astype(np.float32))
+
+
+def save_glb(mesh: TexturedMesh, path: Path, camera: InputCamera, scale: float = 1.0) -> None:
     """Writes a GLB: +Y up, base-colour texture, normals, and the input camera in the scene's ``extras``.
 
     Args:
         mesh: The mesh, in world axes.
         path: File to write; replaced only when the new one is whole.
         camera: Goes to ``extras["input_camera"]``.
+        scale: Factor on all lengths.
+
+    Raises:
+        ViewDistillError: The file system refuses.
     """
     library: Any = trimesh
     material = library.visual.material.PBRMaterial(
-        name="base_color",
-        baseColorTexture=Image.fromarray(mesh.texture),
-        metallicFactor=0.0,
-        roughnessFactor=1.0,
-    )
-    body = library.Trimesh(
-        mesh.vertices @ WORLD_TO_FILE.T,
-        mesh.faces,
-        vertex_normals=mesh.normals @ WORLD_TO_FILE.T,
-        visual=library.visual.TextureVisuals(uv=mesh.uvs, material=material),
-        process=False,
+        name="base_color", baseColorTexture=Image.fromarray(mesh.texture), metallicFactor=0.0, roughnessFactor=1.0
     )
     scene = library.Scene()
-    scene.add_geometry(body, node_name="object", geom_name="object")
-    scene.metadata["input_camera"] = camera.extras()
-    with replacing(path) as temporary:
-        temporary.write_bytes(library.exchange.gltf.export_glb(scene, include_normals=True))
+    scene.add_geometry(_textured_body(in_file_axes(mesh, "y", scale), material), node_name="object", geom_name="object")
+    scene.metadata["input_camera"] = camera.extras(scale)
+    write_bytes(
+        path, library.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_say_how_to_sample)
+    )
 
 
-def save_obj(mesh: TexturedMesh, path: Path) -> None:
-    """Writes an OBJ with its MTL and PNG beside it (same stem), +Y up.
+def _say_how_to_sample(tree: dict[str, Any]) -> None:
+    """Complete trimesh's tree: textures are clamped at their border, and every buffer view says what it is for."""
+    tree["samplers"] = [
+        {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR, "wrapS": CLAMP_TO_EDGE, "wrapT": CLAMP_TO_EDGE}
+    ]
+    for texture in tree.get("textures", []):
+        texture["sampler"] = 0
+    for primitive in (primitive for mesh in tree["meshes"] for primitive in mesh["primitives"]):
+        targets = [(primitive["indices"], ELEMENT_ARRAY_BUFFER)]
+        targets += [(accessor, ARRAY_BUFFER) for accessor in primitive["attributes"].values()]
+        for accessor, target in targets:
+            tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]["target"] = target
 
-    Each of the three is replaced only when whole, and the OBJ last, so that it never refers to something missing.
-    """
-    with replacing(path.with_suffix(".png")) as temporary:
-        Image.fromarray(mesh.texture).save(temporary)
-    with replacing(path.with_suffix(".mtl")) as temporary:
-        lines = ["newmtl base_color", "Ka 0 0 0", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1", f"map_Kd {path.stem}.png"]
-        temporary.write_text("\n".join(lines) + "\n")
-    with replacing(path) as temporary:
-        temporary.write_text(_obj_text(mesh, path.stem))
 
-
-def save_stl(mesh: TexturedMesh, path: Path) -> None:
-    """Writes a binary STL for printing: geometry alone, +Y up like the other files, vertices along seams welded.
-
-    Slicers take +Z for up, so that the object lies on its back there until it is turned by 90 degrees about x.
-    """
+def _matt_material(mesh: TexturedMesh, name: str) -> Any:
+    """The material of an OBJ: white, so that readers multiply the texture by 1."""
     library: Any = trimesh
-    body = library.Trimesh(mesh.vertices @ WORLD_TO_FILE.T, mesh.faces, process=False)
+    black, white = (0, 0, 0, 255), (255, 255, 255, 255)
+    return library.visual.material.SimpleMaterial(
+        image=Image.fromarray(mesh.texture), diffuse=white, ambient=black, specular=black, name=name
+    )
+
+
+def _textured_body(mesh: TexturedMesh, material: Any) -> Any:
+    """The mesh as trimesh has it."""
+    library: Any = trimesh
+    visual = library.visual.TextureVisuals(uv=mesh.uvs, material=material)
+    return library.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, visual=visual, process=False)
+
+
+def _write_obj(mesh: TexturedMesh, path: Path, frame: FileFrame) -> None:
+    """The OBJ with its MTL and PNG beside it, written last, so that it never refers to something missing."""
+    library: Any = trimesh
+    up, front = ("+Z", "-Y") if frame.up == "z" else ("+Y", "+Z")
+    unit = "metres" if frame.size else "longest side about 1"
+    text, files = library.exchange.obj.export_obj(
+        _textured_body(mesh, _matt_material(mesh, path.stem)),
+        include_normals=True,
+        return_texture=True,
+        digits=6,
+        mtl_name=f"{path.stem}.mtl",
+        header=f"ViewDistill mesh; {up} up, front {front}; {unit}",
+    )
+    for name, content in files.items():
+        write_bytes(path.with_name(name), content)
+    write_bytes(path, text.encode())
+
+
+def _write_stl(mesh: TexturedMesh, path: Path, frame: FileFrame) -> None:
+    """A binary STL: geometry alone, vertices along seams welded."""
+    library: Any = trimesh
+    body = library.Trimesh(mesh.vertices, mesh.faces, process=False)
     body.merge_vertices(merge_tex=True, merge_norm=True)
     content: bytes = library.exchange.stl.export_stl(body)
-    with replacing(path) as temporary:
-        temporary.write_bytes(STL_HEADER.ljust(80) + content[80:])
+    axes = "+Y up, front +Z" if frame.up == "y" else "+Z up, front -Y"
+    # Its only place for words; must not begin with "solid", the mark of text files.
+    header = f"ViewDistill mesh; {axes}; millimetres, longest side {float(np.ptp(mesh.vertices, axis=0).max()):.4g}"
+    write_bytes(path, header.encode()[:80].ljust(80) + content[80:])
 
 
-def _obj_text(mesh: TexturedMesh, stem: str) -> str:
-    text = io.StringIO()
-    text.write(f"# +Y up, front +Z\nmtllib {stem}.mtl\no object\n")
-    for keyword, rows in (
-        ("v", mesh.vertices @ WORLD_TO_FILE.T),
-        ("vt", mesh.uvs),
-        ("vn", mesh.normals @ WORLD_TO_FILE.T),
-    ):
-        np.savetxt(text, rows, fmt=f"{keyword} " + " ".join(["%.6f"] * rows.shape[1]))
-    text.write("usemtl base_color\n")
-    np.savetxt(text, np.repeat(mesh.faces + 1, 3, axis=1), fmt="f %d/%d/%d %d/%d/%d %d/%d/%d")
-    return text.getvalue()
-
-
-def load_geometry(path: Path) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
-    """Reads the triangles of a mesh file with +Y up and the front towards +Z, back into world axes.
-
-    All parts of a scene are joined, at the places the scene puts them; vertices that were split along seams are welded.
-
-    Raises:
-        ViewDistillError: If the file cannot be read or holds no triangles.
-    """
+def _write_cloud(mesh: TexturedMesh, path: Path) -> None:
+    """A binary PLY of points drawn uniformly by area, with normals and colours."""
     library: Any = trimesh
-    try:
-        mesh = library.load(path, force="mesh")
-        vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
-    except Exception as problem:
-        advice = "give a GLB, OBJ, PLY or STL file"
-        raise ViewDistillError(f"{path}: cannot be read as a mesh ({problem}); {advice}") from problem
-    if len(faces) == 0:
-        raise ViewDistillError(f"{path}: holds no triangles; give a mesh with faces")
-    welded = library.Trimesh(vertices, faces, process=False)
-    welded.merge_vertices(merge_tex=True, merge_norm=True)
-    return np.array(welded.vertices) @ WORLD_TO_FILE, np.array(welded.faces, dtype=np.int64)
+    body = library.Trimesh(mesh.vertices, mesh.faces, process=False)
+    points, face = library.sample.sample_surface(body, CLOUD_POINTS, seed=0)
+    weights = library.triangles.points_to_barycentric(body.triangles[face], points)[..., None]
+    corners = mesh.faces[face]
+    normals = (mesh.normals[corners] * weights).sum(1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-8)
+    colors = to_bytes(sample_texture(mesh.texture, (mesh.uvs[corners] * weights).sum(1).astype(np.float32)))
+    cloud = library.Trimesh(points, vertex_normals=normals, vertex_colors=_opaque(colors), process=False)
+    write_bytes(path, library.exchange.ply.export_ply(cloud, vertex_normal=True))
+
+
+def _opaque(rgb: Float[np.ndarray, "n 3"] | np.ndarray) -> np.ndarray:
+    return np.concatenate([rgb, np.full((len(rgb), 1), 255, np.uint8)], 1)

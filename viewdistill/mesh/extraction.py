@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 from skimage import measure
 from torch import Tensor
 
@@ -23,6 +24,15 @@ OccupancyFunction = Callable[[Tensor], Tensor]
 """Boolean [N] at world points [N, 3]: whether the renderer looks there at all."""
 
 COARSE_RESOLUTION = 64
+"""Nodes along each axis of the pass that finds the box."""
+
+BLOCK_NODES = 1 << 24
+"""Nodes that marching cubes sees at once: 64 MB of values, and about 200 MB while it runs. Grids of up to 256 nodes per
+axis are one block."""
+
+SEAM = 1e-5
+"""Distance, in cells, up to which vertices on the plane between two blocks are one."""
+
 MARGIN = 0.1
 """Enlargement of the refitted box on each side, as a fraction of its own side (threestudio does the same)."""
 
@@ -48,6 +58,8 @@ def sample_density(
     occupied_fn: OccupancyFunction | None = None,
     device: torch.device | str = "cpu",
     chunk: int = 1 << 18,
+    planes: range | None = None,
+    name: str = "density field",
 ) -> DensityGrid:
     """Samples a density field on a grid, a chunk of points at a time.
 
@@ -58,27 +70,40 @@ def sample_density(
         occupied_fn: Where given, density counts as zero wherever this is false: the renderer skips such places, so
             nothing that training ever saw is there.
         device: Where the field lives.
-        chunk: Points a call, bounds memory.
+        chunk: Points per call, bounds memory.
+        planes: Consecutive nodes along x to sample; all when not given.
+        name: What is sampled, for the message.
 
     Raises:
         ViewDistillError: If the density is not finite somewhere.
     """
     axes = [torch.linspace(float(box[0, i]), float(box[1, i]), resolution) for i in range(3)]
+    planes = planes or range(resolution)
+    values = np.empty((len(planes), resolution, resolution), dtype=np.float32)
     slab = max(1, chunk // resolution**2)
-    parts: list[Tensor] = []
-    for x in axes[0].split(slab):
-        points = torch.stack(torch.meshgrid(x, axes[1], axes[2], indexing="ij"), -1).reshape(-1, 3).to(device)
-        density = density_fn(points).float()
-        if occupied_fn is not None:
-            density = torch.where(occupied_fn(points), density, torch.zeros_like(density))
-        parts.append(density.cpu())
-    values = torch.cat(parts).reshape(resolution, resolution, resolution).numpy()
+    for start in range(0, len(planes), slab):
+        x = axes[0][planes[start] : planes[start] + min(slab, len(planes) - start)]
+        points = torch.stack(torch.meshgrid(x, axes[1], axes[2], indexing="ij"), -1).reshape(-1, 3)
+        # A plane of 512 x 512 nodes is one chunk; larger ones are split too.
+        parts = [_density(density_fn, part.to(device), occupied_fn) for part in points.split(chunk)]
+        values[start : start + slab] = torch.cat(parts).reshape(len(x), resolution, resolution).numpy()
     if not np.isfinite(values).all():
         raise ViewDistillError(
-            "mesh: the density field holds values that are not finite; "
-            "go back to an earlier checkpoint of the field or fit it again with a lower learning rate"
+            f"mesh: the {name} holds values that are not finite; "
+            "go back to an earlier checkpoint of its stage or fit it again with a lower learning rate"
         )
-    return DensityGrid(values, np.asarray(box, dtype=np.float64))
+    side = (np.asarray(box, dtype=np.float64)[1] - box[0])[0] / (resolution - 1)
+    sampled = np.array(box, dtype=np.float64)
+    if len(planes) < resolution:
+        sampled[:, 0] = box[0, 0] + side * np.array([planes[0], planes[-1]])
+    return DensityGrid(values, sampled)
+
+
+def _density(density_fn: DensityFunction, points: Tensor, occupied_fn: OccupancyFunction | None) -> Tensor:
+    density = density_fn(points).float()
+    if occupied_fn is not None:
+        density = torch.where(occupied_fn(points), density, torch.zeros_like(density))
+    return density.cpu()
 
 
 def cube(radius: float) -> Float[np.ndarray, "2 3"]:
@@ -101,8 +126,15 @@ def refit_box(grid: DensityGrid, iso: float) -> Float[np.ndarray, "2 3"]:
     return np.stack([np.maximum(lower - margin, grid.box[0]), np.minimum(upper + margin, grid.box[1])])
 
 
-def marching_cubes(grid: DensityGrid, iso: float) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
+def marching_cubes(
+    grid: DensityGrid, iso: float, closed: tuple[bool, bool] = (True, True)
+) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
     """The surface where the density of a grid is ``iso``, closed where it runs into the grid's border.
+
+    Args:
+        grid: The density.
+        iso: Density at the surface.
+        closed: Whether it is closed at the lower and upper end of the x axis too, beyond which a block has neighbours.
 
     Returns:
         Vertices in world units and faces, counter-clockwise seen from the less dense side.
@@ -110,12 +142,108 @@ def marching_cubes(grid: DensityGrid, iso: float) -> tuple[Float[np.ndarray, "v 
     Raises:
         ViewDistillError: If nothing in the grid is as dense as ``iso``.
     """
-    if not float(grid.density.max()) > iso:
-        raise ViewDistillError(_nothing_there(iso, float(grid.density.max())))
-    padded = np.pad(grid.density, 1, constant_values=min(0.0, float(grid.density.min())))
+    densest = float(grid.density.max())
+    if not densest > iso:
+        raise ViewDistillError(_nothing_there(iso, densest))
+    outside = min(0.0, float(grid.density.min()))
+    vertices, faces = _cells(grid.density, iso, closed, outside)
+    return (grid.box[0] + vertices * grid.spacing).astype(np.float32), faces
+
+
+def _cells(
+    density: Float[np.ndarray, "x y z"], iso: float, closed: tuple[bool, bool], outside: float
+) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
+    """Vertices in units of cells from the first node on, and faces; none where the surface does not pass."""
+    low, high = int(closed[0]), int(closed[1])
+    padded = np.pad(density, ((low, high), (1, 1), (1, 1)), constant_values=outside)
+    if not float(padded.min()) < iso < float(padded.max()):
+        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
     library: Any = measure
     vertices, faces, _, _ = library.marching_cubes(padded, iso, gradient_direction="ascent")
-    return (grid.box[0] + (vertices - 1.0) * grid.spacing).astype(np.float32), faces.astype(np.int64)
+    return vertices - np.array([low, 1.0, 1.0]), faces.astype(np.int64)
+
+
+def isosurface(
+    density_fn: DensityFunction,
+    box: Float[np.ndarray, "2 3"],
+    resolution: int,
+    iso: float,
+    occupied_fn: OccupancyFunction | None = None,
+    device: torch.device | str = "cpu",
+    chunk: int = 1 << 18,
+    name: str = "density field",
+    block_nodes: int = BLOCK_NODES,
+) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
+    """The iso-surface within a box, block after block, so that memory follows the surface and not the volume.
+
+    Blocks are slabs along x that share a plane of nodes; vertices on such a plane are joined.
+
+    Args:
+        density_fn: The field.
+        box: Lower and upper corner, world units.
+        resolution: Nodes along each axis.
+        iso: Density at the surface.
+        occupied_fn: See `sample_density`.
+        device: Where the field lives.
+        chunk: Points per call of the field.
+        name: What the field is, for the message.
+        block_nodes: Nodes of one block at most.
+
+    Returns:
+        Vertices in world units and faces, counter-clockwise seen from the less dense side.
+
+    Raises:
+        ViewDistillError: If nothing in the box is as dense as ``iso``, or a value is not finite.
+    """
+    depth = max(1, block_nodes // resolution**2 - 1)
+    if depth + 1 >= resolution:
+        return marching_cubes(sample_density(density_fn, box, resolution, occupied_fn, device, chunk, name=name), iso)
+    joined = _Blocks()
+    densest = -np.inf
+    for first in range(0, resolution - 1, depth):
+        planes = range(first, min(first + depth + 1, resolution))
+        grid = sample_density(density_fn, box, resolution, occupied_fn, device, chunk, planes, name)
+        densest = max(densest, float(grid.density.max()))
+        # The same density lies beyond the box for all blocks, or caps of neighbours would not meet.
+        ends = (first == 0, planes[-1] == resolution - 1)
+        vertices, faces = _cells(grid.density, iso, ends, min(0.0, iso) - 1.0)
+        joined.add(vertices + np.array([first, 0.0, 0.0]), faces, float(first))
+    vertices, faces = joined.mesh()
+    if len(faces) == 0:
+        raise ViewDistillError(_nothing_there(iso, densest))
+    spacing = (np.asarray(box[1], dtype=np.float64) - box[0]) / (resolution - 1)
+    return (box[0] + vertices * spacing).astype(np.float32), faces
+
+
+class _Blocks:
+    """Meshes of blocks in turn, each joined to the one before at the plane that they share."""
+
+    def __init__(self) -> None:
+        self.vertices: list[Float[np.ndarray, "v 3"]] = []
+        self.faces: list[Int[np.ndarray, "f 3"]] = []
+        self.count = 0
+
+    def add(self, vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], plane: float) -> None:
+        """Add a block whose lower plane is at ``plane``, in cells."""
+        index = np.full(len(vertices), -1, dtype=np.int64)
+        here = np.flatnonzero(np.abs(vertices[:, 0] - plane) < SEAM)
+        if self.vertices and len(here):
+            last = self.vertices[-1]
+            there = np.flatnonzero(np.abs(last[:, 0] - plane) < SEAM)
+            if len(there):
+                tree: Any = KDTree(last[there])
+                distance, nearest = tree.query(vertices[here])
+                same = distance < SEAM
+                index[here[same]] = self.count - len(last) + there[nearest[same]]
+        new = index < 0
+        index[new] = self.count + np.arange(int(new.sum()))
+        self.vertices.append(vertices[new].astype(np.float32))
+        self.faces.append(index[faces])
+        self.count += int(new.sum())
+
+    def mesh(self) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
+        """All blocks as one mesh."""
+        return np.concatenate(self.vertices).astype(np.float64), np.concatenate(self.faces)
 
 
 def extract_mesh(
@@ -136,7 +264,7 @@ def extract_mesh(
         iso: Density at the surface.
         occupied_fn: See `sample_density`.
         device: Where the field lives.
-        chunk: Points a call.
+        chunk: Points per call.
 
     Returns:
         Vertices (world units, float32) and faces, oriented outwards.
@@ -146,7 +274,7 @@ def extract_mesh(
     """
     coarse = sample_density(density_fn, cube(radius), min(COARSE_RESOLUTION, resolution), occupied_fn, device, chunk)
     box = refit_box(coarse, iso)
-    return marching_cubes(sample_density(density_fn, box, resolution, occupied_fn, device, chunk), iso)
+    return isosurface(density_fn, box, resolution, iso, occupied_fn, device, chunk)
 
 
 def _nothing_there(iso: float, densest: float) -> str:

@@ -10,9 +10,12 @@ from torch import Tensor
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.baking import ColorFunction, texture_mesh
 from viewdistill.mesh.cleaning import CleaningReport, clean_mesh
-from viewdistill.mesh.extraction import COARSE_RESOLUTION, cube, marching_cubes, refit_box, sample_density
+from viewdistill.mesh.extraction import COARSE_RESOLUTION, cube, isosurface, refit_box, sample_density
 from viewdistill.mesh.from_field import MeshSettings
 from viewdistill.mesh.textured_mesh import TexturedMesh
+
+NAME = "surface's signed distance"
+"""What messages call the function."""
 
 DistanceFunction = Callable[[Tensor], Tensor]
 """Signed distance [N], negative inside, at world points [N, 3]."""
@@ -51,7 +54,7 @@ def mesh_from_surface(
         return -sdf_fn(points)
 
     coarse_resolution = min(COARSE_RESOLUTION, settings.resolution)
-    coarse = sample_density(depth_inside, cube(radius), coarse_resolution, device=device)
+    coarse = sample_density(depth_inside, cube(radius), coarse_resolution, device=device, name=NAME)
     inside = coarse.density > 0
     if not inside.any() or inside.all():
         enclosed = "everything" if inside.any() else "nothing"
@@ -59,6 +62,7 @@ def mesh_from_surface(
             f"mesh: the surface encloses {enclosed} within {radius:g} of the origin; "
             "fit it for more steps or with a stronger mask term"
         )
-    fine = sample_density(depth_inside, refit_box(coarse, 0.0), settings.resolution, device=device)
-    vertices, faces, report = clean_mesh(*marching_cubes(fine, 0.0), settings.cleaning)
+    box = refit_box(coarse, 0.0)
+    surface = isosurface(depth_inside, box, settings.resolution, 0.0, device=device, name=NAME)
+    vertices, faces, report = clean_mesh(*surface, settings.cleaning)
     return SurfaceMesh(texture_mesh(np.asarray(vertices), faces, color_fn, settings.texture_size, device), report)

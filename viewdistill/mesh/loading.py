@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -11,11 +11,10 @@ from PIL import Image
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.input_image import read_image
-from viewdistill.mesh.export import WORLD_TO_FILE
+from viewdistill.mesh.claims import ADVICE, MeshLimits, OwnFolder, check_claims
+from viewdistill.mesh.export import WORLD_TO_FILE, Up
 from viewdistill.mesh.textured_mesh import TexturedMesh, vertex_normals
-
-Up = Literal["y", "z"]
-"""Axis of a file that points up. With y up the front is +z, as in glTF; with z up the axes are the world's."""
+from viewdistill.schema import in_few_words
 
 GSO_MODEL = Path("meshes") / "model.obj"
 """Where an object of Google Scanned Objects has its mesh."""
@@ -23,7 +22,8 @@ GSO_MODEL = Path("meshes") / "model.obj"
 GSO_TEXTURES = (Path("materials") / "textures" / "texture.png", Path("meshes") / "texture.png", Path("texture.png"))
 """Where its texture may be."""
 
-ADVICE = "give a GLB, OBJ, PLY or STL file"
+LARGEST_TEXTURE = 8_192 * 8_192
+"""Texels of a texture at most."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,13 @@ class LoadedMesh:
     """Triangles."""
     textured: TexturedMesh | None
     """The same triangles with their colour; None where the file has none."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how it was read."""
+
+    @property
+    def longest_side(self) -> float:
+        """Longest side of the box around all triangles, in the file's unit."""
+        return float(np.ptp(self.vertices[self.faces].reshape(-1, 3), axis=0).max())
 
 
 def gso_folder(path: Path) -> bool:
@@ -43,7 +50,7 @@ def gso_folder(path: Path) -> bool:
     return (path / GSO_MODEL).is_file()
 
 
-def load_gso(folder: Path, up: Up = "z") -> LoadedMesh:
+def load_gso(folder: Path, up: Up = "z", limits: MeshLimits | None = None) -> LoadedMesh:
     """An object of Google Scanned Objects: ``meshes/model.obj``, z up as published, with its ``texture.png``.
 
     Raises:
@@ -51,32 +58,66 @@ def load_gso(folder: Path, up: Up = "z") -> LoadedMesh:
     """
     textures = [folder / path for path in GSO_TEXTURES if (folder / path).is_file()]
     image = read_image(textures[0]) if textures else None
-    return load_mesh(folder / GSO_MODEL, up, image)
+    return load_mesh(folder / GSO_MODEL, up, image, limits)
 
 
-def load_mesh(path: Path, up: Up = "y", image: Image.Image | None = None) -> LoadedMesh:
+def load_mesh(
+    path: Path, up: Up = "y", image: Image.Image | None = None, limits: MeshLimits | None = None
+) -> LoadedMesh:
     """Read a mesh with its colour; the parts of a scene are joined at the places the scene puts them.
 
     Args:
         path: The file.
         up: Its axis that points up.
         image: The texture, where the file does not say which it is.
+        limits: How much is read; what the file claims is compared with them first.
 
     Raises:
-        ViewDistillError: The file is missing, cannot be read, or holds no triangles.
+        ViewDistillError: The file is missing, cannot be read, claims too much, holds no triangles, or holds positions
+            that are not finite.
     """
-    if not path.is_file():
-        raise ViewDistillError(f"{path}: {'a directory' if path.is_dir() else 'no such file'}; {ADVICE}")
-    library: Any = trimesh
-    try:
-        mesh = library.load(path, force="mesh")
-        vertices, faces = np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
-    except Exception as problem:  # loaders meet arbitrary bytes and raise nearly anything
-        raise ViewDistillError(f"{path}: cannot be read as a mesh ({problem}); {ADVICE}") from problem
+    limits = limits or MeshLimits()
+    claims = check_claims(path, limits)
+    if claims.faces == 0:
+        what = "points but no triangles" if claims.vertices else "no triangles"
+        raise ViewDistillError(f"{path}: holds {what}; give a mesh with faces")
+    mesh = _joined(path, limits)
+    vertices, faces = np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
     if len(faces) == 0:
         raise ViewDistillError(f"{path}: holds no triangles; give a mesh with faces")
-    world = vertices @ WORLD_TO_FILE if up == "y" else vertices
-    return LoadedMesh(world, faces, _textured(world, faces, mesh.visual, image))
+    notes = [f"{path}: scene {claims.shown} of {claims.scenes} is taken"] if claims.scenes > 1 else []
+    visual = mesh.visual
+    if visual.kind == "texture" and getattr(visual, "uv", None) is not None and _image(visual, image) is None:
+        notes.append(f"{path}: has texture coordinates but no texture that can be read; one colour is taken")
+    world = vertices @ (WORLD_TO_FILE if up == "y" else np.eye(3))
+    return LoadedMesh(world, faces, _textured(world, faces, visual, image), tuple(notes))
+
+
+def _joined(path: Path, limits: MeshLimits) -> Any:
+    """All parts of a file as one mesh of trimesh's, equal vertices welded within each part."""
+    library: Any = trimesh
+    try:
+        with path.open("rb") as file:
+            scene = library.load_scene(
+                file, file_type=path.suffix[1:].lower(), resolver=OwnFolder(path, limits), process=False
+            )
+    except Exception as problem:  # loaders meet arbitrary bytes and raise nearly anything
+        raise ViewDistillError(f"{path}: cannot be read as a mesh ({in_few_words(problem)}); {ADVICE}") from problem
+    parts = [part for part in scene.geometry.values() if hasattr(part, "faces")]
+    for part in parts:
+        strange = int((~np.isfinite(part.vertices)).any(1).sum())
+        if strange:
+            raise ViewDistillError(
+                f"{path}: {strange} of {len(part.vertices)} vertices are not finite; export the mesh again"
+            )
+        if len(part.faces) and not 0 <= int(part.faces.min()) <= int(part.faces.max()) < len(part.vertices):
+            raise ViewDistillError(f"{path}: faces name vertices that are not there; export the mesh again")
+        part.process(validate=False)
+    joined = scene.to_mesh()
+    # A scene's own placement may overflow what the file's numbers did not.
+    if not np.isfinite(joined.vertices).all():
+        raise ViewDistillError(f"{path}: its nodes put it beyond all numbers; export the mesh again")
+    return joined
 
 
 def _textured(
@@ -85,7 +126,10 @@ def _textured(
     """The mesh with one texture, whatever form its colour has."""
     if visual.kind == "texture":
         uvs = getattr(visual, "uv", None)
-        image = image or getattr(visual.material, "image", None) or getattr(visual.material, "baseColorTexture", None)
+        image = _image(visual, image)
+        if image is not None and image.size[0] * image.size[1] > LARGEST_TEXTURE:
+            width, height = image.size
+            raise ViewDistillError(f"a texture of {width} x {height} texels is too large; make it smaller")
         if uvs is not None and image is not None:
             return _with_texture(vertices, faces, np.asarray(uvs, dtype=np.float32), image)
         uniform = np.asarray(visual.material.main_color, dtype=np.uint8)[:3]
@@ -96,6 +140,11 @@ def _textured(
         colors = np.asarray(visual.face_colors, dtype=np.uint8)[:, None, :3]
         return _with_corner_colors(vertices, faces, np.repeat(colors, 3, axis=1))
     return None
+
+
+def _image(visual: Any, image: Image.Image | None) -> Image.Image | None:
+    """The texture that is given, else the material's own."""
+    return image or getattr(visual.material, "image", None) or getattr(visual.material, "baseColorTexture", None)
 
 
 def _with_texture(

@@ -23,6 +23,7 @@ from torch import Tensor
 from viewdistill.cameras import project, rays
 from viewdistill.mesh.baking import dilate, texel_hits
 from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.pictures import to_bytes
 from viewdistill.rendering.embree import EmbreeScene
 
 COVERED = 0.95
@@ -93,7 +94,7 @@ def project_views(
         rgb, weights = view_colors(scene, view, points, normals.astype(np.float32), settings)
         total += weights
         colors += weights[:, None] * rgb
-    texture[hits.hit] = (colors / total[:, None] * 255).round().clip(0, 255).astype(np.uint8)
+    texture[hits.hit] = to_bytes(colors / total[:, None])
     texture = dilate(texture.reshape(mesh.texture.shape), hits.hit.reshape(size, size))
     return replace(mesh, texture=texture), float((total > 2 * settings.kept_weight).mean()) if len(total) else 0.0
 

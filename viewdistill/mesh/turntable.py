@@ -12,9 +12,10 @@ from torch import Tensor
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import atomic_path
 from viewdistill.mesh.raster import render_each
 from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.pictures import to_bytes
 
 # One thread and no stamps: the bytes then depend on nothing but the frames.
 VIDEO_OPTIONS = ["-crf", "20", "-threads", "1", "-fflags", "+bitexact", "-flags", "+bitexact"]
@@ -41,7 +42,7 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], size: 
     if size[0] % 2 or size[1] % 2:
         raise ViewDistillError(f"{path}: a video needs an even width and height, not {size[0]}x{size[1]}")
     library: Any = imageio_ffmpeg
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         writer = library.write_frames(
             str(temporary),
             size,
@@ -89,5 +90,5 @@ def write_turntable(
         distance: Of the cameras from the origin, world units.
     """
     views = render_each(mesh, ring(frames, elevation, distance), fovy, size, shaded=True)
-    pictures = [(view.rgb[0] * 255).round().astype(np.uint8) for view in views]
+    pictures = [to_bytes(view.rgb[0]) for view in views]
     write_video(path, (picture for _ in range(turns) for picture in pictures), (size, size), fps)

@@ -1,30 +1,26 @@
 """How many points COLMAP triangulates from views with known cameras: views of one shape share many.
 
-COLMAP is a program of its own and is used where it is on the path. Features are found and matched in all pairs of
-views, and matches are triangulated with the cameras that the views came with (SyncDreamer's measure of consistency, Liu
-et al. 2023). Nothing is compared with the truth.
+Features are found and matched in all pairs of views, and matches are triangulated with the cameras that the views came
+with (SyncDreamer's measure of consistency, Liu et al. 2023). Nothing is compared with the truth. COLMAP comes as the
+library pycolmap, in the extra ``colmap``.
 """
 
-import re
-import shutil
-import sqlite3
-import struct
-import subprocess
-from collections.abc import Sequence
+import contextlib
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from viewdistill.cameras import focal_length
 from viewdistill.errors import ViewDistillError
-
-SECONDS = 900
-"""Time that one step of COLMAP may take."""
+from viewdistill.pictures import to_pictures, write_picture
 
 OPENGL_TO_COLMAP = np.diag([1.0, -1.0, -1.0])
 """COLMAP's cameras look along +z with y down."""
@@ -43,89 +39,79 @@ def colmap_points(
     Raises:
         ViewDistillError: COLMAP is not installed, or a step of it failed.
     """
-    program = shutil.which("colmap")
-    if program is None:
-        raise ViewDistillError("COLMAP is not installed (no program `colmap` on the path)")
-    with TemporaryDirectory(prefix="viewdistill-colmap-") as name:
+    if importlib.util.find_spec("pycolmap") is None:
+        raise ViewDistillError("COLMAP is not installed; run `pip install 'viewdistill[colmap]'`")
+    library: Any = importlib.import_module("pycolmap")
+    with TemporaryDirectory(prefix="viewdistill-colmap-") as name, _silent():
         folder = Path(name)
         images, database = folder / "images", folder / "database.db"
-        images.mkdir()
-        for index, picture in enumerate(rgb):
-            pixels = (picture.clamp(0, 1).permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-            Image.fromarray(pixels).save(images / f"{index:03d}.png")
-        shared = ["--database_path", str(database)]
-        cameras = ["--image_path", str(images), "--ImageReader.camera_model", "PINHOLE"]
-        _step(program, "feature_extractor", [*shared, *cameras])
-        _step(program, "exhaustive_matcher", shared)
-        model, result = folder / "model", folder / "result"
-        write_model(model, _ids(database), c2w, fovy, rgb.shape[-1])
-        result.mkdir()
-        paths = ["--image_path", str(images), "--input_path", str(model), "--output_path", str(result)]
-        _step(program, "point_triangulator", [*shared, *paths])
-        return _count(result / "points3D.bin")
+        for index, picture in enumerate(to_pictures(rgb)):
+            write_picture(images / f"{index:03d}.png", picture)
+        try:
+            library.extract_features(
+                database,
+                images,
+                camera_mode=library.CameraMode.PER_IMAGE,
+                reader_options=library.ImageReaderOptions(camera_model="PINHOLE"),
+                extraction_options=library.FeatureExtractionOptions(use_gpu=False, num_threads=1),
+            )
+            matching = library.FeatureMatchingOptions(use_gpu=False, num_threads=1)
+            library.match_exhaustive(database, matching_options=matching)
+            model = known_model(library, database, c2w, fovy, rgb.shape[-1])
+            result = library.triangulate_points(model, database, images, folder)
+        # COLMAP's failures come as ValueError (nothing to do) or RuntimeError (a step that gave up).
+        except (ValueError, RuntimeError, OSError) as error:
+            raise ViewDistillError(f"COLMAP failed: {str(error).splitlines()[0] if str(error) else error!r}") from error
+        return int(result.num_points3D())
 
 
-def write_model(
-    folder: Path,
-    ids: dict[str, tuple[int, int]],
-    c2w: Float[Tensor, "views 4 4"],
-    fovy: Sequence[float],
-    size: int,
-) -> None:
-    """Write the known cameras as COLMAP's text model without points.
+def known_model(library: Any, database: Path, c2w: Float[Tensor, "views 4 4"], fovy: Sequence[float], size: int) -> Any:
+    """The known cameras as a model without points.
 
     Args:
-        folder: To write to.
-        ids: Image and camera number in COLMAP's database, by file name.
+        library: pycolmap.
+        database: COLMAP's database, which holds the number of each picture.
         c2w: Camera-to-world matrices.
         fovy: Vertical fields of view, degrees.
         size: Side of the pictures, pixels.
+
+    Returns:
+        A ``pycolmap.Reconstruction``.
     """
-    folder.mkdir()
-    cameras: list[str] = []
-    images: list[str] = []
-    for name, (image, camera) in ids.items():
-        index = int(Path(name).stem)
-        f, pose = focal_length(fovy[index], size), c2w[index].double().numpy()
+    model = library.Reconstruction()
+    with library.Database.open(database) as opened:
+        pictures = {image.name: image for image in opened.read_all_images()}
+    for index in range(len(c2w)):
+        image = pictures[f"{index:03d}.png"]
+        focal, centre = focal_length(fovy[index], size), size / 2
+        camera = library.Camera(
+            camera_id=image.camera_id,
+            model="PINHOLE",
+            width=size,
+            height=size,
+            params=[focal, focal, centre, centre],
+        )
+        pose = c2w[index].double().numpy()
         rotation = OPENGL_TO_COLMAP @ pose[:3, :3].T
-        x, y, z, w = Rotation.from_matrix(rotation).as_quat()
-        shift = -rotation @ pose[:3, 3]
-        numbers = " ".join(f"{value:.12g}" for value in (w, x, y, z, *shift))
-        cameras.append(f"{camera} PINHOLE {size} {size} {f:.9g} {f:.9g} {size / 2:g} {size / 2:g}\n")
-        images.append(f"{image} {numbers} {camera} {name}\n\n")
-    (folder / "cameras.txt").write_text("".join(dict.fromkeys(cameras)))
-    (folder / "images.txt").write_text("".join(images))
-    (folder / "points3D.txt").write_text("")
+        placed = library.Rigid3d(library.Rotation3d(rotation), -rotation @ pose[:3, 3])
+        # Each camera is a rig of its own.
+        model.add_camera_with_trivial_rig(camera)
+        image = library.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id)
+        model.add_image_with_trivial_frame(image, placed)
+    return model
 
 
-def _step(program: str, step: str, options: list[str]) -> None:
-    """Run one of COLMAP's commands without a GPU, which it would want a display for."""
-    known = subprocess.run([program, step, "-h"], capture_output=True, text=True, check=False, timeout=SECONDS)
-    for option in re.findall(r"--(\w+\.use_gpu)\b", known.stdout + known.stderr):
-        options = [*options, f"--{option}", "0"]
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """COLMAP writes to the process's own streams, past Python's."""
+    kept = [os.dup(stream) for stream in (1, 2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        done = subprocess.run([program, step, *options], capture_output=True, text=True, check=False, timeout=SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise ViewDistillError(f"COLMAP's {step} did not end within {SECONDS} seconds") from error
-    if done.returncode != 0:
-        words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise ViewDistillError(f"COLMAP's {step} failed with status {done.returncode}: {words}")
-
-
-def _ids(database: Path) -> dict[str, tuple[int, int]]:
-    """Number of each image and of its camera, by file name."""
-    try:
-        with sqlite3.connect(database) as connection:
-            rows = connection.execute("SELECT name, image_id, camera_id FROM images ORDER BY image_id").fetchall()
-        connection.close()
-    except sqlite3.Error as error:
-        raise ViewDistillError(f"COLMAP's database cannot be read ({error})") from error
-    return {str(name): (int(image), int(camera)) for name, image, camera in rows}
-
-
-def _count(path: Path) -> int:
-    """Points of a binary model: a 64-bit number at its start says how many."""
-    try:
-        return int(struct.unpack("<Q", path.read_bytes()[:8])[0])
-    except (OSError, struct.error) as error:
-        raise ViewDistillError("COLMAP left no points3D.bin") from error
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+        yield
+    finally:
+        for stream, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, stream)
+            os.close(copy)
+        os.close(nowhere)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import trimesh
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
@@ -75,19 +76,14 @@ def sample_surface(vertices: Vertices, faces: Faces, count: int = SAMPLES, seed:
     Raises:
         ViewDistillError: If the mesh has no area.
     """
-    corners = np.asarray(vertices, dtype=np.float64)[faces] if len(faces) else np.zeros((0, 3, 3))
-    corners = corners[np.isfinite(corners).all((1, 2))]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = np.linalg.norm(cross, axis=1)
-    if not area.sum() > 0:
+    library: Any = trimesh
+    finite = faces[np.isfinite(np.asarray(vertices)[faces]).all((1, 2))] if len(faces) else faces
+    mesh = library.Trimesh(np.nan_to_num(np.asarray(vertices, dtype=np.float64)), finite, process=False)
+    if len(finite) == 0 or not mesh.area > 0:
         raise ViewDistillError("metrics: the mesh has no surface to sample; give one that has triangles with an area")
-    random = np.random.default_rng(seed)
-    face = np.minimum(np.searchsorted(np.cumsum(area), random.random(count) * area.sum()), len(area) - 1)
-    u, v = random.random((2, count, 1))
-    folded = u + v > 1
-    u, v = np.where(folded, 1 - u, u), np.where(folded, 1 - v, v)
-    a, b, c = corners[face, 0], corners[face, 1], corners[face, 2]
-    return SurfaceSamples(a + u * (b - a) + v * (c - a), cross[face] / np.maximum(area[face, None], 1e-300))
+    points, face = library.sample.sample_surface(mesh, count, seed=seed)
+    cross = mesh.triangles_cross[face]
+    return SurfaceSamples(np.array(points), cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-300))
 
 
 def volume_iou(

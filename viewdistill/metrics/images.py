@@ -3,19 +3,19 @@
 Both take pictures over white in [0, 1] and count every pixel; means over views and then over objects are the caller's.
 """
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from viewdistill.pictures import over_white
+
+__all__ = ["over_white", "psnr", "ssim"]
+
 SMALLEST_MSE = 1e-10
 """Floor of the mean squared error: equal pictures get 100 dB instead of infinity, so that means stay finite."""
-
-
-def over_white(rgba: Float[Tensor, "batch 4 height width"]) -> Float[Tensor, "batch 3 height width"]:
-    """Composites pictures with straight (not premultiplied) alpha over white."""
-    alpha = rgba[:, 3:]
-    return rgba[:, :3] * alpha + (1 - alpha)
 
 
 def psnr(
@@ -32,16 +32,27 @@ def psnr(
 
 
 def ssim(
-    prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
+    prediction: Float[Tensor, "batch 3 height width"],
+    target: Float[Tensor, "batch 3 height width"],
+    data_range: Literal["unit", "pictures"] = "unit",
 ) -> Float[Tensor, " batch"]:
-    """Structural similarity of each picture (Wang et al. 2004): Gaussian window of sigma 1.5, data range 1.
+    """Structural similarity of each picture (Wang et al. 2004): Gaussian window of sigma 1.5.
 
     Args:
         prediction: Pictures over white in [0, 1]; values outside are clamped, as a file would.
         target: The truth over white in [0, 1].
+        data_range: ``unit``: 1 for every pair, so that values of different pictures compare. ``pictures``: the larger
+            of the two ranges from smallest to largest value of each pair, as SyncDreamer's script has it, which calls
+            torchmetrics without a range; .0017 to .0027 lower on its test set.
     """
-    similarity = structural_similarity_index_measure(
-        prediction.clamp(0, 1), target, data_range=1.0, reduction="none", return_full_image=False
-    )
-    assert isinstance(similarity, Tensor)
-    return similarity.reshape(len(prediction))
+    pairs = zip(prediction.clamp(0, 1).split(1), target.split(1), strict=True)
+    values = [
+        structural_similarity_index_measure(x, y, data_range=1.0 if data_range == "unit" else _range(x, y))
+        for x, y in pairs
+    ]
+    return torch.stack([value for value in values if isinstance(value, Tensor)])
+
+
+def _range(first: Float[Tensor, "1 3 height width"], second: Float[Tensor, "1 3 height width"]) -> float:
+    """The larger of two pictures' ranges; 1 where both are of one colour, which the formula cannot take."""
+    return max(float(picture.max() - picture.min()) for picture in (first, second)) or 1.0

@@ -4,8 +4,10 @@ Features after the five blocks of VGG-16 are brought to unit length at each plac
 weighted by channel with the published heads (version 0.1, which torchmetrics brings along), averaged over the picture
 and added.
 
-The network is written out here because the packages that have it need torchvision, whose wheels do not work beside
-every build of torch. Its weights come with no package: `network` says where it looks for them.
+The network is written out here, and not taken from torchmetrics, because torchmetrics builds it with torchvision: each
+of its wheels demands one version of torch and would replace the build that is installed, and it downloads weights
+unasked and unchecked. A test holds both to the same values. The weights come with no package: `network` says where it
+looks for them.
 """
 
 import hashlib

@@ -1,10 +1,12 @@
 """The named protocols of geometry: which points of two surfaces are compared, where, and on which grid.
 
 `syncdreamer` is how SyncDreamer's published figures were made (Liu et al. 2023, evaluation script): points are what 16
-cameras see, thinned to one a voxel of 0.01; the Volume IoU counts 64³ cells of [-1, 1]³; nothing is aligned. Two
-differences: the inside comes from the winding number, since a signed distance has no sure sign on an open mesh, and
-pixels are taken at their centres. `surface` draws 100,000 points by area from each surface and counts 128³ cells of the
-box around both, without alignment; `surface-aligned` moves, turns and scales the prediction by ICP first.
+cameras see, thinned to one per voxel of 0.01; the Volume IoU counts the 64³ lattice points -1 + i/32 with i from 0 to
+63, at which mesh2sdf takes distances; nothing is aligned. Two differences: the inside comes from the winding number,
+since a signed distance has no sure sign on an open mesh, and pixels are taken at their centres. `surface` draws 100,000
+points by area from each surface and counts the centres of 128³ cells of the box around both, without alignment, since
+a lattice that starts at a corner of the box counts one side of an object and not the other; `surface-aligned` moves,
+turns and scales the prediction by ICP first.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,10 +43,10 @@ RIG_SIZE = 256
 """Side of their pictures, pixels."""
 
 RIG_RESOLUTION = 64
-"""Cells along each axis of SyncDreamer's grid."""
+"""Points along each axis of SyncDreamer's lattice."""
 
-RIG_BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
-"""Corners of SyncDreamer's grid, world units."""
+RIG_BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]) - 1 / RIG_RESOLUTION
+"""Corners of the cells around the points of its lattice, -1 + i/32, world units."""
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,21 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
+from scipy import ndimage
 
 from commands.main import main
+from commands.reporting.run_warnings import run_warnings
+from datamodules.cameras import read_rgba
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from lightning_modules.field_settings import FieldSettings
 from lightning_modules.radiance_field import RadianceField
 from lightning_modules.surface import Surface
 from lightning_modules.surface_settings import SurfaceSettings
 from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.mesh.loading import load_mesh
+from viewdistill.mesh.raster import render_mesh
+from viewdistill.pictures import to_bytes
 
 GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
 SMALL = ["--resolution=40", "--texture-size=128", "--faces=1500", "--opacity-size=32"]
@@ -64,7 +70,7 @@ def test_the_surface_comes_first_with_its_texture_from_the_views(complete: RunFo
     assert set(read_json(complete.record("mesh"))["files"]) == FILES
     texture = np.asarray(Image.open(complete.obj.with_suffix(".png"))).astype(int)
     green = (texture[..., 1] > 200) & (texture[..., 0] < 60)
-    # The input view, red over blue, looks at the front with four times the weight of a refined view.
+    # The input view, red over blue, decides what it sees of the front.
     red, blue = (texture[..., channel] > 120 for channel in (0, 2))
     assert 0.4 < green.mean() < 0.9
     assert red.mean() > 0.02
@@ -73,7 +79,7 @@ def test_the_surface_comes_first_with_its_texture_from_the_views(complete: RunFo
     assert isinstance(printed, trimesh.Trimesh)
     assert printed.is_watertight
     assert len(printed.faces) == found["faces"] <= 1500
-    assert np.ptp(printed.vertices, axis=0) == pytest.approx([0.6] * 3, rel=0.1)
+    assert np.ptp(printed.vertices, axis=0) == pytest.approx([100] * 3, rel=0.1)
 
 
 def test_the_field_and_its_own_colours_are_there_for_the_asking(complete: RunFolder):
@@ -92,6 +98,8 @@ def test_the_field_and_its_own_colours_are_there_for_the_asking(complete: RunFol
         ("input", [], "no complete input stage"),
         ("nothing", ["--input-weight=-1"], "--input-weight -1"),
         ("nothing", ["--faces=2"], "at least 8"),
+        ("nothing", ["--size=3"], "give a length with its unit"),
+        ("nothing", ["--export", "a.usdz"], "must end in one of"),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_written(
@@ -103,3 +111,62 @@ def test_what_is_missing_is_named_and_nothing_written(
     assert problem in error
     assert error.count("\n") == 1
     assert not complete.stage("mesh").exists()
+
+
+def plain_input(folder: RunFolder, color: tuple[int, int, int]) -> None:
+    """An input of one colour: the silhouette of the initial field and surface, more or less."""
+    size = 128
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    rgba = np.zeros((size, size, 4), np.uint8)
+    rgba[..., :3], rgba[..., 3] = color, 255 * (np.hypot(x, y) < 29)
+    Image.fromarray(rgba).save(folder.rgba)
+
+
+@pytest.mark.parametrize("source", ["field", "surface"])
+@pytest.mark.parametrize("views", [True, False], ids=["refined views", "input alone"])
+def test_the_front_has_the_colour_of_the_input(complete: RunFolder, source: str, views: bool):
+    """Refined views, field and surface have other colours: 229 and grey, where the input has 200."""
+    plain_input(complete, (200, 200, 200))
+    for index in range(6):
+        save_view(complete.refined_views, index, np.full((48, 48, 4), (229, 229, 229, 255), np.uint8))
+    if not views:
+        complete.record("views").unlink()
+    figures(complete, f"--source={source}")
+    mesh, camera = load_mesh(complete.glb).textured, ViewCamera.of_input(InputMeta.load(complete.input_meta))
+    assert mesh is not None
+    shown = render_mesh(mesh, camera.c2w[None], camera.fovy_deg, 128)
+    facing = (shown.normals[0] * camera.c2w[:3, 2].numpy()).sum(-1) > 0.7
+    # What the mesh has beyond the input's rim is not of its colour.
+    covered = ndimage.binary_erosion(read_rgba(complete.rgba)[3].numpy() > 0.5, iterations=4)
+    front = shown.rgb[0][facing & covered] * 255
+    assert len(front) > 300
+    assert np.abs(front - 200).max() <= 3
+
+
+def test_a_mesh_of_another_shape_than_the_input_is_warned_of(complete: RunFolder, capsys: pytest.CaptureFixture[str]):
+    found = figures(complete)
+    assert found["input_iou"] < 0.9
+    assert "covers another shape than the input (IoU 0." in capsys.readouterr().err
+    meta = InputMeta.load(complete.input_meta)
+    warnings = " ".join(run_warnings(meta, {"mesh": {"figures": found}}))
+    assert f"another shape than the input (IoU {found['input_iou']:.2f})" in warnings
+    assert (found["sound"], found["genus"], found["problems"]) == (True, 0, [])
+
+
+def test_a_mesh_of_the_input_s_shape_is_not(complete: RunFolder, capsys: pytest.CaptureFixture[str]):
+    figures(complete)
+    mesh, camera = load_mesh(complete.glb).textured, ViewCamera.of_input(InputMeta.load(complete.input_meta))
+    assert mesh is not None
+    alpha = render_mesh(mesh, camera.c2w[None], camera.fovy_deg, 128).alpha[0]
+    Image.fromarray(to_bytes(np.stack([alpha * 0, alpha * 0, alpha * 0, alpha], -1))).save(complete.rgba)
+    capsys.readouterr()
+    assert figures(complete)["input_iou"] > 0.97
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_files_are_exported_in_the_asked_for_axes_and_unit(complete: RunFolder, tmp_path: Path):
+    names = [str(tmp_path / "out" / name) for name in ("a.obj", "cloud.ply", "a.stl")]
+    figures(complete, "--export", *names, "--up=z", "--size=60mm")
+    sides = [float(np.ptp(trimesh.load(name, process=False).bounds, axis=0).max()) for name in names]
+    assert sides == pytest.approx([0.06, 0.06, 60.0], rel=0.01)
+    assert set(read_json(complete.record("mesh"))["files"]) == FILES

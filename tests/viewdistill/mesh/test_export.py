@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import struct
 
 import numpy as np
@@ -11,9 +10,9 @@ from PIL import Image
 
 from viewdistill.cameras import look_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.baking import texture_mesh
-from viewdistill.mesh.export import WORLD_TO_FILE, InputCamera, load_geometry, save_glb, save_obj, save_stl
+from viewdistill.mesh.export import WORLD_TO_FILE, FileFrame, InputCamera, parse_size, save_glb, save_mesh
+from viewdistill.mesh.loading import load_mesh
 
 SIDES = np.array([0.6, 0.4, 1.0])
 
@@ -49,7 +48,7 @@ def test_reimported_it_stands_upright_with_its_texture(mesh, tmp_path, suffix):
     if suffix == "glb":
         save_glb(mesh, path, InputCamera(elevation=20.0))
     else:
-        save_obj(mesh, path)
+        save_mesh(mesh, path)
     loaded = trimesh.load(path, force="mesh")
     assert isinstance(loaded, trimesh.Trimesh)
     # Width along x, height along y (up), depth along z.
@@ -101,13 +100,13 @@ def test_the_glb_has_normals_and_a_matt_textured_material(mesh, tmp_path):
 def test_the_same_mesh_gives_the_same_bytes(mesh, tmp_path):
     for name in ("a", "b"):
         save_glb(mesh, tmp_path / name / "object.glb", InputCamera(elevation=5.0))
-        save_obj(mesh, tmp_path / name / "object.obj")
+        save_mesh(mesh, tmp_path / name / "object.obj")
     for file in ("object.glb", "object.obj", "object.mtl", "object.png"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
 def test_the_obj_has_its_picture_beside_it(mesh, tmp_path):
-    save_obj(mesh, tmp_path / "object.obj")
+    save_mesh(mesh, tmp_path / "object.obj")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["object.mtl", "object.obj", "object.png"]
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "object.png")), mesh.texture)
     assert "map_Kd object.png" in (tmp_path / "object.mtl").read_text()
@@ -168,60 +167,114 @@ def test_the_glb_keeps_the_rules_of_the_format(mesh, tmp_path):
     assert Image.open(io.BytesIO(png)).size == (128, 128)
 
 
-def test_the_stl_is_the_closed_solid_and_says_which_way_is_up(mesh, tmp_path):
+def test_the_glb_says_how_its_texture_is_sampled_and_what_its_buffers_are_for(mesh, tmp_path):
+    save_glb(mesh, tmp_path / "object.glb", InputCamera(elevation=0.0))
+    tree = glb_json(tmp_path / "object.glb")
+    sampler = tree["samplers"][tree["textures"][0]["sampler"]]
+    assert (sampler["wrapS"], sampler["wrapT"]) == (33071, 33071), "CLAMP_TO_EDGE"
+    (primitive,) = tree["meshes"][0]["primitives"]
+    views = tree["bufferViews"]
+    assert views[tree["accessors"][primitive["indices"]]["bufferView"]]["target"] == 34963
+    for accessor in primitive["attributes"].values():
+        assert views[tree["accessors"][accessor]["bufferView"]]["target"] == 34962
+    image = tree["images"][tree["textures"][0]["source"]]
+    assert "target" not in views[image["bufferView"]], "a picture is no vertex data"
+
+
+def test_the_material_of_the_obj_leaves_the_texture_its_colours(mesh, tmp_path):
+    save_mesh(mesh, tmp_path / "object.obj")
+    lines = (tmp_path / "object.mtl").read_text().splitlines()
+    assert [float(value) for line in lines if line.startswith("Kd") for value in line.split()[1:]] == [1, 1, 1]
+
+
+def test_the_stl_is_the_closed_solid_in_millimetres_and_stands_upright_in_a_slicer(mesh, tmp_path):
     path = tmp_path / "object.stl"
-    save_stl(mesh, path)
+    save_mesh(mesh, path)
     header = path.read_bytes()[:80]
     assert not header.startswith(b"solid")
-    assert b"+Y up" in header
+    assert b"+Z up, front -Y; millimetres, longest side 100" in header
     assert struct.unpack("<I", path.read_bytes()[80:84])[0] == len(mesh.faces)
     loaded = trimesh.load(path, force="mesh")
     assert isinstance(loaded, trimesh.Trimesh)
-    np.testing.assert_allclose(loaded.bounds, [[-0.2, -0.5, -0.3], [0.2, 0.5, 0.3]], atol=1e-5)
+    # The object is 1 high, 0.6 deep and 0.4 wide.
+    np.testing.assert_allclose(loaded.bounds, [[-20, -30, -50], [20, 30, 50]], atol=1e-3)
     assert loaded.is_watertight
-    assert loaded.volume == pytest.approx(SIDES.prod(), rel=1e-4)
+    assert loaded.volume == pytest.approx(SIDES.prod() * 1e6, rel=1e-4)
     assert [entry.name for entry in tmp_path.iterdir()] == ["object.stl"]
 
 
-@pytest.mark.parametrize("suffix", ["glb", "obj", "stl"])
+@pytest.mark.parametrize(
+    ("name", "frame", "sides"),
+    [
+        ("a.glb", FileFrame(size=0.1), [0.04, 0.1, 0.06]),
+        ("a.obj", FileFrame(), [0.4, 1.0, 0.6]),
+        ("a.obj", FileFrame(up="z", size=2.0), [0.8, 1.2, 2.0]),
+        ("a.ply", FileFrame(up="z"), [0.4, 0.6, 1.0]),
+        ("a.stl", FileFrame(up="y", size=0.05), [20.0, 50.0, 30.0]),
+        ("a.STL", FileFrame(), [40.0, 60.0, 100.0]),
+    ],
+)
+def test_axes_and_size_are_as_asked_for(mesh, tmp_path, name, frame, sides):
+    save_mesh(mesh, tmp_path / name, frame)
+    bounds = trimesh.load(tmp_path / name, process=False).bounds
+    np.testing.assert_allclose(np.ptp(bounds, axis=0), sides, rtol=5e-3)
+
+
+def test_with_z_up_the_front_looks_along_minus_y(mesh, tmp_path):
+    save_mesh(mesh, tmp_path / "a.obj", FileFrame(up="z"))
+    loaded = trimesh.load(tmp_path / "a.obj", force="mesh")
+    assert color_at(loaded, [0.001, -1, 0.002]) == [255, 0, 0]
+    assert color_at(loaded, [0.001, 0.002, 1]) == [0, 255, 0]
+    assert loaded.volume > 0, "not mirrored"
+
+
+def test_the_ply_is_a_cloud_of_the_surface_with_normals_and_colours(mesh, tmp_path):
+    save_mesh(mesh, tmp_path / "a.ply")
+    cloud = trimesh.load(tmp_path / "a.ply")
+    assert isinstance(cloud, trimesh.PointCloud)
+    assert b"property float nx" in (tmp_path / "a.ply").read_bytes()[:600]
+    points, colors = np.asarray(cloud.vertices), np.asarray(cloud.colors)[:, :3]
+    front = points[:, 2] > 0.2999
+    below = front & (points[:, 1] < 0.25)
+    assert 0.1 < front.mean() < 0.25, "0.4 of 2.48 units of area"
+    assert (colors[below] == [255, 0, 0]).all(1).mean() > 0.99
+
+
+def test_the_camera_of_a_glb_has_the_unit_of_its_mesh(mesh, tmp_path):
+    save_mesh(mesh, tmp_path / "a.glb", FileFrame(size=0.1), InputCamera(elevation=30.0))
+    camera = glb_json(tmp_path / "a.glb")["scenes"][0]["extras"]["input_camera"]
+    assert camera["distance"] == pytest.approx(0.15)
+    assert np.linalg.norm(np.array(camera["c2w"])[:3, 3]) == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize(
+    ("text", "metres"), [("0.1m", 0.1), ("60 mm", 0.06), ("10cm", 0.1), ("4in", 0.1016), (".5m", 0.5)]
+)
+def test_sizes(text, metres):
+    assert parse_size(text) == pytest.approx(metres)
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "-1m", "0m", "1e3m", "nanm", "2000m", "0.01mm", "1 ft", "1m\n2"])
+def test_sizes_that_are_none(text):
+    with pytest.raises(ViewDistillError, match="give a length with its unit"):
+        parse_size(text)
+
+
+def test_formats_that_are_not_written_are_named(mesh, tmp_path):
+    for name, frame, words in (
+        ("a.usdz", None, r"\.glb, \.obj"),
+        ("a", None, "must end"),
+        ("a.glb", FileFrame("z"), "Y up"),
+    ):
+        with pytest.raises(ViewDistillError, match=words):
+            save_mesh(mesh, tmp_path / name, frame)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj"])
 def test_geometry_comes_back_into_the_world(mesh, tmp_path, suffix):
-    path = tmp_path / f"object.{suffix}"
-    if suffix == "glb":
-        save_glb(mesh, path, InputCamera(elevation=0.0))
-    else:
-        {"obj": save_obj, "stl": save_stl}[suffix](mesh, path)
-    vertices, faces = load_geometry(path)
+    save_mesh(mesh, tmp_path / f"object.{suffix}")
+    loaded = load_mesh(tmp_path / f"object.{suffix}")
+    vertices = loaded.vertices
     np.testing.assert_allclose([vertices.min(0), vertices.max(0)], [-SIDES / 2, SIDES / 2], atol=1e-5)
-    assert len(faces) == len(mesh.faces)
-    assert len(vertices) < len(mesh.vertices)
-
-
-def test_files_that_are_no_meshes_are_named(tmp_path):
-    (tmp_path / "text.glb").write_text("hello")
-    for name in ("text.glb", "missing.obj"):
-        with pytest.raises(ViewDistillError, match=name):
-            load_geometry(tmp_path / name)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "new" / "file.txt"
-    with replacing(path) as temporary:
-        assert temporary.suffix == ".txt"
-        temporary.write_text("old")
-
-    def fail():
-        with replacing(path) as temporary:
-            temporary.write_text("ne")
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        fail()
-    assert path.read_text() == "old"
-    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
-    assert path.stat().st_mode & 0o777 == 0o666 & ~_mask()
-
-
-def _mask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    assert len(loaded.faces) == len(mesh.faces)

@@ -1,10 +1,22 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.cleaning import is_watertight, signed_volume
-from viewdistill.mesh.extraction import DensityGrid, cube, extract_mesh, marching_cubes, refit_box, sample_density
+from viewdistill.mesh.extraction import (
+    DensityGrid,
+    cube,
+    extract_mesh,
+    isosurface,
+    marching_cubes,
+    refit_box,
+    sample_density,
+)
+from viewdistill.mesh.from_field import MeshSettings
+from viewdistill.mesh.from_surface import mesh_from_surface
 
 CENTRE = torch.tensor([0.2, -0.1, 0.3])
 
@@ -62,3 +74,53 @@ def test_an_empty_field_says_what_to_try(iso):
 def test_a_field_that_is_not_finite_is_named():
     with pytest.raises(ViewDistillError, match="not finite"):
         sample_density(lambda points: points[:, 0] / 0.0, cube(1.0), 4)
+
+
+def torus(points):
+    """Depth below the surface of a torus."""
+    ring = points[:, :2].norm(dim=1) - 0.5
+    return 0.2 - (ring.square() + points[:, 2].square()).sqrt()
+
+
+@pytest.mark.parametrize("nodes", [2 * 40**2, 7 * 40**2, 23 * 40**2])
+def test_blocks_give_the_surface_of_the_whole(nodes: int):
+    box = np.array([[-0.9, -0.9, -0.5], [0.9, 0.9, 0.5]])
+    vertices, faces = isosurface(torus, box, 40, 0.0, block_nodes=nodes)
+    whole_vertices, whole_faces = marching_cubes(sample_density(torus, box, 40), 0.0)
+    assert is_watertight(faces)
+    assert (len(vertices), len(faces)) == (len(whole_vertices), len(whole_faces))
+    assert signed_volume(vertices, faces) == pytest.approx(signed_volume(whole_vertices, whole_faces), rel=1e-6)
+    for axis in range(3):
+        np.testing.assert_allclose(np.sort(vertices[:, axis]), np.sort(whole_vertices[:, axis]), atol=1e-6)
+
+
+def test_blocks_close_the_surface_where_it_runs_into_the_box():
+    box = np.array([[-0.4, -0.6, -0.5], [0.9, 0.9, 0.5]])
+    vertices, faces = isosurface(torus, box, 40, 0.0, block_nodes=3 * 40**2)
+    assert is_watertight(faces)
+    assert signed_volume(vertices, faces) > 0.2
+
+
+def test_memory_follows_the_block_and_not_the_volume():
+    """NumPy's allocations at 256 nodes an axis, whose grid alone takes 67 MB."""
+    box = np.array([[-0.5] * 3, [0.5] * 3])
+    tracemalloc.start()
+    vertices, faces = isosurface(lambda points: 0.2 - points.norm(dim=1), box, 256, 0.0, block_nodes=8 * 256**2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert is_watertight(faces)
+    assert len(vertices) > 40_000
+    assert peak < 40e6
+
+
+def test_what_is_not_finite_has_its_own_name():
+    nan = lambda points: torch.full((len(points),), torch.nan)  # noqa: E731
+    with pytest.raises(ViewDistillError, match="the surface's signed distance holds values that are not finite"):
+        mesh_from_surface(nan, lambda points: points, 1.0, MeshSettings(resolution=16))
+    with pytest.raises(ViewDistillError, match="the density field holds values that are not finite"):
+        extract_mesh(nan, 1.0, 16, 1.0)
+
+
+def test_a_box_without_a_surface_is_named_with_its_greatest_density():
+    with pytest.raises(ViewDistillError, match=r"empty at iso-value 5 .*greatest density is 1"):
+        isosurface(lambda points: torch.ones(len(points)), cube(1.0), 20, 5.0, block_nodes=3 * 400)

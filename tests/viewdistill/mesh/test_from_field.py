@@ -7,8 +7,9 @@ from tests.viewdistill.mesh import analytic_field
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.cleaning import CleaningSettings, component_of_face
-from viewdistill.mesh.export import InputCamera, load_geometry, save_glb
+from viewdistill.mesh.export import InputCamera, save_glb
 from viewdistill.mesh.from_field import MeshSettings, mesh_from_field
+from viewdistill.mesh.loading import load_mesh
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.turntable import ring
 from viewdistill.metrics.winding import inside_grid
@@ -37,8 +38,10 @@ def test_the_speck_and_the_hollow_are_gone_and_the_surface_is_closed(made):
 
 def test_the_file_on_disk_is_the_solid_that_the_field_meant(made, tmp_path):
     save_glb(made.mesh, tmp_path / "object.glb", InputCamera(elevation=15.0))
-    vertices, faces = load_geometry(tmp_path / "object.glb")
-    assert component_of_face(len(vertices), faces).max() == 0
+    loaded = load_mesh(tmp_path / "object.glb")
+    vertices, faces = loaded.vertices, loaded.faces
+    welded = np.unique(np.round(vertices, 6), axis=0, return_inverse=True)[1].reshape(-1)[faces]
+    assert component_of_face(len(vertices), welded).max() == 0
     box = np.array([[-0.6] * 3, [0.6] * 3])
     inside = inside_grid(vertices, faces, box, 48)
     steps = (torch.arange(48) + 0.5) / 48 * 1.2 - 0.6

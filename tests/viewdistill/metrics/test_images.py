@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import structural_similarity
+from torchmetrics.functional.image import structural_similarity_index_measure
 
-from viewdistill.metrics.images import over_white, psnr, ssim
+from viewdistill.metrics.images import psnr, ssim
+from viewdistill.pictures import over_white
 
 
 def test_psnr_by_hand():
@@ -54,3 +56,16 @@ def test_ssim_of_equal_pictures_is_one():
 def test_over_white():
     rgba = torch.tensor([0.2, 0.4, 0.6, 0.5]).reshape(1, 4, 1, 1)
     torch.testing.assert_close(over_white(rgba).flatten(), torch.tensor([0.6, 0.7, 0.8]))
+
+
+def test_the_range_of_the_pictures_is_what_torchmetrics_takes_when_called_without_one():
+    """One pair per call, as SyncDreamer's script has it."""
+    random = torch.Generator().manual_seed(0)
+    first, second = (0.2 + 0.5 * torch.rand(3, 3, 32, 32, generator=random) for _ in range(2))
+    expected = torch.stack(
+        [structural_similarity_index_measure(x, y) for x, y in zip(first.split(1), second.split(1), strict=True)]
+    )
+    torch.testing.assert_close(ssim(first, second, "pictures"), expected)
+    assert (ssim(first, second, "unit") > expected + 0.001).all(), "a larger range forgives more"
+    plain = torch.full((1, 3, 16, 16), 0.5)
+    assert ssim(plain, plain, "pictures").item() == pytest.approx(1.0)

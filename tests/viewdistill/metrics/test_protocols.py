@@ -10,7 +10,17 @@ from viewdistill.cameras import focal_length
 from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.alignment import Similarity, align
 from viewdistill.metrics.geometry import Shape, sample_surface, volume_iou
-from viewdistill.metrics.protocols import PROTOCOLS, RIG_SIZE, rig, surface, surface_aligned, syncdreamer
+from viewdistill.metrics.protocols import (
+    PROTOCOLS,
+    RIG_BOX,
+    RIG_RESOLUTION,
+    RIG_SIZE,
+    rig,
+    surface,
+    surface_aligned,
+    syncdreamer,
+)
+from viewdistill.metrics.winding import inside_grid
 
 EMPTY = Shape(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
 
@@ -171,3 +181,13 @@ def test_a_truth_that_no_camera_sees_is_an_error():
     ball = shape_of(sphere(0.5, 2))
     with pytest.raises(ViewDistillError, match="no visible surface"):
         syncdreamer(ball, Shape(ball.vertices + np.array([0, 0, 50]), ball.faces))
+
+
+def test_the_lattice_of_syncdreamer_starts_at_minus_one_and_ends_before_one():
+    """Points -1 + i/32: a box whose faces lie halfway between them holds as many as can be counted by hand."""
+    points = -1 + np.arange(RIG_RESOLUTION) / 32
+    centres = RIG_BOX[0, 0] + (np.arange(RIG_RESOLUTION) + 0.5) * np.ptp(RIG_BOX[:, 0]) / RIG_RESOLUTION
+    np.testing.assert_allclose(centres, points)
+    box = trimesh.creation.box(bounds=[[-0.51] * 3, [0.26] * 3])
+    inside = inside_grid(np.array(box.vertices), np.array(box.faces), RIG_BOX, RIG_RESOLUTION)
+    assert inside.sum() == ((points > -0.51) & (points < 0.26)).sum() ** 3 == 25**3

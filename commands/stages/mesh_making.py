@@ -1,0 +1,196 @@
+"""The work of the mesh stage: extract, texture, judge and write."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from commands.stages.requirements import require
+from datamodules.cameras import read_rgba
+from datamodules.posed_views import ViewCamera, load_views
+from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.stages import Source
+from lightning_modules.radiance_field import load_field
+from lightning_modules.surface import load_surface
+from viewdistill.mesh.cleaning import CleaningSettings
+from viewdistill.mesh.contact_sheet import contact_sheet
+from viewdistill.mesh.export import FileFrame, InputCamera, Up, check_file, parse_size, save_glb, save_mesh
+from viewdistill.mesh.from_field import FieldMesh, MeshSettings, mesh_from_field
+from viewdistill.mesh.from_surface import SurfaceMesh, mesh_from_surface
+from viewdistill.mesh.projection import TextureView, project_views
+from viewdistill.mesh.soundness import SMALLEST_INPUT_IOU, Soundness, silhouette_iou, soundness
+from viewdistill.mesh.textured_mesh import TexturedMesh
+from viewdistill.mesh.turntable import ring, write_turntable
+from viewdistill.pictures import read_rgb_over_white
+
+OPACITY_VIEWS = 8
+"""Views around the field whose silhouettes decide the iso-value."""
+
+INPUT_WEIGHT = 1000.0
+"""Weight of the input image in the texture, where a refined view has 1.
+
+The input is the truth of what it shows: beside 16 refined views its colour decides at 45 degrees (99 %) and 60 degrees
+(95 %), and gives way smoothly beyond 70 degrees (82 %), where its pixels are stretched, and at the rim, where it may
+show the background.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshOptions:
+    """What the user chose."""
+
+    resolution: int = 128
+    """Marching-cubes nodes per axis."""
+    texture_size: int = 1024
+    """Side of the texture, texels."""
+    faces: int = 20_000
+    """Budget of faces."""
+    opacity_size: int = 96
+    """Side of the views that decide a field's iso-value, pixels."""
+    projection: bool | None = None
+    """Whether the texture comes from the input image and the refined views, which must be complete; where not given,
+    from the input image and, of a surface, from the refined views where they are complete."""
+    input_weight: float = INPUT_WEIGHT
+    """Weight of the input image in the texture; a refined view has 1."""
+    export: tuple[Path, ...] = ()
+    """Files to write besides those of the run; the ending chooses the format."""
+    up: Up | None = None
+    """Axis that points up in those files; z for STL and y for the others when not given."""
+    size: str | None = None
+    """Longest side in those files, with its unit."""
+
+    @property
+    def frame(self) -> FileFrame:
+        """Axes and unit of the files to export.
+
+        Raises:
+            ViewDistillError: The size is not a length.
+        """
+        return FileFrame(self.up, None if self.size is None else parse_size(self.size))
+
+    @property
+    def settings(self) -> MeshSettings:
+        """Sizes of the mesh."""
+        return MeshSettings(
+            resolution=self.resolution,
+            texture_size=self.texture_size,
+            cleaning=CleaningSettings(face_budget=self.faces),
+        )
+
+    def check(self) -> None:
+        """Refuse files that cannot be exported, before any work.
+
+        Raises:
+            ViewDistillError: The size is not a length, or a format is not known or has other axes.
+        """
+        frame = self.frame
+        for path in self.export:
+            check_file(path, frame)
+
+
+def make_mesh(options: MeshOptions, folder: RunFolder, source: Source, views: list[TextureView]) -> Mapping[str, Any]:
+    """Extract the mesh, texture it, write it, and say how good it is.
+
+    Args:
+        options: What the user chose.
+        folder: The run; its source stage is complete.
+        source: Stage that the mesh is made from.
+        views: Pictures that give the texture, see `texture_views`; none keep the source's own colours.
+
+    Returns:
+        Figures for the stage's record.
+
+    Raises:
+        ViewDistillError: The surface or field is empty or not finite, or a file cannot be written.
+    """
+    meta = InputMeta.load(folder.input_meta)
+    result = from_surface(folder, options) if source == "surface" else from_field(folder, meta, options)
+    mesh, share = project_views(result.mesh, views) if views else (result.mesh, 0.0)
+    write(mesh, folder, meta)
+    for path in options.export:
+        save_mesh(mesh, path, options.frame, input_camera(meta))
+    found = soundness(mesh.vertices, mesh.faces)
+    iou = input_iou(mesh, folder, meta)
+    for warning in mesh_warnings(found, iou):
+        print(f"warning: {folder.root}: {warning}", file=sys.stderr)
+    return {
+        "texels_from_views": share,
+        "source": source,
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        **found.figures,
+        "problems": list(found.problems),
+        "input_iou": round(iou, 4),
+    }
+
+
+def mesh_warnings(found: Soundness, iou: float) -> list[str]:
+    """What keeps a mesh from being what the input shows, in words."""
+    warnings: list[str] = []
+    if iou < SMALLEST_INPUT_IOU:
+        warnings.append(
+            f"from the input's camera the mesh covers another shape than the input (IoU {iou:.2f}, "
+            f"below {SMALLEST_INPUT_IOU:g}): thin parts may be lost, or the elevation wrong"
+        )
+    if not found.sound:
+        warnings.append(f"the mesh is not sound: {', '.join(found.problems)}")
+    return warnings
+
+
+def input_iou(mesh: TexturedMesh, folder: RunFolder, meta: InputMeta) -> float:
+    """Agreement of the mesh's silhouette with the input's, from the input's camera, in [0, 1]."""
+    camera, mask = ViewCamera.of_input(meta), read_rgba(folder.rgba)[3].numpy() > 0.5
+    return silhouette_iou(mesh.vertices, mesh.faces, camera.c2w, camera.fovy_deg, mask)
+
+
+def texture_views(folder: RunFolder, refined: bool, input_weight: float) -> list[TextureView]:
+    """The input image and, where asked for, the refined views, with their cameras.
+
+    Raises:
+        ViewDistillError: They are not complete, or a file of them is damaged.
+    """
+    meta = require(folder, "views") if refined else InputMeta.load(folder.input_meta)
+    views = load_views(folder.refined_views) if refined else None
+    pictures = [*(views.rgba if views else ()), read_rgba(folder.rgba)]
+    cameras = [*(views.cameras if views else ()), ViewCamera.of_input(meta)]
+    weights = [1.0] * (len(cameras) - 1) + [input_weight]
+    return [
+        TextureView(rgba[:3].movedim(0, -1).numpy(), rgba[3].numpy(), camera.c2w, camera.fovy_deg, weight)
+        for rgba, camera, weight in zip(pictures, cameras, weights, strict=True)
+    ]
+
+
+def from_surface(folder: RunFolder, options: MeshOptions) -> SurfaceMesh:
+    """The fitted surface with its own colours."""
+    surface = load_surface(folder)
+    with torch.no_grad():
+        return mesh_from_surface(surface.sdf, surface.color, surface.radius, options.settings)
+
+
+def from_field(folder: RunFolder, meta: InputMeta, options: MeshOptions) -> FieldMesh:
+    """The surface of the fitted field with its own colours."""
+    field = load_field(folder)
+    c2w = ring(OPACITY_VIEWS, meta.elevation_deg, meta.distance)
+    with torch.no_grad():
+        opacity = field.render_views(c2w, meta.fovy_deg, options.opacity_size).opacity
+        return mesh_from_field(
+            field.density, field.color, field.radius, c2w, meta.fovy_deg, opacity, options.settings, field.occupied
+        )
+
+
+def input_camera(meta: InputMeta) -> InputCamera:
+    """The input's camera, for the GLB."""
+    return InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg)
+
+
+def write(mesh: TexturedMesh, folder: RunFolder, meta: InputMeta) -> None:
+    """Write the mesh as OBJ, STL and GLB, and pictures of it."""
+    save_mesh(mesh, folder.obj)
+    save_mesh(mesh, folder.stl)
+    save_glb(mesh, folder.glb, input_camera(meta))
+    write_turntable(mesh, folder.turntable, fovy=meta.fovy_deg, distance=meta.distance)
+    white = read_rgb_over_white(folder.rgba, "run `viewdistill input` again")
+    contact_sheet(mesh, white, folder.contact_sheet, meta.elevation_deg)
