@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
+from viewdistill.input.sources import MaskSource
 
 STAGES = (
     "input",
@@ -30,9 +31,6 @@ STAGES = (
 
 Framing = Literal["fitted", "kept"]
 """How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
-
-MaskSource = Literal["alpha", "mask", "matting"]
-"""What cut the object out: the image's own alpha channel, a mask that the user gave, or matting."""
 
 ElevationSource = Literal["option", "file", "estimate", "default"]
 """Who said the elevation: the user, the description beside the image, the view-conditioned prior, or nobody."""
@@ -90,7 +88,7 @@ def read_json(path: Path) -> Any:
         ViewDistillError: The file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise ViewDistillError(f"{path}: no such file; run the stage that writes it first") from error
     except (OSError, ValueError) as error:
@@ -125,12 +123,16 @@ class InputMeta:
     """What cut the object out."""
     elevation_source: ElevationSource = "default"
     """Who said the elevation."""
-    elevation_margin: float | None = None
-    """How clear the estimate of the elevation was, where one was made, see `viewdistill.guidance.elevation`."""
+    elevation_confidence: float | None = None
+    """Probability that the estimate is within 10 degrees, where one was made, see `viewdistill.guidance.elevation`."""
+    elevation_alternatives: tuple[float, ...] = ()
+    """Other elevations worth a try, degrees, where one was estimated."""
     class_word_source: ClassWordSource = "default"
     """Who said the class word."""
     class_word_margin: float | None = None
     """How clear the prior's choice was, where it made one, see `viewdistill.diffusion.classifier`."""
+    notes: tuple[str, ...] = ()
+    """What was noticed about the image: what was left out or changed, and what is doubtful, a sentence each."""
 
     def save(self, path: Path) -> None:
         """Write as JSON, atomically."""
@@ -144,12 +146,15 @@ class InputMeta:
             ViewDistillError: The file is missing, damaged, or not of this version.
         """
         content = read_json(path)
+        if isinstance(content, dict):
+            content.pop("elevation_margin", None)  # of an earlier version, and of no use without its estimate
         known = {field.name for field in fields(cls)}
         if not isinstance(content, dict) or not {"name", "elevation_deg", "framing", "source"} <= set(content) <= known:
             raise ViewDistillError(
                 f"{path}: not an input description of this version; delete it and run `viewdistill input`"
             )
-        return cls(**content)
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        return cls(**content | lists)
 
 
 @dataclass(frozen=True)

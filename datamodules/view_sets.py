@@ -29,7 +29,8 @@ from torch import Tensor
 from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
 from datamodules.run_folder import read_json
 from viewdistill.errors import ViewDistillError
-from viewdistill.input_image import read_image, to_rgba
+from viewdistill.input.decoding import read_image
+from viewdistill.input.pixels import to_rgba
 from viewdistill.metrics.images import over_white
 from viewdistill.metrics.protocols import RIG_ELEVATION, RIG_VIEWS
 

@@ -137,7 +137,8 @@ def square_over_white(path: Path) -> Float[Tensor, "3 side side"]:
     import torch
     from torch.nn import functional as F
 
-    from viewdistill.input_image import read_image, to_rgba
+    from viewdistill.input.decoding import read_image
+    from viewdistill.input.pixels import to_rgba
     from viewdistill.metrics.images import over_white
 
     picture = over_white(torch.from_numpy(to_rgba(read_image(path))).permute(2, 0, 1)[None].float() / 255)[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.stages.input import SIZE
+from viewdistill.input.framing import SMALLEST_SIDE as SIZE
 
 if TYPE_CHECKING:
     from viewdistill.objects.textured import ProceduralObject

@@ -9,7 +9,7 @@ from pathlib import Path
 from viewdistill.errors import ViewDistillError
 
 SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".bmp", ".avif")
-"""Of files that count as images: formats that `viewdistill.input_image` reads."""
+"""Of files that count as images: formats that `viewdistill.input` reads."""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,33 @@
 """`viewdistill input`: an image to ``input/rgba.png`` and ``input/meta.json``."""
 
 import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from commands.stages.configuration import REPOSITORY
+from PIL import Image
 
-SIZE = 256
-"""Side of the framed image, pixels: Zero-1-to-3's own."""
+from commands.stages.input_choices import (
+    ElevationChoice,
+    checked_class_word,
+    checked_elevation,
+    choose_class_word,
+    choose_elevation,
+    read_known_view,
+)
+from commands.stages.input_settings import SHIPPED, read_settings
+from commands.tracking.stage import option_settings, track_stage
+from datamodules.run_folder import InputMeta, RunFolder, atomic_path
+from datamodules.stage_record import record_stage
+from viewdistill.input.cut_out import load_cut_out
+from viewdistill.input.framing import fit_framing, keep_framing, native_side
 
-EPILOG = """\
+EPILOG = f"""\
 A JSON file beside the image may say elevation_deg, framing ("fitted" or "kept") and caption, as examples/robot.json
-does. What neither it nor an option says is estimated with the priors, which are only loaded for that; where an
-estimate is not clear, the elevation is 0 and the class word "object". meta.json keeps every choice and its source."""
+does. What neither it nor an option says is estimated with the priors of {SHIPPED}, which are only loaded for
+that; where the class word is not clear, it is "object". meta.json keeps every choice and its source, and what was
+noticed about the image, which is printed too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write to, as runs/robot")
     parser.add_argument(
         "--mask",
+        "--matte",
         type=Path,
         metavar="PNG",
-        help="image of the same size, the object white (default: IMG's alpha channel, else matting)",
+        help="image of the same size, the object white; comes before all else (default: IMG's alpha channel, else what "
+        "stands out from a plain background, else an object in the middle of the photograph)",
     )
     parser.add_argument(
         "--elevation",
@@ -38,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class-word",
         metavar="NOUN",
-        help="what the object is, as mug (default: from the caption in IMG's .json, else the text prior's choice)",
+        help="what the object is, as mug (default: from the caption in IMG's .json, else a prior's choice)",
     )
     parser.add_argument(
         "--keep-framing",
@@ -46,54 +64,75 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave the object where the camera saw it, for images of the standard camera "
         "(fov 49.134 degrees, distance 1.5), instead of scaling and centring it",
     )
-    for option, folder, use in (
-        ("--view-prior", "zero123", "estimates the elevation"),
-        ("--text-prior", "stable-diffusion", "chooses the class word"),
-    ):
-        parser.add_argument(
-            option,
-            type=Path,
-            default=REPOSITORY / "priors" / "nano" / folder,
-            metavar="DIR",
-            help=f"prior that {use} (default priors/nano/{folder})",
-        )
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="YAML",
+        help=f"overlay on {SHIPPED}: only what differs; may be given several times",
+    )
+    for option, use in (("--view-prior", "estimates the elevation"), ("--text-prior", "chooses the class word")):
+        parser.add_argument(option, metavar="DIR", help=f"prior that {use} (default: the configuration's)")
 
 
-def run(arguments: argparse.Namespace) -> None:
+@dataclass(frozen=True)
+class Request:
+    """Options of the subcommand."""
+
+    image: Path
+    """The image file."""
+    out: Path
+    """Run folder."""
+    mask: Path | None = None
+    """Image of the mask."""
+    elevation: float | None = None
+    """Elevation of the camera, -90 to 90 degrees."""
+    estimate_elevation: bool | None = None
+    """Whether to estimate it also where the description beside the image says it, or never; none: where it does not."""
+    class_word: str | None = None
+    """What the object is."""
+    keep_framing: bool | None = None
+    """Whether the object stays where the camera saw it; none: as the description beside the image says, else not."""
+    config: Sequence[Path] = field(default_factory=tuple)
+    """Overlays on the shipped settings."""
+    view_prior: str | None = None
+    """Prior that estimates the elevation; none: the configuration's."""
+    text_prior: str | None = None
+    """Prior that chooses the class word; none: the configuration's."""
+
+
+def run(request: Request) -> None:
     """Cut the object out, frame it, and write it with its camera and its class word.
 
     Raises:
         ViewDistillError: The image, its mask or an option cannot be used; nothing has been written then.
     """
-    from PIL import Image
+    check_options(request)
+    settings = read_settings(request.config, view_prior=request.view_prior, text_prior=request.text_prior)
+    known = read_known_view(request.image.with_suffix(".json"))
+    cut_out = load_cut_out(request.image, request.mask)
+    keep = known.framing == "kept" if request.keep_framing is None else request.keep_framing
+    framed = (keep_framing if keep else fit_framing)(cut_out.rgba, native_side(cut_out.rgba, keep))
+    elevation = choose_elevation(request.elevation, request.estimate_elevation, known, framed, settings)
+    class_word = choose_class_word(request.class_word, known, framed, settings)
 
-    from commands.stages.input_choices import choose_class_word, choose_elevation, read_known_view
-    from commands.tracking.stage import option_settings, track_stage
-    from datamodules.run_folder import InputMeta, RunFolder, atomic_path
-    from datamodules.stage_record import record_stage
-    from viewdistill.input_image import fit_framing, keep_framing, load_cut_out
-
-    cut_out = load_cut_out(arguments.image, arguments.mask)
-    known = read_known_view(arguments.image.with_suffix(".json"))
-    keep = known.framing == "kept" if arguments.keep_framing is None else arguments.keep_framing
-    framed = keep_framing(cut_out.rgba, SIZE) if keep else fit_framing(cut_out.rgba, SIZE)
-    elevation = choose_elevation(arguments, known, framed)
-    class_word = choose_class_word(arguments, known, framed)
-
-    folder = RunFolder(arguments.out)
+    folder = RunFolder(request.out)
     meta = InputMeta(
         name=folder.name,
         elevation_deg=elevation.degrees,
         framing="kept" if keep else "fitted",
-        source=str(arguments.image),
+        source=str(request.image),
         caption=known.caption,
         class_word=class_word.word,
         seed=known.seed,
         mask_source=cut_out.mask_source,
         elevation_source=elevation.source,
-        elevation_margin=elevation.margin,
+        elevation_confidence=elevation.confidence,
+        elevation_alternatives=elevation.alternatives,
         class_word_source=class_word.source,
         class_word_margin=class_word.margin,
+        notes=cut_out.notes,
     )
     with record_stage(folder.stage("input"), "input") as figures:
         with atomic_path(folder.rgba) as partial:
@@ -101,5 +140,31 @@ def run(arguments: argparse.Namespace) -> None:
         meta.save(folder.input_meta)
         figures["elevation_deg"], figures["framing"] = elevation.degrees, meta.framing
         figures["class_word"], figures["mask_source"] = class_word.word, cut_out.mask_source
-    sampled = folder.record("picture").is_file() and arguments.image.resolve() == folder.picture.resolve()
-    track_stage(folder, "input", ("picture",) if sampled else (), option_settings(arguments))
+    for note in (*cut_out.notes, *elevation_notes(elevation)):
+        print(f"viewdistill input: note: {request.image}: {note}", file=sys.stderr)
+    sampled = folder.record("picture").is_file() and request.image.resolve() == folder.picture.resolve()
+    track_stage(folder, "input", ("picture",) if sampled else (), option_settings(request))
+
+
+def check_options(request: Request) -> None:
+    """Refuse options that cannot be meant before any file is touched.
+
+    Raises:
+        ViewDistillError: An option is out of its bounds.
+    """
+    if request.elevation is not None:
+        checked_elevation(request.elevation, "--elevation")
+    if request.class_word is not None:
+        checked_class_word(request.class_word)
+
+
+def elevation_notes(elevation: ElevationChoice) -> list[str]:
+    """What a user should know about an estimated elevation."""
+    if elevation.confidence is None:
+        return []
+    low, high = elevation.alternatives
+    what = "estimated as" if elevation.source == "estimate" else "not clear, taken as"
+    return [
+        f"elevation {what} {elevation.degrees:g} degrees, within 10 with a probability of {elevation.confidence:.0%}; "
+        f"where the mesh leans, try --elevation={low:g} or --elevation={high:g}"
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -67,7 +66,7 @@ def stage_config(folder: RunFolder, stage: str, settings: Mapping[str, Any]) -> 
     return {**content, **settings}
 
 
-def option_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+def option_settings(arguments: Any) -> dict[str, Any]:
     """The options of a subcommand that has no ``config.yaml``."""
     own = {
         name: value for name, value in vars(arguments).items() if name not in ("command", "config", "run", "settings")
