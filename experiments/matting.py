@@ -1,8 +1,8 @@
 """How well objects are cut out without a mask: overlap of the matte with the truth, by method and kind of picture.
 
 `python -m experiments.matting` renders objects that no prior was trained on over plain, procedural and photographed
-grounds, and takes the photographs that scikit-image ships, whose outlines were drawn by hand. It prints a table and writes it
-to ``experiments/results/matting.md``. Methods: the flood of a plain ground, GrabCut, the network where rembg and its
+grounds, and takes photographs that scikit-image ships, whose outlines were drawn by hand. It prints a table and writes
+it to ``experiments/results/matting.md``. Methods: the flood of a plain ground, GrabCut, the network where rembg and its
 model are installed, and a box (what GrabCut starts from), which each has to beat.
 """
 
@@ -37,26 +37,34 @@ GROUNDS = ("brick", "grass", "gravel")
 USEFUL = 0.8
 """Overlap below which a matte is called wrong: its object would come out as another."""
 
-OUTLINES: dict[str, tuple[tuple[tuple[int, int], ...], ...]] = {
-    "coffee": (
-        (
-            *((177, 127), (190, 97), (232, 73), (290, 62), (345, 68), (390, 88), (412, 118), (412, 150), (398, 190)),
-            *(
-                (460, 222),
-                (477, 262),
-                (455, 300),
-                (395, 335),
-                (320, 350),
-                (240, 342),
-                (180, 318),
-                (150, 282),
-                (148, 245),
-            ),
-            *((165, 215), (180, 200), (172, 160)),
+OUTLINES: dict[str, tuple[tuple[int, int], ...]] = {
+    "coffee": (  # cup, saucer and spoon
+        *(
+            (78, 195),
+            (85, 150),
+            (110, 115),
+            (145, 90),
+            (180, 70),
+            (185, 50),
+            (215, 28),
+            (260, 18),
+            (310, 22),
+            (360, 40),
         ),
+        *((395, 68), (420, 68), (424, 80), (418, 110), (445, 140), (470, 180), (479, 220), (472, 265), (445, 310)),
+        *((405, 350), (350, 378), (290, 387), (230, 378), (170, 352), (125, 315), (95, 265), (80, 225)),
+    ),
+    "astronaut": (  # with her helmet
+        *((22, 511), (25, 400), (45, 280), (115, 215), (120, 175), (160, 150), (180, 150), (170, 120), (155, 90)),
+        *((160, 55), (200, 22), (240, 15), (285, 40), (300, 80), (290, 115), (265, 150), (255, 175), (290, 205)),
+        *((305, 250), (345, 275), (360, 330), (365, 350), (420, 345), (470, 370), (495, 430), (511, 490), (511, 511)),
+    ),
+    "rocket": (  # without its tower
+        *((310, 145), (316, 130), (322, 126), (328, 130), (333, 145), (334, 180), (336, 300), (333, 406), (310, 406)),
+        *((308, 300), (309, 180)),
     ),
 }
-"""Outlines by hand, (x, y) in pixels, of the objects in photographs of scikit-image (CC0)."""
+"""Outlines by hand, (x, y) in pixels, of the objects in photographs of scikit-image (CC0 or NASA's)."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +111,11 @@ def photographs(count: int) -> Iterator[Photograph]:
             picture = composite(rgba, ground.astype(np.float32))
             noise = rng.normal(0, 0.01, picture.shape)
             yield Photograph(kind, ((picture + noise).clip(0, 1) * 255).astype(np.uint8), mask)
-    for name, polygons in OUTLINES.items():
+    for name, outline in OUTLINES.items():
         image = Image.fromarray(getattr(skimage.data, name)()).convert("RGB")
         drawn = Image.new("1", image.size)
-        for polygon in polygons:
-            ImageDraw.Draw(drawn).polygon(polygon, fill=1)
-        yield Photograph("photograph", np.asarray(image), np.asarray(drawn))
+        ImageDraw.Draw(drawn).polygon(outline, fill=1)
+        yield Photograph(f"photograph: {name}", np.asarray(image), np.asarray(drawn))
 
 
 def gradient(rng: np.random.Generator) -> Float[np.ndarray, "side side 3"]:

@@ -21,6 +21,7 @@ from viewdistill.input.regions import (
     is_foreground,
     longer_side,
     object_doubts,
+    object_regions,
     thickness,
 )
 from viewdistill.input.sources import WORDS, MaskSource
@@ -83,7 +84,8 @@ def find_object(picture: Picture, path: Path, mask: Path | None) -> CutOut:
     rgb = np.asarray(image)
     ground = plain_background(rgb / 255)
     if ground is not None:
-        return CutOut(with_soft_rim(rgb, ~ground), "plain")
+        mask, _ = object_regions(~ground)  # without pinholes that noise leaves in the ground
+        return CutOut(with_soft_rim(rgb, mask), "plain")
     coverage = network_mask(image, path)
     if coverage is not None:
         doubts = matte_doubts(rgb, coverage > 127)

@@ -10,7 +10,7 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.input.foreign import describe_foreign
 
 FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG", "BMP", "AVIF", "JPEG2000", "PPM", "QOI", "ICO")
-"""Formats that are tried; JPEG includes MPO, as phones write it. Others in Pillow start interpreters (EPS), have no signature (TGA) or no use here."""
+"""Formats that are tried; JPEG includes MPO, which phones write. Others start interpreters or have no signature."""
 
 MAX_PIXELS = 64_000_000
 """Largest image that is decoded, width times height: 8,000 x 8,000."""

@@ -30,7 +30,7 @@ def test_specks_are_left_out_and_said(alpha: int):
 def test_small_parts_within_the_object_stay_and_nothing_is_said():
     rgba = body(radius=80)
     rgba[60:100, 60:100, 3] = 0
-    rgba[77:83, 77:83, 3] = 255  # a pupil
+    rgba[76:84, 76:84, 3] = 255  # a pupil
     cleaned = clean(rgba)
     np.testing.assert_array_equal(cleaned.rgba, rgba)
     assert cleaned.notes == ()
