@@ -79,7 +79,12 @@ def read_known_view(path: Path) -> KnownView:
         raise ViewDistillError(f"{path}: caption is {shortened(caption)}; give words in quotes")
     seed = known.get("seed")
     seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else None
-    return KnownView(elevation, framing, " ".join(caption.split()), seed)
+    return KnownView(elevation, framing, one_line_of(caption), seed)
+
+
+def one_line_of(words: str) -> str:
+    """Words without line breaks and without halves of characters, which no file can hold."""
+    return " ".join(words.encode(errors="replace").decode().split())
 
 
 def read_description(path: Path) -> Any:
@@ -167,7 +172,7 @@ def checked_class_word(given: str) -> str:
     Raises:
         ViewDistillError: It is empty or a text.
     """
-    word = " ".join(given.split())
+    word = one_line_of(given)
     if not word:
         raise ViewDistillError('--class-word is empty; give a noun such as "mug", or leave the option away')
     if len(word) > LONGEST_WORD:

@@ -32,7 +32,7 @@ json_values = st.fixed_dictionaries(
             st.booleans(),
             st.integers(-(2**70), 2**70) | st.sampled_from([10**400, -(10**60)]),
             st.floats(),
-            st.text(max_size=20),
+            st.text("aé\n\0\u2028\ud800", max_size=5),
             st.lists(st.integers(), max_size=3),
             st.just("kept"),
         )
@@ -161,6 +161,7 @@ def test_no_description_ends_in_more_than_one_line(content: object):
             known = read_known_view(path)
             assert known.elevation_deg is None or -90 <= known.elevation_deg <= 90
             assert known.framing in ("fitted", "kept")
+            known.caption.encode()
             assert known.caption == " ".join(known.caption.split())
 
 
