@@ -133,7 +133,7 @@ def test_a_large_picture_keeps_its_pixels_and_a_small_one_its_size(tmp_path: Pat
         Image.fromarray(rgba).save(tmp_path / "toy.png")
         folder = RunFolder(tmp_path / str(side))
         assert main(["input", str(tmp_path / "toy.png"), "--out", str(folder.root), "--elevation=0", *WORD]) == 0
-        sizes[side] = Image.open(folder.rgba).width
+        sizes[side] = len(np.asarray(Image.open(folder.rgba)))
     assert sizes == {64: 256, 400: 384, 3000: 1024}
 
 
