@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from datamodules.novel_views import NovelViewCameras
 from datamodules.posed_views import save_cameras
 from datamodules.sampled_images import SampledBatch, SampledImages
-from viewdistill.mesh.atomic import replacing
+from viewdistill.files import atomic_path
 
 
 class SampledImagesWriter(Callback):
@@ -29,7 +29,7 @@ class SampledImagesWriter(Callback):
         for index, image in zip(indices, outputs, strict=True):
             if index in data.missing:
                 # Runs of several objects may write to one cache, so the temporary name is one of a kind.
-                with replacing(data.paths[index]) as partial:
+                with atomic_path(data.paths[index], shared=True) as partial:
                     Image.fromarray(np.ascontiguousarray(image)).save(partial)
 
 

@@ -53,6 +53,11 @@ class InputView:
     cameras: CameraBatch
     """Its one camera; the relative pose is that of no motion."""
 
+    @property
+    def side(self) -> int:
+        """Side of the image as it was framed, pixels."""
+        return self.rgb.shape[-1]
+
     def resized(self, size: int) -> tuple[Float[Tensor, "1 3 size size"], Float[Tensor, "1 1 size size"]]:
         """The image over white and its mask, both antialiased, at ``size`` pixels a side."""
         return resize_rgba(torch.cat([self.rgb, self.alpha])[None], size)

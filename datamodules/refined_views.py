@@ -98,7 +98,7 @@ class RefinedViewRays(pl.LightningDataModule):
         source: The refined views, or the field's renders that they were made from (the ablation without refinement).
         rays_per_step: Random rays of the views a step.
         input_rays: Random rays of the input view a step.
-        input_size: Side of the input image that these rays are of, pixels.
+        input_size: Side of the input image that these rays are of, pixels; its own when not given.
         weights: How much each view counts.
         ring_views: Cameras of the ring that validation renders.
         ring_elevation: Elevation of that ring, degrees.
@@ -111,14 +111,14 @@ class RefinedViewRays(pl.LightningDataModule):
         source: Literal["refined", "raw"] = "refined",
         rays_per_step: int = 1024,
         input_rays: int = 256,
-        input_size: int = 128,
+        input_size: int | None = 128,
         weights: ViewWeights | None = None,
         ring_views: int = 8,
         ring_elevation: float = 15.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if min(rays_per_step, input_rays, input_size) < 1:
+        if min(rays_per_step, input_rays, 1 if input_size is None else input_size) < 1:
             raise ViewDistillError("data: rays_per_step, input_rays and input_size must be at least 1")
         self.run_folder = RunFolder(Path(run_folder))
         self.source = source
@@ -140,7 +140,7 @@ class RefinedViewRays(pl.LightningDataModule):
         views = load_views(folder)
         known = self.input_view.cameras
         self.views = pixel_rays(views, self.view_weights.of(views, known.c2w[0]))
-        rgb, mask = (image[0] for image in self.input_view.resized(self.input_size))
+        rgb, mask = (image[0] for image in self.input_view.resized(self.input_size or self.input_view.side))
         # what was resized over white is made straight again, so that it can be put over any background
         straight = straight_color(rgb, mask)
         self.input = view_rays(known.c2w, known.fovy, torch.cat([straight, mask]), 1.0)

@@ -11,15 +11,13 @@ from typing import Annotated, Literal
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
 from viewdistill.documents import read_document, read_json
 from viewdistill.files import atomic_path, make_folder, write_json
+from viewdistill.input.sources import MaskSource
 from viewdistill.schema import Range
 
 __all__ = ["InputMeta", "RunFolder", "atomic_path", "make_folder", "read_json", "write_json"]
 
 Framing = Literal["fitted", "kept"]
 """How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
-
-MaskSource = Literal["alpha", "mask", "matting"]
-"""What cut the object out: the image's own alpha channel, a mask that the user gave, or matting."""
 
 ElevationSource = Literal["option", "file", "estimate", "default"]
 """Who said the elevation: the user, the description beside the image, the view-conditioned prior, or nobody."""
@@ -56,12 +54,16 @@ class InputMeta:
     """What cut the object out."""
     elevation_source: ElevationSource = "default"
     """Who said the elevation."""
-    elevation_margin: float | None = None
-    """How clear the estimate of the elevation was, where one was made, see `viewdistill.guidance.elevation`."""
+    elevation_confidence: float | None = None
+    """Probability that the estimate is within 10 degrees, where one was made, see `viewdistill.guidance.elevation`."""
+    elevation_alternatives: tuple[float, ...] = ()
+    """Other elevations worth a try, degrees, where one was estimated."""
     class_word_source: ClassWordSource = "default"
     """Who said the class word."""
     class_word_margin: float | None = None
     """How clear the prior's choice was, where it made one, see `viewdistill.diffusion.classifier`."""
+    notes: tuple[str, ...] = ()
+    """What was noticed about the image: what was left out or changed, and what is doubtful, a sentence each."""
 
     def save(self, path: Path) -> None:
         """Write as JSON, atomically."""

@@ -60,6 +60,7 @@ STAGES: Mapping[str, Stage] = {
         Stage(
             "input",
             ("input",),
+            config="input.yaml",
             needs_where={"words": ("picture",)},
             reads=("picture/picture.png", "picture/picture.json"),
             writes=("rgba.png", "meta.json"),

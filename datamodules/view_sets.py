@@ -29,7 +29,8 @@ from torch import Tensor
 from datamodules.posed_views import CAMERAS_FILE, ListedViews, ViewCamera
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import inside, require_regular
-from viewdistill.input_image import read_image, to_rgba
+from viewdistill.input.decoding import read_image
+from viewdistill.input.pixels import to_rgba
 from viewdistill.metrics.protocols import RIG_ELEVATION, RIG_VIEWS
 from viewdistill.pictures import over_white, to_tensor
 

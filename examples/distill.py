@@ -18,7 +18,8 @@ from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.fields.regularizers import sparsity
 from viewdistill.guidance import METHODS, Predictors, Query, draw, score_loss
-from viewdistill.input_image import fit_framing, load_cut_out
+from viewdistill.input.cut_out import load_cut_out
+from viewdistill.input.framing import fit_framing
 from viewdistill.rendering.volume_renderer import VolumeRenderer
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -32,7 +32,7 @@ from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import atomic_path, make_folder
 from datamodules.seeding import Purpose, image_noise
 from experiments.rows import write_rows
-from lightning_modules.field_scores import load_text_prior, load_view_prior
+from lightning_modules.loaded_priors import load_text_prior, load_view_prior
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling

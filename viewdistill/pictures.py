@@ -106,7 +106,7 @@ def write_picture(path: Path, pixels: UInt8[np.ndarray, "height width c"], share
 
 
 def read_picture(path: Path, mode: str, remedy: str) -> Image.Image:
-    """A picture that a stage wrote; pictures that users give come through `viewdistill.input_image`.
+    """A picture that a stage wrote; pictures that users give come through `viewdistill.input`.
 
     Args:
         path: The file.

@@ -22,7 +22,8 @@ from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, write_json
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
-from viewdistill.input_image import read_image, to_rgba
+from viewdistill.input.decoding import read_image
+from viewdistill.input.pixels import to_rgba
 from viewdistill.metrics.images import over_white
 from viewdistill.objects.generator import TEST_SEEDS, generate
 from viewdistill.objects.render import poses, render

@@ -11,9 +11,9 @@ import trimesh
 from PIL import Image
 
 from commands import options
-from commands.stages.input import SIZE
 from datamodules.run_folder import atomic_path, write_json
 from viewdistill.cameras import FOVY_ZERO123
+from viewdistill.input.framing import SMALLEST_SIDE as SIZE
 from viewdistill.mesh.export import WORLD_TO_FILE
 from viewdistill.objects.generator import generate
 from viewdistill.objects.preview import poses

@@ -65,14 +65,15 @@ class Recipe:
         subcommand, *fixed = STAGES[stage].subcommand
         own = [option for name, options in self.options if name == stage for option in options]
         configured = [f"--config={path}" for path in self.overlays(stage)]
-        configured += [f"--seed={self.seed}"] if self.seed is not None and STAGES[stage].config is not None else []
+        seeded = self.seed is not None and STAGES[stage].config is not None and stage != "input"
+        configured += [f"--seed={self.seed}"] if seeded else []
         if stage == "picture":
             return [subcommand, f"--out={run}", *configured, *own, "--", str(subject)]
         if stage == "input":
             image = run / "picture" / "picture.png" if self.words else subject
             given = {"elevation": self.elevation, "mask": self.mask, "class-word": self.class_word}
             said = [f"--{name}={value}" for name, value in given.items() if value is not None]
-            return [subcommand, f"--out={run}", *said, *own, "--", str(image)]
+            return [subcommand, f"--out={run}", *configured, *said, *own, "--", str(image)]
         if stage == "mesh":
             projected = ["--projection"] if "projection" in self.route.conditions else []
             return [subcommand, str(run), f"--source={self.source}", *projected, *own]

@@ -3,15 +3,13 @@
 from typing import Any
 
 from datamodules.run_folder import InputMeta
+from viewdistill.input.sources import WORDS
 from viewdistill.mesh.soundness import SMALLEST_INPUT_IOU
 
 FEW_TEXELS = 0.5
 """Share of the texture that views cover below which a warning is due."""
 
-# Estimates ask for half of these margins themselves. Their modules, not imported here, bring the priors with them.
-NARROW_ELEVATION = 0.04
-"""Margin below which an estimate of the elevation is called narrow (`viewdistill.guidance.elevation.CLEAR_MARGIN`)."""
-
+# The choice asks for half of this margin itself. Its module, not imported here, brings the prior with it.
 NARROW_CLASS_WORD = 10.0
 """Margin below which a choice of the class word is called narrow (`viewdistill.diffusion.classifier.CLEAR_MARGIN`)."""
 
@@ -28,16 +26,17 @@ def run_warnings(meta: InputMeta, records: dict[str, dict[str, Any]]) -> list[st
 
 def elevation_warnings(meta: InputMeta) -> list[str]:
     """Where the elevation is not what somebody said."""
-    degrees, margin = f"{meta.elevation_deg:g}°", meta.elevation_margin
-    if meta.elevation_source == "default" and margin is None:
+    degrees, confidence = f"{meta.elevation_deg:g}°", meta.elevation_confidence
+    if confidence is None:
+        if meta.elevation_source != "default":
+            return []
         return [f"The elevation of the input camera was not given: {degrees} is assumed."]
+    others = " or ".join(f"{alternative:g}°" for alternative in meta.elevation_alternatives)
+    remedy = f"where the mesh leans, try {others}" if others else "give it where the mesh leans"
     if meta.elevation_source == "default":
-        told = f"could not be told from the image (margin {margin:g})"
-        return [f"The elevation of the input camera {told}: {degrees} is assumed."]
-    if meta.elevation_source == "estimate":
-        clarity = clarity_text(margin, NARROW_ELEVATION)
-        return [f"The elevation of the input camera, {degrees}, is an estimate{clarity}."]
-    return []
+        return [f"The elevation of the input camera could not be told from the image: {degrees} is assumed; {remedy}."]
+    likely = f"within 10° with a probability of {confidence:.0%}"
+    return [f"The elevation of the input camera, {degrees}, is an estimate, {likely}; {remedy}."]
 
 
 def class_word_warnings(meta: InputMeta) -> list[str]:
@@ -58,10 +57,12 @@ def clarity_text(margin: float | None, narrow: float) -> str:
 
 
 def mask_warnings(meta: InputMeta) -> list[str]:
-    """Where the silhouette is not the user's own."""
-    if meta.mask_source == "matting":
-        return ["The object was cut out by matting: look whether the input's silhouette is right."]
-    return []
+    """Where the silhouette is not the user's own, and what was noticed about the image."""
+    noticed = [f"Of the image: {note}." for note in meta.notes]
+    if meta.mask_source in ("matting", "grabcut"):
+        method = WORDS[meta.mask_source]
+        return [f"The object was cut out by {method}: look whether the input's silhouette is right.", *noticed]
+    return noticed
 
 
 def mesh_warnings(records: dict[str, dict[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from commands.pipeline.names import run_name
 from viewdistill.errors import ViewDistillError
 
 SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".bmp", ".avif")
-"""Of files that count as images: formats that `viewdistill.input_image` reads."""
+"""Of files that count as images: formats that `viewdistill.input` reads."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """`viewdistill input`: an image to ``input/rgba.png`` and ``input/meta.json``."""
 
 import argparse
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,29 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from commands import options
-from commands.stages.input_choices import choose_class_word, choose_elevation, read_known_view
+from commands.stages.input_choices import (
+    ElevationChoice,
+    checked_class_word,
+    choose_class_word,
+    choose_elevation,
+    read_known_view,
+)
+from commands.stages.input_settings import SHIPPED, InputSettings, read_settings
 from commands.stages.job import StageJob, Work, run_stage
 from commands.tracking.stage import option_settings
 from datamodules.run_folder import InputMeta, RunFolder, atomic_path
 from datamodules.stages import Route
-from viewdistill import resources
-from viewdistill.input_image import fit_framing, keep_framing, load_cut_out
+from viewdistill.input.cut_out import load_cut_out
+from viewdistill.input.framing import fit_framing, keep_framing, native_side
 
-SIZE = 256
-"""Side of the framed image, pixels: Zero-1-to-3's own."""
-
-EPILOG = """\
+EPILOG = f"""\
 A JSON file beside the image may say elevation_deg, framing ("fitted" or "kept") and caption, as examples/robot.json
-does. What neither it nor an option says is estimated with the priors, which are only loaded for that; where an
-estimate is not clear, the elevation is 0 and the class word "object". meta.json keeps every choice and its source."""
+does. What neither it nor an option says is estimated with the priors of {SHIPPED}, which are only loaded for
+that; where the class word is not clear, it is "object". meta.json keeps every choice and its source, and what was
+noticed about the image, which is printed too."""
+
+NO_SETTINGS = ("image", "mask", "out")
+"""Options that name files and folders: what these hold decides, and not what they are called."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +51,17 @@ class Request:
     elevation: float | None = None
     """Elevation of the camera, degrees."""
     estimate_elevation: bool | None = None
-    """Whether to estimate the elevation; where nothing says one, if not given."""
+    """Whether to estimate it also where the description beside the image says it, or never; none: where it does not."""
     class_word: str | None = None
     """What the object is."""
     keep_framing: bool | None = None
-    """Whether to leave the object where the camera saw it; as the description beside the image says, if not given."""
-    view_prior: Path = resources.NANO_PRIORS / "zero123"
-    """View-conditioned prior, which estimates the elevation."""
-    text_prior: Path = resources.NANO_PRIORS / "stable-diffusion"
-    """Text-conditioned prior, which chooses the class word."""
+    """Whether the object stays where the camera saw it; none: as the description beside the image says, else not."""
+    config: tuple[Path, ...] = ()
+    """Overlays on the shipped settings."""
+    view_prior: str | None = None
+    """Prior that estimates the elevation; none: the configuration's."""
+    text_prior: str | None = None
+    """Prior that chooses the class word; none: the configuration's."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,13 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mask",
+        "--matte",
         type=options.path,
         metavar="PNG",
-        help="image of the same size, the object white (default: IMG's alpha channel, else matting)",
+        help="image of the same size, the object white; comes before all else (default: IMG's alpha channel, else what "
+        "stands out from a plain background, else an object in the middle of the photograph)",
     )
     parser.add_argument(
         "--elevation",
-        type=float,
+        type=options.Number(-90.0, 90.0, unit="degrees"),
         metavar="DEG",
         help="elevation of the camera, -90 to 90 degrees (default: from IMG's .json, else estimated)",
     )
@@ -79,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class-word",
         metavar="NOUN",
-        help="what the object is, as mug (default: from the caption in IMG's .json, else the text prior's choice)",
+        help="what the object is, as mug (default: from the caption in IMG's .json, else a prior's choice)",
     )
     parser.add_argument(
         "--keep-framing",
@@ -87,16 +100,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave the object where the camera saw it, for images of the standard camera "
         "(fov 49.134 degrees, distance 1.5), instead of scaling and centring it",
     )
-    for option, folder, use in (
-        ("--view-prior", "zero123", "estimates the elevation"),
-        ("--text-prior", "stable-diffusion", "chooses the class word"),
-    ):
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        type=options.path,
+        metavar="YAML",
+        help=f"overlay on {SHIPPED}: only what differs; may be given several times",
+    )
+    for option, use in (("--view-prior", "estimates the elevation"), ("--text-prior", "chooses the class word")):
         parser.add_argument(
-            option,
-            type=options.path,
-            default=resources.NANO_PRIORS / folder,
-            metavar="DIR",
-            help=f"prior that {use} (default priors/nano/{folder})",
+            option, type=options.text, metavar="DIR", help=f"prior that {use} (default: the configuration's)"
         )
 
 
@@ -110,30 +124,35 @@ def run(request: Request) -> None:
 
 
 def prepare(request: Request) -> StageJob:
-    """Describe the stage."""
-    folder, beside = RunFolder(request.out), request.image.with_suffix(".json")
-    sampled = request.image.absolute() == folder.picture.absolute()
-    # The files themselves decide, whatever they are called.
-    settings = {name: value for name, value in option_settings(request).items() if name not in ("image", "mask", "out")}
+    """Resolve the settings.
+
+    Raises:
+        ViewDistillError: An option or a setting is wrong.
+    """
+    if request.class_word is not None:
+        checked_class_word(request.class_word)
+    settings = read_settings(request.config, view_prior=request.view_prior, text_prior=request.text_prior)
+    folder = RunFolder(request.out)
+    chosen = {name: value for name, value in option_settings(request).items() if name not in NO_SETTINGS}
     return StageJob(
         "input",
         folder,
-        settings,
-        lambda _: build(request, folder),
-        Route(words=sampled),
+        {**chosen, **asdict(settings)},
+        lambda _: build(request, settings, folder),
+        Route(words=request.image.absolute() == folder.picture.absolute()),
         required=(),
-        files={"image": request.image, "description": beside, "mask": request.mask},
+        files={"image": request.image, "description": request.image.with_suffix(".json"), "mask": request.mask},
     )
 
 
-def build(request: Request, folder: RunFolder) -> Work:
+def build(request: Request, settings: InputSettings, folder: RunFolder) -> Work:
     """Cut the object out and choose what is not said, and return the writing."""
-    cut_out = load_cut_out(request.image, request.mask)
     known = read_known_view(request.image.with_suffix(".json"))
+    cut_out = load_cut_out(request.image, request.mask)
     keep = known.framing == "kept" if request.keep_framing is None else request.keep_framing
-    framed = keep_framing(cut_out.rgba, SIZE) if keep else fit_framing(cut_out.rgba, SIZE)
-    elevation = choose_elevation(request, known, framed)  # pyright: ignore[reportArgumentType]
-    class_word = choose_class_word(request, known, framed)  # pyright: ignore[reportArgumentType]
+    framed = (keep_framing if keep else fit_framing)(cut_out.rgba, native_side(cut_out.rgba, keep))
+    elevation = choose_elevation(request.elevation, request.estimate_elevation, known, framed, settings)
+    class_word = choose_class_word(request.class_word, known, framed, settings)
     meta = InputMeta(
         name=folder.name,
         elevation_deg=elevation.degrees,
@@ -144,10 +163,14 @@ def build(request: Request, folder: RunFolder) -> Work:
         seed=known.seed,
         mask_source=cut_out.mask_source,
         elevation_source=elevation.source,
-        elevation_margin=elevation.margin,
+        elevation_confidence=elevation.confidence,
+        elevation_alternatives=elevation.alternatives,
         class_word_source=class_word.source,
         class_word_margin=class_word.margin,
+        notes=cut_out.notes,
     )
+    for note in (*cut_out.notes, *elevation_notes(elevation)):
+        print(f"viewdistill input: note: {request.image}: {note}", file=sys.stderr)
     return partial(write, folder, framed, meta)
 
 
@@ -162,3 +185,15 @@ def write(folder: RunFolder, framed: UInt8[np.ndarray, "size size 4"], meta: Inp
         "class_word": meta.class_word,
         "mask_source": meta.mask_source,
     }
+
+
+def elevation_notes(elevation: ElevationChoice) -> list[str]:
+    """What a user should know about an estimated elevation."""
+    if elevation.confidence is None:
+        return []
+    low, high = elevation.alternatives
+    what = "estimated as" if elevation.source == "estimate" else "not clear, taken as"
+    return [
+        f"elevation {what} {elevation.degrees:g} degrees, within 10 with a probability of {elevation.confidence:.0%}; "
+        f"where the mesh leans, try --elevation={low:g} or --elevation={high:g}"
+    ]

@@ -1,24 +1,27 @@
 """Choices of the input stage: what the user says comes first, then what stands beside the image, then an estimate."""
 
-from __future__ import annotations
-
-import argparse
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
+
+from commands.stages.input_settings import InputSettings
+from datamodules.run_folder import ClassWordSource, ElevationSource, Framing
 from viewdistill.errors import ViewDistillError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from jaxtyping import Float, UInt8
-    from torch import Tensor
-
-    from datamodules.run_folder import ClassWordSource, ElevationSource
+from viewdistill.objects.nouns import noun_of_caption
 
 UNKNOWN_CLASS = "object"
 """The class word where nothing tells a better one."""
+
+LARGEST_DESCRIPTION = 1_000_000
+"""Largest description beside an image that is read, bytes."""
+
+LONGEST_WORD = 80
+"""Longest class word, characters."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class KnownView:
     """What a JSON file beside an image says about it (as ``examples/robot.json`` does); all of it optional."""
 
     elevation_deg: float | None = None
-    framing: str = "fitted"
+    framing: Framing = "fitted"
     caption: str = ""
     seed: int | None = None
 
@@ -37,8 +40,10 @@ class ElevationChoice:
 
     degrees: float
     source: ElevationSource
-    margin: float | None = None
+    confidence: float | None = None
     """Of the estimate, where one was made."""
+    alternatives: tuple[float, ...] = ()
+    """Other elevations worth a try, degrees."""
 
 
 @dataclass(frozen=True)
@@ -54,104 +59,147 @@ class ClassWordChoice:
 def read_known_view(path: Path) -> KnownView:
     """Read the description beside an image; a JSON file that is none of ours counts as absent.
 
-    Raises:
-        ViewDistillError: The file has our keys with values that cannot be meant.
-    """
-    from datamodules.run_folder import read_json
+    UTF-8 with and without a byte order mark, UTF-16 and UTF-32 are read; a key whose value is null counts as absent.
 
+    Raises:
+        ViewDistillError: The file is too large or no JSON, or has our keys with values that cannot be meant.
+    """
     if not path.is_file():
         return KnownView()
-    content = read_json(path)
+    content = read_description(path)
     if not isinstance(content, dict) or not ({"elevation_deg", "framing", "caption"} & set(content)):
         return KnownView()
-    elevation, framing = content.get("elevation_deg"), content.get("framing", "fitted")
-    if not isinstance(elevation, int | float | None) or framing not in ("fitted", "kept"):
-        raise ViewDistillError(f'{path}: elevation_deg must be a number and framing "fitted" or "kept"')
-    seed = content.get("seed")
-    return KnownView(
-        elevation_deg=None if elevation is None else float(elevation),
-        framing=framing,
-        caption=str(content.get("caption", "")),
-        seed=seed if isinstance(seed, int) else None,
-    )
+    known = {key: value for key, value in content.items() if value is not None}
+    elevation, framing, caption = known.get("elevation_deg"), known.get("framing", "fitted"), known.get("caption", "")
+    if elevation is not None:
+        elevation = checked_elevation(elevation, f"{path}: elevation_deg")
+    if framing not in ("fitted", "kept"):
+        raise ViewDistillError(f'{path}: framing is {shortened(framing)}; give "fitted" or "kept"')
+    if not isinstance(caption, str):
+        raise ViewDistillError(f"{path}: caption is {shortened(caption)}; give words in quotes")
+    seed = known.get("seed")
+    seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+    return KnownView(elevation, framing, one_line_of(caption), seed)
 
 
-def choose_elevation(
-    arguments: argparse.Namespace, known: KnownView, framed: UInt8[np.ndarray, "size size 4"]
-) -> ElevationChoice:
-    """``--elevation``, else the description beside the image, else an estimate where it is clear, else 0.
+def one_line_of(words: str) -> str:
+    """Words without line breaks and without halves of characters, which no file can hold."""
+    return " ".join(words.encode(errors="replace").decode().split())
+
+
+def read_description(path: Path) -> Any:
+    """The content of a user's JSON file.
 
     Raises:
-        ViewDistillError: The elevation is out of range, or the prior that estimates it cannot be read.
+        ViewDistillError: It is too large, cannot be read, or is no JSON.
     """
-    if arguments.elevation is not None:
-        return ElevationChoice(checked_elevation(arguments.elevation), "option")
-    if known.elevation_deg is not None and arguments.estimate_elevation is not True:
-        return ElevationChoice(checked_elevation(known.elevation_deg), "file")
-    if arguments.estimate_elevation is False:
-        return ElevationChoice(0.0, "default")
-
-    from viewdistill.diffusion.priors import ViewConditionedPrior
-    from viewdistill.guidance.elevation import CLEAR_MARGIN, estimate_elevation
-
-    prior = ViewConditionedPrior.from_folder(arguments.view_prior)
-    estimate = estimate_elevation(prior, *picture_and_mask(framed, prior.image_size))
-    if estimate.margin < CLEAR_MARGIN:
-        return ElevationChoice(0.0, "default", round(estimate.margin, 4))
-    return ElevationChoice(round(estimate.elevation_deg, 1), "estimate", round(estimate.margin, 4))
+    try:
+        if path.stat().st_size > LARGEST_DESCRIPTION:
+            raise ViewDistillError(f"{path}: larger than {LARGEST_DESCRIPTION:,} bytes; no description of an image")
+        # From bytes, `json` finds out the encoding itself, with or without a byte order mark.
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ViewDistillError(f"{path}: not readable as JSON ({reason}); mend or remove it") from error
 
 
-def checked_elevation(elevation: float) -> float:
+def shortened(value: object, length: int = 40) -> str:
+    """A value as JSON writes it, shortened for a message."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**length:
+        return f"a number of more than {length} digits"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def checked_elevation(elevation: object, name: str = "elevation") -> float:
     """The elevation, if a camera can have it.
+
+    Args:
+        elevation: Degrees.
+        name: What it is called in messages.
 
     Raises:
         ViewDistillError: It is beyond the poles or no number.
     """
-    if not math.isfinite(elevation) or abs(elevation) > 90:
-        raise ViewDistillError(f"elevation {elevation:g}: must be between -90 and 90 degrees")
-    return elevation
+    if isinstance(elevation, bool) or not isinstance(elevation, int | float):
+        raise ViewDistillError(f"{name} is {shortened(elevation)}: must be a number between -90 and 90 degrees")
+    # Compared before it is converted: an integer may be too large for floating point.
+    if not -90 <= elevation <= 90 or math.isnan(elevation):
+        raise ViewDistillError(f"{name} is {shortened(elevation)}: must be between -90 and 90 degrees")
+    return float(elevation)
+
+
+def choose_elevation(
+    given: float | None,
+    estimate: bool | None,
+    known: KnownView,
+    framed: UInt8[np.ndarray, "size size 4"],
+    settings: InputSettings,
+) -> ElevationChoice:
+    """``--elevation``, else the description beside the image, else an estimate; 0 where none is wanted.
+
+    Where the estimate is not clear, its median is taken, which is then about the middle of where photographs are taken
+    from, and the source is "default".
+
+    Args:
+        given: By option, degrees.
+        estimate: Whether to estimate also where the elevation is known, or never; only where it is not, when none.
+        known: The description.
+        framed: The framed image.
+        settings: Of the estimate.
+
+    Raises:
+        ViewDistillError: The elevation is out of range, or the prior that estimates it cannot be read.
+    """
+    if given is not None:
+        return ElevationChoice(checked_elevation(given), "option")
+    if known.elevation_deg is not None and estimate is not True:
+        return ElevationChoice(known.elevation_deg, "file")
+    if estimate is False:
+        return ElevationChoice(0.0, "default")
+    # Here and not above: they bring the priors' libraries, seconds that known views do without.
+    from commands.stages.input_estimates import elevation_of
+
+    found = elevation_of(framed, settings)
+    alternatives = tuple(float(round(degrees)) for degrees in found.alternatives)
+    source: ElevationSource = "estimate" if found.clear else "default"
+    return ElevationChoice(round(found.elevation_deg, 1), source, round(found.confidence, 2), alternatives)
+
+
+def checked_class_word(given: str) -> str:
+    """A class word by option, in one line.
+
+    Raises:
+        ViewDistillError: It is empty or a text.
+    """
+    word = one_line_of(given)
+    if not word:
+        raise ViewDistillError('--class-word is empty; give a noun such as "mug", or leave the option away')
+    if len(word) > LONGEST_WORD:
+        raise ViewDistillError(f"--class-word has {len(word)} characters; give a noun of at most {LONGEST_WORD}")
+    return word
 
 
 def choose_class_word(
-    arguments: argparse.Namespace, known: KnownView, framed: UInt8[np.ndarray, "size size 4"]
+    given: str | None, known: KnownView, framed: UInt8[np.ndarray, "size size 4"], settings: InputSettings
 ) -> ClassWordChoice:
-    """``--class-word``, else the noun of the caption, else the prior's choice where it is clear, else "object".
+    """``--class-word``, else the noun of the caption, else a prior's choice where it is clear, else "object".
+
+    Args:
+        given: By option.
+        known: The description.
+        framed: The framed image.
+        settings: Of the choice.
 
     Raises:
         ViewDistillError: The word is empty, or the prior that chooses cannot be read.
     """
-    from viewdistill.objects.nouns import NOUNS, noun_of_caption
-
-    if arguments.class_word is not None:
-        word = " ".join(arguments.class_word.split())
-        if not word:
-            raise ViewDistillError('--class-word is empty; give a noun such as "mug", or leave the option away')
-        return ClassWordChoice(word, "option")
+    if given is not None:
+        return ClassWordChoice(checked_class_word(given), "option")
     if noun := noun_of_caption(known.caption):
         return ClassWordChoice(noun, "caption")
+    # Here and not above: they bring the priors' libraries, seconds that known views do without.
+    from commands.stages.input_estimates import best_word
 
-    from viewdistill.diffusion.classifier import CLEAR_MARGIN, classify
-    from viewdistill.diffusion.priors import TextConditionedPrior
-
-    prior = TextConditionedPrior.from_folder(arguments.text_prior)
-    image, _ = picture_and_mask(framed, prior.image_size)
-    result = classify(prior, image, [f"a {noun}" for noun in NOUNS])
-    clear = result.margin >= CLEAR_MARGIN
-    return ClassWordChoice(
-        NOUNS[result.best] if clear else UNKNOWN_CLASS, "prior" if clear else "default", round(result.margin, 2)
-    )
-
-
-def picture_and_mask(
-    framed: UInt8[np.ndarray, "side side 4"], size: int
-) -> tuple[Float[Tensor, "1 3 size size"], Float[Tensor, "1 1 size size"]]:
-    """The framed image over white and its mask, both in [0, 1], at a prior's size."""
-    import torch
-    from torch.nn import functional as F
-
-    from viewdistill.metrics.images import over_white
-
-    rgba = torch.from_numpy(framed.copy()).permute(2, 0, 1)[None] / 255
-    both = torch.cat([over_white(rgba), rgba[:, 3:]], 1)
-    both = F.interpolate(both, (size, size), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-    return both[:, :3], both[:, 3:]
+    word, margin, clear = best_word(framed, settings)
+    return ClassWordChoice(word if clear else UNKNOWN_CLASS, "prior" if clear else "default", round(margin, 2))

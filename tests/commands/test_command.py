@@ -17,7 +17,7 @@ from commands.process import SPINS, set_waiting
 from commands.table import SUBCOMMANDS
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.stage_record import record_stage
-from viewdistill.input_image import bounding_box
+from viewdistill.input.regions import bounding_box
 from viewdistill.objects.generator import TEST_SEEDS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -178,7 +178,7 @@ def test_interrupt_has_its_own_status(image: Path, monkeypatch: pytest.MonkeyPat
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("viewdistill.input_image.load_cut_out", interrupted)
+    monkeypatch.setattr("commands.stages.input.load_cut_out", interrupted)
     assert main(["input", str(image), "--out", "x"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

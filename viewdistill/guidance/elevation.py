@@ -1,26 +1,53 @@
-"""Elevation of the input camera, estimated from the view-conditioned prior's own novel views.
+"""Elevation of the input camera, as a probability over all elevations.
 
 Zero-1-to-3 knows relative poses only, so it never says at which elevation its input was taken. But turning the camera
 by a known azimuth moves the picture differently at every elevation, and sampled views therefore fit together at the
 right one alone. One-2-3-45 (Liu et al. 2023) measures the fit by matched features; the views of a small prior are too
 coarse for those, and silhouettes serve: for each candidate elevation the views' silhouettes are carved into a visual
 hull, and the hull's own silhouettes are compared with them. Those of true views agree at the right elevation alone.
+A prior with a lifting estimates the elevation itself, and samples its views by that: they would only repeat it, so its
+own estimate is taken and nothing is sampled.
 
-A prior with a lifting samples its views with an elevation that it estimates itself, which pulls the agreement that way.
+Neither evidence is sharp. Both are weighed by what they were worth on objects and cameras that no prior was trained on
+(`experiments.input_estimates` measures it), against what photographs of objects have in common: they are taken from the
+object's height or from above, rarely from below or from very high.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.interpolate import CubicSpline
 from torch import Tensor
 from torch.nn import functional as F
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, project
 from viewdistill.diffusion.priors import ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling, sample, view_noise_predictor
+
+GRID = np.arange(-30.0, 75.0)
+"""Elevations that a probability is given to, degrees."""
+
+COMMON_RANGE = (0.0, 40.0)
+"""Elevations from which objects are photographed, degrees: all as likely as each other."""
+
+COMMON_SPREAD = 10.0
+"""Standard deviation of the fall of probability beyond them, degrees."""
+
+LIFTING_SPREAD = 13.0
+"""Standard deviation of the error of a lifting's estimate, degrees, over unseen objects, cameras and lights."""
+
+TEMPERATURE = 0.04
+"""Difference in agreement that makes an elevation e times as likely, on the same objects."""
+
+TOLERANCE = 10.0
+"""Error that does no harm, degrees: the confidence is the probability of staying within it."""
+
+CLEAR_CONFIDENCE = 0.45
+"""Confidence below which an estimate says no more than where photographs are taken from: that alone gives 0.36."""
 
 CANDIDATES = (-20.0, -10.0, 0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
 """Elevations that are compared, degrees."""
@@ -37,23 +64,25 @@ HULL_RESOLUTION = 40
 HULL_RADIUS = 0.62
 """Half the side of the hull's cube, world units: what the standard camera sees of its middle."""
 
-CLEAR_MARGIN = 0.02
-"""Margin below which an estimate says nothing: solids of revolution look alike from every azimuth."""
-
 BACKGROUND = 0.06
 """A pixel of a sampled view is background where no channel is darker than white by more than this."""
 
 
 @dataclass(frozen=True)
 class ElevationEstimate:
-    """The elevation at which sampled views agree best, and how clearly."""
+    """What is known about the elevation."""
 
     elevation_deg: float
-    """Between the best candidates by a parabola, degrees."""
-    margin: float
-    """By how much the best candidate's agreement exceeds the mean of all."""
-    agreement: tuple[float, ...]
-    """Of every candidate, in [0, 1]."""
+    """The median: as likely too low as too high, degrees."""
+    confidence: float
+    """Probability that it is within `TOLERANCE` of the truth."""
+    alternatives: tuple[float, float]
+    """The quartiles: the elevation is as likely between them as not, degrees."""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the image says more than where photographs are taken from."""
+        return self.confidence >= CLEAR_CONFIDENCE
 
 
 def estimate_elevation(
@@ -65,7 +94,7 @@ def estimate_elevation(
     steps: int = 20,
     seed: int = 0,
 ) -> ElevationEstimate:
-    """Sample views around the input and find the elevation at which their silhouettes agree.
+    """The elevation by the prior's lifting, or by how well views agree that are sampled around the input.
 
     Args:
         prior: The view-conditioned prior.
@@ -75,11 +104,41 @@ def estimate_elevation(
         guidance_scale: Of the samples.
         steps: DDIM steps of the samples.
         seed: Of their noise.
+
+    Raises:
+        ViewDistillError: The prior has to be told the elevation (Stable-Zero123).
     """
+    lifted = prior.condition(image.to(prior.device)).elevation
+    if lifted is not None:
+        return weigh(-0.5 * ((GRID - float(lifted)) / LIFTING_SPREAD) ** 2)
     views = sample_turns(prior, image, guidance_scale, steps, seed)
     sampled = (1 - views).amax(1, keepdim=True) > BACKGROUND
     masks = F.interpolate(torch.cat([mask, sampled.float()]), (MASK_SIZE, MASK_SIZE), mode="area")[:, 0] > 0.5
-    return compare_elevations(masks, ((0.0, 0.0), *TURNS), candidates)
+    return weigh_agreement(candidates, compare_elevations(masks, ((0.0, 0.0), *TURNS), candidates))
+
+
+def weigh_agreement(candidates: Sequence[float], agreement: Sequence[float]) -> ElevationEstimate:
+    """The elevation by how well views agree at each candidate.
+
+    Args:
+        candidates: Elevations in order, degrees.
+        agreement: Of each, in [0, 1].
+    """
+    curve = CubicSpline(candidates, agreement)(GRID.clip(candidates[0], candidates[-1]))
+    return weigh(curve / TEMPERATURE)
+
+
+def weigh(evidence: Float[np.ndarray, " grid"]) -> ElevationEstimate:
+    """The elevation by the log-likelihood of each of `GRID`, up to a constant, and by where photographs are taken."""
+    low, high = COMMON_RANGE
+    beyond = np.maximum(0, np.maximum(low - GRID, GRID - high))
+    log_probability = evidence - 0.5 * (beyond / COMMON_SPREAD) ** 2
+    probability = np.exp(log_probability - log_probability.max())
+    probability /= probability.sum()
+    # The probability of a grid point lies half below it and half above.
+    below = probability.cumsum() - probability / 2
+    lower, median, upper = (float(np.interp(share, below, GRID)) for share in (0.25, 0.5, 0.75))
+    return ElevationEstimate(median, float(probability[abs(GRID - median) <= TOLERANCE].sum()), (lower, upper))
 
 
 @torch.no_grad()
@@ -90,9 +149,11 @@ def sample_turns(
     poses = torch.tensor(
         [[-math.radians(up), math.sin(math.radians(turn)), math.cos(math.radians(turn)), 0.0] for turn, up in TURNS]
     )
-    predict = view_noise_predictor(prior, prior.condition(image), poses, guidance_scale)
+    condition = prior.condition(image.to(prior.device))
+    predict = view_noise_predictor(prior, condition, poses.to(prior.device), guidance_scale)
     noise = torch.randn((len(poses), *prior.latent_shape), generator=torch.Generator().manual_seed(seed))
-    return prior.decode_latents(sample(predict, prior.schedule, noise, Sampling(steps=steps)))
+    views = sample(predict, prior.schedule, noise.to(prior.device), Sampling(steps=steps))
+    return prior.decode_latents(views).cpu()
 
 
 def compare_elevations(
@@ -101,25 +162,17 @@ def compare_elevations(
     candidates: Sequence[float],
     fovy: float = FOVY_ZERO123,
     distance: float = DISTANCE,
-) -> ElevationEstimate:
-    """The elevation at which silhouettes agree best.
+) -> tuple[float, ...]:
+    """How well silhouettes agree at each elevation, in [0, 1].
 
     Args:
         masks: Silhouettes.
         turns: Azimuth and elevation of each relative to the first, degrees.
-        candidates: Elevations of the first to compare, at equal steps, degrees.
+        candidates: Elevations of the first to compare, degrees.
         fovy: Vertical field of view, degrees.
         distance: Of the cameras from the origin, world units.
     """
-    agreement = [hull_agreement(masks, turns, elevation, fovy, distance) for elevation in candidates]
-    best = max(range(len(candidates)), key=agreement.__getitem__)
-    elevation = candidates[best]
-    if 0 < best < len(candidates) - 1:
-        below, top, above = agreement[best - 1 : best + 2]
-        bend = below - 2 * top + above
-        offset = 0.5 * (below - above) / bend if bend < 0 else 0.0
-        elevation += offset * (candidates[best + 1] - candidates[best])
-    return ElevationEstimate(elevation, agreement[best] - sum(agreement) / len(agreement), tuple(agreement))
+    return tuple(hull_agreement(masks, turns, elevation, fovy, distance) for elevation in candidates)
 
 
 def hull_agreement(

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from viewdistill.errors import ViewDistillError
-from viewdistill.input_image import read_image
+from viewdistill.input.decoding import read_image
 from viewdistill.mesh.claims import ADVICE, MeshLimits, OwnFolder, check_claims
 from viewdistill.mesh.export import WORLD_TO_FILE, Up
 from viewdistill.mesh.textured_mesh import TexturedMesh, vertex_normals

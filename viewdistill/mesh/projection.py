@@ -29,6 +29,9 @@ from viewdistill.rendering.embree import EmbreeScene
 COVERED = 0.95
 """Alpha from which a pixel shows nothing but the object."""
 
+REFERENCE_SIDE = 256
+"""Side of the pictures that widths in pixels are meant for; in larger ones the same width is more pixels."""
+
 
 @dataclass(frozen=True)
 class TextureView:
@@ -53,7 +56,8 @@ class ProjectionSettings:
     sharpness: float = 4.0
     """k: the larger, the more the view that looks straightest at a place decides its colour alone."""
     edge_pixels: float = 1.0
-    """Pixels nearer than this to the object's rim, or to an edge in the mesh's depth, count only for want of better."""
+    """Pixels nearer than this to the object's rim, or to an edge in the mesh's depth, count only for want of better; of
+    pictures larger than `REFERENCE_SIDE`, as many times more."""
     feather_pixels: float = 2.0
     """From there on the reliability rises to 1 within this many pixels."""
     edge_reliability: float = 0.02
@@ -146,6 +150,7 @@ def reliability(scene: EmbreeScene, view: TextureView, settings: ProjectionSetti
     sound = (view.alpha >= COVERED) & (depth_edges(scene, view) < settings.depth_edge)
     # Beyond the picture's border counts as unsound, so that nothing is read where the view was cut off.
     clearance = np.asarray(ndimage.distance_transform_edt(np.pad(sound, 1)))[1:-1, 1:-1]
+    clearance = clearance / max(1.0, max(clearance.shape) / REFERENCE_SIDE)
     inner = ((clearance - settings.edge_pixels) / settings.feather_pixels).clip(settings.edge_reliability, 1)
     return np.where(view.alpha > 0.5, inner, 0).astype(np.float32)
 

@@ -79,17 +79,13 @@ def test_a_damaged_file_is_named_and_no_page_written(run_folder: RunFolder, path
     [
         ({}, MESH, ["elevation of the input camera was not given: 0° is assumed", 'call it "object"']),
         ({"elevation_source": "option", "class_word_source": "caption"}, MESH, []),
-        ({"elevation_margin": 0.01}, MESH, ["could not be told from the image (margin 0.01)"]),
+        ({"elevation_confidence": 0.3}, MESH, ["could not be told from the image: 0° is assumed; give it"]),
         (
-            {"elevation_source": "estimate", "elevation_margin": 0.03},
+            {"elevation_source": "estimate", "elevation_confidence": 0.6, "elevation_alternatives": (4.0, 22.0)},
             MESH,
-            ["estimate, narrowly ahead of the others (margin 0.03)"],
+            ["is an estimate, within 10° with a probability of 60%; where the mesh leans, try 4° or 22°."],
         ),
-        (
-            {"elevation_source": "estimate", "elevation_margin": 0.2},
-            MESH,
-            ["estimate, well ahead of the others (margin 0.2)"],
-        ),
+        ({"notes": ("two separate objects",)}, MESH, ["Of the image: two separate objects."]),
         (
             {"class_word_source": "prior", "class_word_margin": 6.0},
             MESH,

@@ -1,17 +1,45 @@
 """The input stage as users meet it: every choice in meta.json with its source, and bad inputs in one line."""
 
+import contextlib
+import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from commands.main import main
+from commands.stages.configuration import REPOSITORY
+from commands.stages.input_choices import read_known_view
+from commands.stages.input_settings import read_settings
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
+from viewdistill.errors import ViewDistillError
 
 NOWHERE = ["--view-prior", "/nowhere", "--text-prior", "/nowhere"]
 """So that an attempt to load a prior ends in an error."""
+
+WORD = ["--class-word=thing"]
+
+json_values = st.fixed_dictionaries(
+    {},
+    optional={
+        key: st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(-(2**70), 2**70) | st.sampled_from([10**400, -(10**60)]),
+            st.floats(),
+            st.text("aé\n\0\u2028\ud800", max_size=5),
+            st.lists(st.integers(), max_size=3),
+            st.just("kept"),
+        )
+        for key in ("elevation_deg", "framing", "caption", "seed")
+    },
+)
+"""Descriptions with our keys and any values."""
 
 
 def disc(path: Path, mode: str = "RGBA") -> Path:
@@ -33,7 +61,7 @@ def test_what_stands_beside_the_image_is_taken_and_no_prior_loaded(tmp_path: Pat
     image = disc(tmp_path / "toy.png")
     write_json(tmp_path / "toy.json", {"elevation_deg": 30, "caption": "a red watering can with dots"})
     meta = meta_of(image, *NOWHERE)
-    assert (meta.elevation_deg, meta.elevation_source, meta.elevation_margin) == (30.0, "file", None)
+    assert (meta.elevation_deg, meta.elevation_source, meta.elevation_confidence) == (30.0, "file", None)
     assert (meta.class_word, meta.class_word_source, meta.class_word_margin) == ("watering can", "caption", None)
     assert meta.mask_source == "alpha"
 
@@ -51,29 +79,109 @@ def test_options_come_before_it(tmp_path: Path):
 
 
 @pytest.mark.parametrize("threshold", [-1e9, 1e9], ids=["clear", "unclear"])
-def test_what_nobody_says_is_estimated_and_taken_only_where_it_is_clear(
-    tmp_path: Path, tiny_prior_folder: Path, monkeypatch: pytest.MonkeyPatch, threshold: float
+def test_what_nobody_says_is_estimated(
+    tmp_path: Path,
+    tiny_prior_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threshold: float,
+    capsys: pytest.CaptureFixture[str],
 ):
-    monkeypatch.setattr("viewdistill.guidance.elevation.CLEAR_MARGIN", threshold)
-    monkeypatch.setattr("viewdistill.diffusion.classifier.CLEAR_MARGIN", threshold)
+    monkeypatch.setattr("viewdistill.guidance.elevation.CLEAR_CONFIDENCE", threshold)
+    monkeypatch.setattr("commands.stages.input_estimates.CLEAR_MARGIN", threshold)
     priors = [f"--view-prior={tiny_prior_folder / 'zero123'}", f"--text-prior={tiny_prior_folder / 'stable-diffusion'}"]
     meta = meta_of(disc(tmp_path / "toy.png"), *priors)
-    assert meta.elevation_margin is not None
+    assert meta.elevation_confidence is not None
     assert meta.class_word_margin is not None
-    if threshold > 0:
-        assert (meta.elevation_deg, meta.elevation_source) == (0.0, "default")
-        assert (meta.class_word, meta.class_word_source) == ("object", "default")
-    else:
-        assert meta.elevation_source == "estimate"
-        assert -20 <= meta.elevation_deg <= 60
-        assert meta.class_word_source == "prior"
-        assert meta.class_word != "object"
+    assert -20 <= meta.elevation_alternatives[0] < meta.elevation_deg < meta.elevation_alternatives[1] <= 60
+    clear = threshold < 0
+    assert meta.elevation_source == ("estimate" if clear else "default")
+    assert meta.class_word_source == ("prior" if clear else "default")
+    assert (meta.class_word != "object") == clear
+    note = capsys.readouterr().err
+    assert f"--elevation={meta.elevation_alternatives[0]:g}" in note
+    assert ("not clear" in note) != clear
+
+
+def test_an_overlay_names_other_priors_and_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    image = disc(tmp_path / "toy.png")
+    overlay = tmp_path / "input.yaml"
+    overlay.write_text("view_prior: /nowhere/zero123-xl\n")
+    command = ["input", str(image), "--out", str(tmp_path / "run"), "--class-word=mug", f"--config={overlay}"]
+    assert main(command) == 2
+    assert "/nowhere/zero123-xl: no such prior folder" in capsys.readouterr().err
+    for content, problem in (("elevation_steps: 0", "elevation_steps is 0; give 1 to 1,000"), ("views: 3", "views")):
+        overlay.write_text(content)
+        assert main(command) == 2
+        err = capsys.readouterr().err
+        assert problem in err
+        assert err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_full_size_preset_never_estimates_with_the_embedded_priors():
+    settings = read_settings([REPOSITORY / "configs" / "presets" / "zero123-xl" / "input.yaml"])
+    assert "nano" not in settings.view_prior + settings.text_prior
+    assert settings.class_words == "everyday"
+
+
+def test_a_large_picture_keeps_its_pixels_and_a_small_one_its_size(tmp_path: Path):
+    sizes: dict[int, int] = {}
+    for side in (64, 400, 3000):
+        y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+        rgba = np.full((side, side, 4), 200, np.uint8)
+        rgba[..., 3] = 255 * (np.maximum(abs(x), abs(y)) < 0.75)
+        Image.fromarray(rgba).save(tmp_path / "toy.png")
+        folder = RunFolder(tmp_path / str(side))
+        assert main(["input", str(tmp_path / "toy.png"), "--out", str(folder.root), "--elevation=0", *WORD]) == 0
+        sizes[side] = len(np.asarray(Image.open(folder.rgba)))
+    assert sizes == {64: 256, 400: 384, 3000: 1024}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_description_as_editors_save_it(tmp_path: Path, encoding: str):
+    image = disc(tmp_path / "toy.png")
+    (tmp_path / "toy.json").write_text('{"elevation_deg": 20, "caption": "a réd mug"}', encoding=encoding)
+    meta = meta_of(image, *NOWHERE)
+    assert (meta.elevation_deg, meta.caption, meta.class_word) == (20.0, "a réd mug", "mug")
+
+
+def test_null_in_a_description_counts_as_absent(tmp_path: Path):
+    image = disc(tmp_path / "toy.png")
+    write_json(tmp_path / "toy.json", {"elevation_deg": 5, "caption": None, "framing": None, "seed": None})
+    meta = meta_of(image, *NOWHERE, *WORD)
+    assert (meta.elevation_deg, meta.caption, meta.framing, meta.seed) == (5.0, "", "fitted", None)
+
+
+@given(json_values)
+def test_no_description_ends_in_more_than_one_line(content: object):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "toy.json"
+        path.write_text(json.dumps(content))
+        with contextlib.suppress(ViewDistillError):
+            known = read_known_view(path)
+            assert known.elevation_deg is None or -90 <= known.elevation_deg <= 90
+            assert known.framing in ("fitted", "kept")
+            known.caption.encode()
+            assert known.caption == " ".join(known.caption.split())
+
+
+def test_what_is_noticed_is_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rgba = np.zeros((100, 200, 4), np.uint8)
+    rgba[30:70, 20:70] = rgba[30:70, 120:170] = (200, 30, 30, 255)
+    rgba[5, 5] = 255
+    Image.fromarray(rgba).save(tmp_path / "toy.png")
+    meta = meta_of(tmp_path / "toy.png", "--elevation=0", *WORD)
+    assert len(meta.notes) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert [line.split(": ", 3)[3] for line in err] == list(meta.notes)
+    assert meta.notes[0] == "1 speck away from the object left out"
+    assert "two separate objects" in meta.notes[1]
 
 
 def test_the_estimate_can_be_left_away_or_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     image = disc(tmp_path / "toy.png")
     meta = meta_of(image, *NOWHERE, "--no-estimate-elevation", "--class-word=mug")
-    assert (meta.elevation_deg, meta.elevation_source, meta.elevation_margin) == (0.0, "default", None)
+    assert (meta.elevation_deg, meta.elevation_source, meta.elevation_confidence) == (0.0, "default", None)
     write_json(tmp_path / "toy.json", {"elevation_deg": 30})
     command = ["input", str(image), "--out", str(tmp_path / "other"), *NOWHERE, "--estimate-elevation"]
     assert main(command) == 2
@@ -81,9 +189,24 @@ def test_the_estimate_can_be_left_away_or_asked_for(tmp_path: Path, capsys: pyte
     assert not (tmp_path / "other").exists()
 
 
-def bad_json(folder: Path) -> list[str]:
-    write_json(folder / "toy.json", {"elevation_deg": "high"})
-    return [str(disc(folder / "toy.png"))]
+def described(content: dict[str, object]) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        write_json(folder / "toy.json", content)
+        return [str(disc(folder / "toy.png"))]
+
+    return make
+
+
+def broken(path: Path, content: str = '{"caption": ') -> str:
+    path.write_text(content)
+    return str(disc(path.with_suffix(".png")))
+
+
+def line(path: Path) -> str:
+    rgba = np.zeros((300, 300, 4), np.uint8)
+    rgba[20:280, 150] = 255
+    Image.fromarray(rgba).save(path)
+    return str(path)
 
 
 BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
@@ -104,7 +227,25 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda folder: [str(disc(folder / "toy.png")), "--mask", uniform(folder / "small.png", (32, 32), 255)],
         "small.png: the mask has 32 x 32",
     ),
-    "wrong description": (bad_json, "elevation_deg must be a number"),
+    "wrong description": (described({"elevation_deg": "high"}), 'elevation_deg is "high": must be a number'),
+    "huge integer": (
+        described({"elevation_deg": 10**400}),
+        "more than 40 digits: must be between -90 and 90",
+    ),
+    "no description": (lambda folder: [broken(folder / "toy.json")], "not readable as JSON"),
+    "deep description": (lambda folder: [broken(folder / "toy.json", "[" * 100_000)], "not readable as JSON"),
+    "caption": (described({"caption": ["a", "mug"]}), 'caption is ["a", "mug"]; give words'),
+    "framing": (described({"framing": "tight"}), 'framing is "tight"; give "fitted" or "kept"'),
+    "thin": (lambda folder: [line(folder / "toy.png")], "too thin, 1 pixels"),
+    "long and thin": (lambda folder: [uniform(folder / "toy.png", (1, 10_000), 255)], "only 1 x 10000 pixels"),
+    "PDF": (
+        lambda folder: [written(folder / "toy.png", b"%PDF-1.7 ...")],
+        "but a PDF document; export its page as a PNG",
+    ),
+    "long class word": (
+        lambda folder: [str(disc(folder / "toy.png")), "--class-word", "mug " * 30],
+        "give a noun of at most 80",
+    ),
     "no class word": (lambda folder: [str(disc(folder / "toy.png")), "--class-word", " "], "--class-word is empty"),
 }
 

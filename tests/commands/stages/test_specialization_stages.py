@@ -15,7 +15,7 @@ from commands.stages.configuration import REPOSITORY
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder, read_json
-from lightning_modules.field_scores import load_text_prior
+from lightning_modules.loaded_priors import load_text_prior
 from viewdistill.errors import ViewDistillError
 
 # Of pytorch-lightning, about its own use of jsonargparse.

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from viewdistill.errors import ViewDistillError
-from viewdistill.input_image import bounding_box, fit_framing, keep_framing, load_cut_out
-from viewdistill.matting import MODEL, MODEL_URL
+from viewdistill.input.cut_out import load_cut_out
+from viewdistill.input.framing import fit_framing, keep_framing, native_side
+from viewdistill.input.regions import bounding_box
 
 
 def cut_out(height: int = 60, width: int = 80, box: tuple[int, int, int, int] = (10, 50, 20, 40)) -> np.ndarray:
@@ -166,6 +167,18 @@ def test_hidden_colours_do_not_bleed_into_the_rim():
     assert visible[:, 1].max() <= 8
 
 
+def test_a_native_frame_keeps_the_objects_pixels():
+    rgba = cut_out(900, 700, (100, 700, 50, 350))  # 600 x 300 pixels
+    rgba[100:700, 50:350, :3] = np.random.default_rng(0).integers(0, 255, (600, 300, 3))
+    assert native_side(rgba) == 768
+    framed = fit_framing(rgba, native_side(rgba))
+    assert bounding_box(framed) == (84, 684, 234, 534)
+    np.testing.assert_array_equal(framed[84:684, 234:534], rgba[100:700, 50:350])
+    assert native_side(cut_out()) == 256  # 40 pixels are enlarged
+    assert native_side(cut_out(3000, 3000, (0, 2900, 0, 2900))) == 1024
+    assert (native_side(cut_out(500, 500), kept=True), native_side(cut_out(64, 64), kept=True)) == (500, 256)
+
+
 def test_faint_specks_do_not_move_the_frame():
     rgba = cut_out()
     rgba[0, 0, 3] = 5
@@ -216,6 +229,14 @@ def huge(path: Path) -> None:
     path.write_bytes(png(20_000, 20_000, 1, 0, b"\0" * (2501 * 20_000)))
 
 
+def line(path: Path) -> None:
+    saved(path, np.full((10_000, 1, 4), 255, np.uint8))
+
+
+def faint(path: Path) -> None:
+    saved(path, np.full((40, 40, 4), 9, np.uint8))
+
+
 def postscript(path: Path) -> None:
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) show\n")
 
@@ -232,6 +253,8 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
     (pixel, "1 x 1 pixels"),
     (speck, "only 2 x 3 pixels"),
     (huge, "million pixels"),
+    (line, "only 1 x 10000 pixels"),
+    (faint, r"no foreground.*largest alpha 9 of 255"),
 ]
 
 
@@ -244,35 +267,3 @@ def test_bad_files_are_named_with_the_problem_in_one_line(make: Callable[[Path],
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
-
-
-def photograph(path: Path) -> Path:
-    """Without transparency: a white disc on black."""
-    y, x = np.mgrid[-1:1:64j, -1:1:64j]
-    return saved(path, np.repeat(255 * (x**2 + y**2 < 0.3)[..., None], 3, -1).astype(np.uint8))
-
-
-def test_without_rembg_one_line_says_how_to_get_it_and_what_else_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    opaque = saved(tmp_path / "opaque.png", np.full((40, 40, 4), 255, np.uint8))
-    for path in (photograph(tmp_path / "a.png"), opaque):
-        with pytest.raises(ViewDistillError) as caught:
-            load_cut_out(path)
-        message = str(caught.value)
-        assert message.startswith(f"{path}: ")
-        assert "--mask MASK.png" in message
-        assert "pip install -e '.[matting]'" in message
-
-
-def test_without_the_model_one_line_says_where_it_belongs_and_nothing_is_downloaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    monkeypatch.setenv("U2NET_HOME", str(tmp_path / "models"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ViewDistillError) as caught:
-        load_cut_out(photograph(tmp_path / "a.png"))
-    message = str(caught.value)
-    assert "--mask MASK.png" in message
-    assert f"download {MODEL_URL} to {tmp_path / 'models' / MODEL}.onnx" in message
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
