@@ -34,7 +34,7 @@ def refine(
 
     Args:
         prior: Denoises; with the LoRA of an object, towards that object.
-        images: In [0, 1], at the prior's `image_size`.
+        images: In [0, 1], of a size that `prior.latent_shape_of` knows.
         text_embeddings: Of the prompt; one per image, or one for all.
         noise: ε.
         settings: Noise level, steps, guidance.
@@ -45,7 +45,7 @@ def refine(
     latents = sample_ddim(
         predict,
         prior.schedule,
-        (len(noisy), *prior.latent_shape),
+        tuple(noisy.shape),
         settings.steps,
         start=NoisyStart(noisy, settings.timestep),
     )
