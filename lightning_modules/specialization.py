@@ -140,7 +140,7 @@ class Specialization(pl.LightningModule):
 
         error = self.denoising_error(latents, text, generator)
         terms = dict(zip(("instance", "negative"), error.split([len(part) for part in batch]), strict=True))
-        # One mean over both halves, as the official code has it: a sum of two means would meet the clip at half its norm.
+        # One mean over both halves, as the official code has it: a sum of two means would meet the clip twice as soon.
         loss = (terms["instance"].sum() + self.negative_weight * terms["negative"].sum()) / len(error)
 
         self.log("loss", loss, prog_bar=True)

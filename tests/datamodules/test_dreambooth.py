@@ -61,7 +61,7 @@ def test_batches_are_a_function_of_seed_and_step(folder: RunFolder) -> None:
 
 
 def test_every_image_comes_once_in_each_pass(folder: RunFolder) -> None:
-    one = data(folder, 1)  # 3 instances, 4 a step: 3 passes in 9 steps of 4 are 12 passes
+    one = data(folder, 1)  # 3 instances, 4 per step: 9 steps are 12 passes
     drawn = torch.cat([one.batch(step).instances for step in range(9)]).unflatten(0, (12, 3))
     assert (drawn.sort(1).values == torch.arange(3)).all()
     assert len({tuple(row) for row in drawn.tolist()}) > 1
