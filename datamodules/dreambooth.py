@@ -70,8 +70,8 @@ class DreamBooth(pl.LightningDataModule):
         identifier: [V] in stage 1, [S] in stage 2: words that mean nothing yet to the prior's text encoder.
         instances_per_step: Instances in a batch.
         negatives_per_step: Negatives in a batch.
-        image_size: Side of the images, pixels, in which they are encoded and sampled; best the prior's own, less to save
-            memory.
+        image_size: Side of the images, pixels, in which they are encoded and sampled; best the prior's own,
+            less to save memory.
         seed: Seed of the draw.
     """
 
