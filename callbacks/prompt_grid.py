@@ -37,7 +37,9 @@ class PromptGrid(Callback):
             return
         rows = {"instances": data.instances.images[: self.samples]}
         for prompt in data.prompts.known.values():
-            rows[prompt] = pl_module.sample(prompt, self.samples, self.steps, self.guidance_scale).cpu()
+            rows[prompt] = pl_module.sample(
+                prompt, self.samples, data.image_size, self.steps, self.guidance_scale
+            ).cpu()
         picture = grid([to_pictures(images) for images in rows.values()], list(rows))
         write_picture(Path(trainer.default_root_dir) / self.file, picture)
         for logger in trainer.loggers:

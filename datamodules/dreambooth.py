@@ -69,7 +69,8 @@ class DreamBooth(pl.LightningDataModule):
         identifier: [V] in stage 1, [S] in stage 2: words that mean nothing yet to the prior's text encoder.
         instances_per_step: Instances in a batch.
         negatives_per_step: Negatives in a batch.
-        image_size: Side of the images, pixels: the prior's.
+        image_size: Side of the images, pixels, in which they are encoded and sampled; best the prior's own,
+            less to save memory.
         seed: Seed of the draw.
     """
 
@@ -119,10 +120,28 @@ class DreamBooth(pl.LightningDataModule):
             self.negatives = PromptedImages(novel_views, prompts.of_object, size)
 
     def batch(self, step: int) -> DreamBoothBatch:
-        """The images of one training step, each drawn uniformly from its set."""
-        generator = generator_at(self.seed, step, Purpose.EXAMPLES)
+        """The images of one training step: each set in passes of a random order, as a shuffled loader has them."""
         sets = zip((self.instances, self.negatives), self.counts, strict=True)
-        return DreamBoothBatch(*(torch.randint(len(images), (n,), generator=generator) for images, n in sets))
+        return DreamBoothBatch(*(self.in_turn(step, len(images), n, number) for number, (images, n) in enumerate(sets)))
+
+    def in_turn(self, step: int, images: int, count: int, number: int) -> Int[Tensor, " count"]:
+        """Indices that one step takes of the stream in which every image of a set comes once in each pass.
+
+        Args:
+            step: Of the fit.
+            images: Images in the set.
+            count: Images of the set per step.
+            number: Of the set, so that the two have orders of their own.
+        """
+        orders: dict[int, list[int]] = {}
+        taken: list[int] = []
+        for position in range(step * count, (step + 1) * count):
+            pass_, place = divmod(position, images)
+            if pass_ not in orders:
+                generator = generator_at(self.seed, pass_, Purpose.EXAMPLES, process=number)
+                orders[pass_] = torch.randperm(images, generator=generator).tolist()
+            taken.append(orders[pass_][place])
+        return torch.tensor(taken)
 
     def train_dataloader(self) -> DataLoader[DreamBoothBatch]:
         """The stream of batches from the trainer's step on, without end."""

@@ -40,7 +40,7 @@ class FieldRenders(pl.LightningDataModule):
         elevation_range: Their lowest and highest elevation, degrees; spread between them.
         angles: Pairs of azimuth and elevation, degrees, in place of those two.
         cameras_from: A folder with a ``cameras.json`` whose cameras are taken as they are, in place of all of these.
-        image_size: Side of the views, pixels: the prior's.
+        image_size: Side of the views, pixels, in which they are refined; best the prior's own.
         views_per_batch: Views that are refined together.
     """
 

@@ -14,7 +14,6 @@ from datamodules.dreambooth import DreamBooth, DreamBoothBatch, PromptedImages
 from datamodules.rendered_views import RenderBatch
 from datamodules.seeding import Purpose, generator_at, image_noise
 from lightning_modules.loaded_priors import suit_to_device
-from lightning_modules.reference_score import resize
 from viewdistill.diffusion.latents import LatentPosterior
 from viewdistill.diffusion.lora import add_lora, load_lora, lora_weights
 from viewdistill.diffusion.priors import TextConditionedPrior
@@ -124,6 +123,7 @@ class Specialization(pl.LightningModule):
         """Encode both sets of images once."""
         self.place()
         data: DreamBooth = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.prior.latent_shape_of(data.image_size)
         self.instances, self.negatives = self.encode(data.instances), self.encode(data.negatives)
 
     def on_predict_start(self) -> None:
@@ -138,7 +138,8 @@ class Specialization(pl.LightningModule):
 
         error = self.denoising_error(latents, text, generator)
         terms = dict(zip(("instance", "negative"), error.split([len(part) for part in batch]), strict=True))
-        loss = terms["instance"].mean() + self.negative_weight * terms["negative"].mean()
+        # One mean over both halves, as the official code has it: a sum of two means would meet the clip twice as soon.
+        loss = (terms["instance"].sum() + self.negative_weight * terms["negative"].sum()) / len(error)
 
         self.log("loss", loss, prog_bar=True)
         self.log_dict({f"loss/{name}": term.mean() for name, term in terms.items()})
@@ -164,25 +165,26 @@ class Specialization(pl.LightningModule):
 
     @torch.no_grad()
     def encode(self, images: PromptedImages) -> EncodedImages:
-        """Posteriors of a set of images and the embedding of its prompt."""
-        size, device = self.prior.image_size, self.device
-        parts = [self.prior.encode_image_moments(resize(x, size).to(device)) for x in images.images.split(8)]
+        """Posteriors of a set of images, at their own size, and the embedding of its prompt."""
+        parts = [self.prior.encode_image_moments(x.to(self.device)) for x in images.images.split(8)]
         mean, std = torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
         return EncodedImages(LatentPosterior(mean, std), self.prior.encode_text([images.prompt]))
 
     @torch.no_grad()
-    def sample(self, prompt: str, count: int, steps: int, guidance_scale: float) -> Float[Tensor, "n 3 height width"]:
-        """Images of a prompt by DDIM, from the same noise for every prompt."""
-        noise = image_noise(self.seed, range(count), self.prior.latent_shape, self.device)
-        sampling = TextSampling(steps=steps, guidance_scale=guidance_scale)
-        return sample_text(self.prior, prompt, noise, sampling)
+    def sample(
+        self, prompt: str, count: int, size: int, steps: int, guidance_scale: float
+    ) -> Float[Tensor, "n 3 size size"]:
+        """Images of a prompt by DDIM, ``size`` pixels a side, from the same noise for every prompt."""
+        noise = image_noise(self.seed, range(count), self.prior.latent_shape_of(size), self.device)
+        return sample_text(self.prior, prompt, noise, TextSampling(steps=steps, guidance_scale=guidance_scale))
 
     def predict_step(self, batch: RenderBatch, batch_idx: int) -> RefinedViews:
         """Refined views with the prompt that both stages have led up to; a callback writes them."""
         prior, data = self.prior, self.trainer.datamodule  # type: ignore[attr-defined]
-        noise = image_noise(self.seed, batch.indices.tolist(), prior.latent_shape, self.device)
+        shape = prior.latent_shape_of(batch.images.shape[-1])
+        noise = image_noise(self.seed, batch.indices.tolist(), shape, self.device)
         text = prior.encode_text([data.prompts.of_input])
-        refined = refine(prior, resize(batch.images, prior.image_size), text, noise, self.refinement)
+        refined = refine(prior, batch.images, text, noise, self.refinement)
         return RefinedViews(refined.movedim(1, -1), batch.opacity)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -60,6 +60,15 @@ def test_batches_are_a_function_of_seed_and_step(folder: RunFolder) -> None:
     assert set(drawn[0].tolist()) == {0, 1, 2}  # every image has its turn
 
 
+def test_every_image_comes_once_in_each_pass(folder: RunFolder) -> None:
+    one = data(folder, 1)  # 3 instances, 4 per step: 9 steps are 12 passes
+    drawn = torch.cat([one.batch(step).instances for step in range(9)]).unflatten(0, (12, 3))
+    assert (drawn.sort(1).values == torch.arange(3)).all()
+    assert len({tuple(row) for row in drawn.tolist()}) > 1
+    negatives = torch.cat([one.batch(step).negatives for step in range(9)]).unflatten(0, (9, 3))
+    assert not torch.equal(negatives, drawn[:9])
+
+
 def test_the_stream_starts_at_step_0_without_a_trainer(folder: RunFolder) -> None:
     one = data(folder, 1)
     stream = iter(one.train_dataloader())

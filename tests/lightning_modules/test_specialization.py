@@ -18,7 +18,7 @@ from datamodules.run_folder import RunFolder
 from lightning_modules.specialization import Specialization
 from tests.dreambooth_stages import finish_class_images, finish_novel_views
 from viewdistill.diffusion.lora import lora_weights
-from viewdistill.diffusion.refinement import RefinementSettings
+from viewdistill.diffusion.refinement import RefinementSettings, refine
 from viewdistill.errors import ViewDistillError
 
 
@@ -143,10 +143,69 @@ def test_stage_2_goes_on_with_the_lora_of_stage_1(folder: RunFolder, prior: str)
 def test_samples_of_prompts_share_their_noise(prior: str) -> None:
     model = module(prior)
     model.configure_model()
-    one, again = (model.sample("a mug", 2, 2, 1.5) for _ in range(2))
+    one, again = (model.sample("a mug", 2, 16, 2, 1.5) for _ in range(2))
     assert torch.equal(one, again)
-    assert torch.allclose(model.sample("a mug", 1, 2, 1.5)[0], one[0], atol=1e-5)
-    assert not torch.equal(model.sample("a teal table", 2, 2, 1.5), one)
+    assert torch.allclose(model.sample("a mug", 1, 16, 2, 1.5)[0], one[0], atol=1e-5)
+    assert not torch.equal(model.sample("a teal table", 2, 16, 2, 1.5), one)
+
+
+@pytest.mark.parametrize("size", [8, 16, 32])
+def test_images_are_encoded_noised_and_sampled_at_their_own_size(folder: RunFolder, prior: str, size: int) -> None:
+    """A smaller ``image_size`` saves memory: nothing brings the images back to the size the prior was trained on."""
+    model = module(prior)
+    data = DreamBooth(str(folder.root), 1, "vvv", 1, 1, image_size=size)
+    trainer(folder, "specialize_1", 1).fit(model, datamodule=data)
+    assert model.prior.image_size == 16
+    assert model.instances.posterior.mean.shape == (3, 4, size // 4, size // 4)
+    assert model.sample("a mug", 1, size, 2, 1.5).shape == (1, 3, size, size)
+    refined = refine(
+        model.prior,
+        torch.rand(1, 3, size, size),
+        model.prior.encode_text(["a mug"]),
+        torch.randn(1, *model.prior.latent_shape_of(size)),
+        RefinementSettings(400, 5),
+    )
+    assert refined.shape == (1, 3, size, size)
+
+
+def test_activations_shrink_with_the_size(folder: RunFolder, prior: str) -> None:
+    """What autograd keeps of one denoising error, bytes: in proportion to the area of the images, weights left out."""
+    kept = {}
+    for size in (16, 32):
+        model = module(prior)
+        data = DreamBooth(str(folder.root), 1, "vvv", 1, 1, image_size=size)
+        trainer(folder, "specialize_1", 1).fit(model, datamodule=data)
+        own = {weight.data_ptr() for weight in model.prior.parameters()}
+        saved: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, own: set[int] = own, saved: dict[int, int] = saved) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                saved[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        latents, text = model.instances.draw(torch.arange(1), torch.Generator().manual_seed(0))
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            error = model.denoising_error(latents, text, torch.Generator().manual_seed(0))
+        kept[size] = sum(saved.values())
+        del error
+    assert 3 < kept[32] / kept[16] < 6  # attention grows with the square of the area
+
+
+def test_a_size_that_the_networks_cannot_halve_is_refused(folder: RunFolder, prior: str) -> None:
+    data = DreamBooth(str(folder.root), 1, "vvv", 1, 1, image_size=12)
+    with pytest.raises(ViewDistillError, match="12 pixels do not fit this prior; give a multiple of 8, best 16"):
+        trainer(folder, "specialize_1", 1).fit(module(prior), datamodule=data)
+
+
+def test_the_loss_is_one_mean_over_both_halves(folder: RunFolder, prior: str) -> None:
+    model = module(prior, negative_weight=0.5)
+    data = DreamBooth(str(folder.root), 1, "vvv", 1, 3, image_size=16)
+    run = trainer(folder, "specialize_1", 1)
+    run.fit(model, datamodule=data)
+    logged = {name: float(value) for name, value in run.callback_metrics.items()}
+    expected = (logged["loss/instance"] + 0.5 * 3 * logged["loss/negative"]) / 4
+    assert logged["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from viewdistill.diffusion.schedule import NoiseSchedule, PredictionType
+from viewdistill.errors import ViewDistillError
 from viewdistill.phases import phase
 
 
@@ -82,7 +83,29 @@ class LatentDiffusionPrior(nn.Module):
     @property
     def image_size(self) -> int:
         """Side of the images that the prior was trained on, pixels; callers resize to it."""
-        return self.latent_shape[1] * 2 ** (len(_config(self.vae).block_out_channels) - 1)
+        return self.latent_shape[1] * self._pixels_per_latent
+
+    def latent_shape_of(self, image_size: int) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of one square image of any size that the networks can take.
+
+        Args:
+            image_size: Side of the image, pixels.
+
+        Raises:
+            ViewDistillError: The autoencoder and the UNet cannot halve an image of this size as often as they do.
+        """
+        multiple = self._pixels_per_latent * 2 ** (len(_config(self.unet).block_out_channels) - 1)
+        if image_size < multiple or image_size % multiple:
+            raise ViewDistillError(
+                f"images of {image_size} pixels do not fit this prior; give a multiple of {multiple}, best "
+                f"{self.image_size}, which it was trained on"
+            )
+        side = image_size // self._pixels_per_latent
+        return self.latent_shape[0], side, side
+
+    @property
+    def _pixels_per_latent(self) -> int:
+        return 2 ** (len(_config(self.vae).block_out_channels) - 1)
 
     @property
     def scaling_factor(self) -> float:

@@ -43,7 +43,7 @@ def refine(
 
     Args:
         prior: Denoises; with the LoRA of an object, towards that object.
-        images: In [0, 1], at the prior's `image_size`.
+        images: In [0, 1], of a size that `prior.latent_shape_of` knows.
         text_embeddings: Of the prompt; one per image, or one for all.
         noise: ε.
         settings: Noise level, guidance, solver and steps; of the steps, those below the noise level are taken.
