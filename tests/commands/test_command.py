@@ -12,8 +12,8 @@ from PIL import Image
 
 from commands.generation.examples import EXAMPLES
 from commands.main import main
-from commands.process import SPINS, set_waiting
 from commands.parsing import one_line
+from commands.process import SPINS, set_waiting
 from commands.table import SUBCOMMANDS
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.stage_record import record_stage
