@@ -169,9 +169,12 @@ class Route:
     def conditions(self) -> frozenset[Condition]:
         """What holds on this route."""
         projected = self.source == "surface" if self.projected is None else self.projected
-        holding: list[Condition] = [self.source]
-        holding += ["words"] if self.words else []
-        return frozenset([*holding, "projection"] if projected else holding)
+        holding: set[Condition] = {self.source}
+        if self.words:
+            holding.add("words")
+        if projected:
+            holding.add("projection")
+        return frozenset(holding)
 
     def needs(self, name: str) -> tuple[str, ...]:
         """Stages whose files a stage reads, in the order of the table."""

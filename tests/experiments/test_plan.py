@@ -137,7 +137,7 @@ def test_priors_are_filled_in_and_the_own_unconditional_branch_is_made_once(plan
 
 def test_a_mesh_reads_what_it_is_made_from():
     assert needs("mesh", ["--source=field", "--no-projection"]) == ("input", "field")
-    assert needs("mesh", ["--source=surface"]) == ("input", "surface", "views")
+    assert needs("mesh", ["--source=surface"]) == ("input", "views", "surface")
     for options in ([], ["--source=air"], ["--source=field", "--source=surface"]):
         with pytest.raises(ViewDistillError, match="say --source=field or --source=surface, once"):
             needs("mesh", options)

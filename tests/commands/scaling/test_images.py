@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.scaling.images import ImageFile, find_images, object_name
+from commands.scaling.images import ImageFile, find_images
 from viewdistill.errors import ViewDistillError
 
 
@@ -19,7 +19,6 @@ def test_images_of_a_folder_by_the_name_of_their_object(tmp_path: Path) -> None:
         "b": "b.png",
         "my_red_toy_1": "my red toy#1.webp",
     }
-    assert object_name(Path("a:b%c.png")) == "a_b_c"
 
 
 def test_folders_without_objects(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -12,8 +11,8 @@ import torch
 
 from commands.main import main
 from commands.parsing import parse
-from commands.scaling.batch import Batch
-from commands.scaling.objects import read_batch
+from commands.pipeline.recipe import Recipe
+from commands.scaling.objects import recipe_of
 from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder, read_json
 from tests.commands.scaling.tiny_batch import start_objects, write_images
@@ -131,10 +130,16 @@ def test_what_cannot_begin_ends_in_one_line(
     assert {path.name for path in tmp_path.iterdir()} == {"images"}
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`make objects` with a command that prints its arguments, one per line."""
+    command = folder / "bin" / "viewdistill"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text("""#!/bin/sh\nprintf '%s\\n' "$@"\n""")
+    command.chmod(0o755)
+    (folder / ".installed").touch()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
-        ["make", "-n", "objects", *arguments],
+        ["make", "objects", f"VENV={folder}", *arguments],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -143,21 +148,22 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_make_hands_its_settings_on() -> None:
+def test_make_hands_its_settings_on(tmp_path: Path) -> None:
+    photos = tmp_path / "my photos"
+    photos.mkdir()
     more = "PRESET=debug", "SEED=3", "SOURCE=field", "AT_ONCE=2", "OUT=s3://bucket/my runs"
-    result = make("IMGS=my photos", "FIELD=--trainer.max_steps 7", "INPUT=--class-word 'red mug'", *more)
-    *_, command = (shlex.split(line) for line in result.stdout.splitlines() if "viewdistill objects" in line)
-    arguments = parse(command[1:]).request
-    batch = read_batch(arguments)
-    assert (str(arguments.folder), arguments.out, arguments.workers) == ("my photos", "s3://bucket/my runs", 2)
-    assert (batch.preset, batch.seed, batch.source) == ("debug", 3, "field")
-    assert dict(batch.options) == {"field": ("--trainer.max_steps", "7"), "input": ("--class-word", "red mug")}
-    plain = parse(shlex.split(make("IMGS=photos").stdout.splitlines()[-1])[1:]).request
-    assert (plain.out, plain.workers, read_batch(plain)) == ("runs", None, Batch())
+    result = make(tmp_path, f"IMGS={photos}", "FIELD=--trainer.max_steps 7", "INPUT=--class-word 'red mug'", *more)
+    request = parse(result.stdout.splitlines()).request
+    recipe = recipe_of(request)
+    assert (request.folder, request.out, request.workers) == (photos, "s3://bucket/my runs", 2)
+    assert (recipe.preset, recipe.seed, recipe.source) == ("debug", 3, "field")
+    assert dict(recipe.options) == {"field": ("--trainer.max_steps", "7"), "input": ("--class-word", "red mug")}
+    plain = parse(make(tmp_path, f"IMGS={photos}").stdout.splitlines()).request
+    assert (plain.out, plain.workers, recipe_of(plain)) == ("runs", None, Recipe())
 
 
-def test_make_asks_for_a_folder() -> None:
-    result = make()
+def test_make_asks_for_a_folder(tmp_path: Path) -> None:
+    result = make(tmp_path)
     assert result.returncode == 2
     assert "make objects IMGS=photos/" in result.stderr
     assert result.stderr.count("\n") == 1

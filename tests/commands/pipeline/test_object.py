@@ -1,0 +1,81 @@
+"""The front door: what holds is left alone, what does not is made again, and a refused option costs nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from commands.main import main
+from commands.pipeline.names import run_name
+from datamodules.run_folder import RunFolder, read_json
+from tests.commands.scaling.tiny_batch import stage_options, write_images
+from viewdistill import distill
+from viewdistill.errors import ViewDistillError
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, tiny_prior_folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.chdir(tmp_path)
+    image = write_images(tmp_path / "images", "a") / "a.png"
+    options = [f"--options={name}={' '.join(values)}" for name, values in stage_options(tiny_prior_folder).items()]
+    return ["object", str(image), "--preset=debug", "--source=field", *options]
+
+
+def states(capsys: pytest.CaptureFixture[str]) -> dict[str, bool]:
+    """Stage → whether it was run, by what was printed."""
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    return {name: text != "up to date" for name, text in lines[:-5]}
+
+
+def test_what_holds_is_left_alone_and_a_refused_option_deletes_nothing(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    everything = dict.fromkeys(("input", "field", "mesh", "report"), True)
+    assert states(capsys) == everything
+    assert main(arguments) == 0
+    assert states(capsys) == dict.fromkeys(everything, False)
+
+    files = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    for wrong in ("field=--trainer.max_stepz=3", "field=--model.view_size=large", "mesh=--faces=none"):
+        assert main([*arguments, f"--options={wrong}"]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert wrong.split("=")[1].split(".")[-1].removeprefix("--") in error
+    assert files == {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert main(arguments) == 0
+    assert states(capsys) == dict.fromkeys(everything, False)
+
+    assert main([*arguments, "--options=mesh=--faces=150", "--dry-run"]) == 0
+    planned = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert planned == ["mesh", "report"]
+    assert main([*arguments, "--options=mesh=--faces=150"]) == 0
+    assert states(capsys) == {"input": False, "field": False, "mesh": True, "report": True}
+    (tmp_path / "runs/a/field/stage.json").unlink()
+    assert main([*arguments, "--options=mesh=--faces=150"]) == 0
+    record = read_json(RunFolder(tmp_path / "runs/a").record("field"))
+    assert record["figures"]["resumed_from_step"] > 0
+
+
+def test_the_same_in_python(arguments: list[str], tmp_path: Path, tiny_prior_folder: Path) -> None:
+    options = {name: " ".join(values) for name, values in stage_options(tiny_prior_folder).items()}
+    outcome = distill(arguments[1], preset="debug", source="field", options=options, quiet=True)
+    assert outcome.folder.root == Path("runs/a")
+    assert len(outcome.mesh.faces) > 20
+    assert outcome.scores is None
+    assert outcome.views == []
+    with pytest.raises(ViewDistillError, match=r"choose one of .*debug"):
+        distill(arguments[1], preset="none")
+    with pytest.raises(ViewDistillError, match="give one of them"):
+        distill(arguments[1], text="a mug")
+
+
+@pytest.mark.parametrize("subject", ["..", ".", "/", " ", "a" * 300, Path(".."), Path("/"), Path("___.png")])
+def test_names_that_leave_the_runs_are_refused(subject: str | Path) -> None:
+    with pytest.raises(ViewDistillError, match="name"):
+        run_name(subject)
+
+
+def test_names_of_runs() -> None:
+    assert run_name(Path("x/my red toy#1.png")) == "my_red_toy_1"
+    assert run_name("salt/pepper: 5%") == "salt_pepper__5_"
+    assert run_name(Path("a:b%c.png")) == "a_b_c"
