@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from commands.generation.examples import EXAMPLES
-from commands.stages.input import SIZE
 from datamodules.run_folder import atomic_path, write_json
 from viewdistill.cameras import FOVY_ZERO123
+from viewdistill.input.framing import SMALLEST_SIDE
 from viewdistill.objects.generator import generate
 from viewdistill.objects.render import poses, render
 
@@ -73,4 +73,4 @@ class Case:
             write_json(path.with_suffix(".json"), description)
             c2w = poses([self.azimuth], [self.elevation])
             with atomic_path(path) as partial:
-                Image.fromarray(render(obj, c2w, FOVY_ZERO123, SIZE, supersample=4).rgba[0]).save(partial)
+                Image.fromarray(render(obj, c2w, FOVY_ZERO123, SMALLEST_SIDE, supersample=4).rgba[0]).save(partial)

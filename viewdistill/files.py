@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def make_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def atomic_path(path: Path, shared: bool = False) -> Iterator[Path]:
+def atomic_path(path: Path, shared: bool = False) -> Generator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without an error.
 
     A reader, or a process that was killed and started again, never meets half a file, and after a power failure the
@@ -228,7 +228,7 @@ def digest_path(path: Path) -> Path:
 
 
 @contextmanager
-def sealed_path(path: Path) -> Iterator[Path]:
+def sealed_path(path: Path) -> Generator[Path]:
     """As `atomic_path`, with the SHA-256 of the file beside it.
 
     The digest of the old file stays in force until the new one has taken its place: killed between the two, either is

@@ -5,12 +5,16 @@ Each error names the key, what stands there and what is allowed.
 
 import math
 import types
+import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from viewdistill.errors import ViewDistillError
+
+UNIONS = (typing.Union, types.UnionType)  # pyright: ignore[reportDeprecated]
+"""Origins of a union, as `A | B` and as older annotations write it."""
 
 Document = TypeVar("Document")
 
@@ -67,7 +71,7 @@ def _value(kind: Any, value: Any, key: str, lax: bool) -> Any:
             if isinstance(bounds, Range) and found is not None and float(found) not in bounds:
                 raise _not_allowed(key, value, f"a number {bounds}")
         return found
-    if origin in (Union, types.UnionType):
+    if origin in UNIONS:
         return _one_of(arguments, value, key, lax)
     if origin is Literal:
         if not isinstance(value, str | int | bool) or value not in arguments:
@@ -101,7 +105,13 @@ def _plain(kind: Any, value: Any, key: str) -> Any:
             return float(value)
     elif kind in (None, type(None)) and value is None:
         return None
-    words = {str: "text", Path: "a path", bool: "true or false", int: "a whole number", float: "a finite number"}
+    words: dict[Any, str] = {
+        str: "text",
+        Path: "a path",
+        bool: "true or false",
+        int: "a whole number",
+        float: "a finite number",
+    }
     raise _not_allowed(key, value, words.get(kind, "null"))
 
 

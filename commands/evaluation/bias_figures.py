@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -89,7 +90,7 @@ def kind_of(prior: Path) -> Kind:
 def measure(
     branch: Branch,
     images: Float[Tensor, "images 3 size size"],
-    timesteps: list[int],
+    timesteps: Sequence[int],
     draws: int,
     steps: int,
     seed: int,

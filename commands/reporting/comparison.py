@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from datamodules.run_folder import STAGES, InputMeta, RunFolder, read_json
+from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.stages import STAGES
 from viewdistill.errors import ViewDistillError
 
 LOCAL = ("trainer.logger.", "trainer.default_root_dir", "config")

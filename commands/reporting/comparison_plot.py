@@ -7,7 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from datamodules.curves import Curve, load_curves
-from datamodules.run_folder import STAGES, RunFolder, atomic_path
+from datamodules.run_folder import RunFolder, atomic_path
+from datamodules.stages import STAGES
 
 COLUMNS = 4
 """Plots a row."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from callbacks.plain_progress import PlainProgress

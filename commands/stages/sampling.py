@@ -72,10 +72,9 @@ def predict(cli: StageCLI) -> None:
         ViewDistillError: The trainer was told to leave batches out.
     """
     trainer = cli.trainer
-    if trainer.limit_predict_batches != 1.0:
-        raise ViewDistillError(
-            "trainer.limit_predict_batches and fast_dev_run leave images out; run the stage without them"
-        )
+    # A whole number counts batches, 1 among them; the fraction 1.0 is all of them.
+    if isinstance(trainer.limit_predict_batches, int) or trainer.limit_predict_batches != 1.0:
+        raise ViewDistillError("trainer.limit_predict_batches and fast_dev_run leave images out; run the stage without")
     try:
         trainer.predict(cli.model, datamodule=cli.datamodule, return_predictions=False)
     except SystemExit as stop:  # Lightning's answer to an interrupt

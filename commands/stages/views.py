@@ -1,15 +1,24 @@
 """`viewdistill views`: renders of the field, refined by the specialised prior."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 
 from commands.options import run_folder
-from commands.stages.configuration import add_configuration_arguments
-from commands.stages.job import run_stage
+from commands.stages.cli import StageCLI
+from commands.stages.configuration import add_configuration_arguments, overlays_of
+from commands.stages.fitting import describe, resolve
+from commands.stages.job import Report, StageJob, Work, run_stage
+from commands.stages.sampling import predict
 from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
+from datamodules.rendered_views import FieldRenders
+from datamodules.run_folder import RunFolder
 from lightning_modules.radiance_field import load_field
 
 EPILOG = """\
@@ -47,6 +56,40 @@ def run(request: Request) -> None:
         ViewDistillError: An earlier stage is missing, or a setting is wrong.
     """
     run_stage(prepare(request))
+
+
+def prepare(request: Request) -> StageJob:
+    """Resolve the settings.
+
+    Raises:
+        ViewDistillError: A setting is wrong.
+    """
+    folder = RunFolder(request.run_folder)
+    seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
+    lora = f"--model.initial_lora={folder.lora('specialize_2')}"
+    cli = resolve("views", request, [f"--data.run_folder={folder.root}", lora, *seed, *request.settings])
+    return StageJob(
+        "views",
+        folder,
+        yaml.safe_load(cli.dump()),
+        partial(build, cli),
+        config=cli.dump(),
+        overlays=overlays_of(request),
+    )
+
+
+def build(cli: StageCLI, report: Report | None) -> Work:
+    """Build the prediction, and return the rendering and refining."""
+    cli.instantiate(report=report)
+    return partial(refine_renders, cli)
+
+
+def refine_renders(cli: StageCLI) -> Mapping[str, Any]:
+    """Render, then refine."""
+    describe(cli)
+    count = render_field(cli.datamodule, cli.trainer.strategy.root_device)
+    predict(cli)
+    return {"views": count}
 
 
 def render_field(data: FieldRenders, device: torch.device) -> int:

@@ -3,9 +3,9 @@ from PIL import Image
 
 from commands.generation.examples import EXAMPLES
 from commands.stages.configuration import REPOSITORY
-from commands.stages.input import SIZE
 from datamodules.run_folder import read_json
 from experiments.cases import Case
+from viewdistill.input.framing import SMALLEST_SIDE
 from viewdistill.objects.generator import TEST_SEEDS
 
 
@@ -31,7 +31,7 @@ def test_the_view_is_rendered_once_with_what_is_known_beside_it(tmp_path):
     case.write(tmp_path)
     assert path.stat().st_mtime_ns == time
     rgba = np.asarray(Image.open(path))
-    assert rgba.shape == (SIZE, SIZE, 4)
+    assert rgba.shape == (SMALLEST_SIDE, SMALLEST_SIDE, 4)
     assert 0.02 < (rgba[..., 3] > 0).mean() < 0.9
     known = read_json(path.with_suffix(".json"))
     assert (known["elevation_deg"], known["object_azimuth_deg"]) == (20.0, case.azimuth)

@@ -163,7 +163,7 @@ def test_images_are_encoded_noised_and_sampled_at_their_own_size(folder: RunFold
         torch.rand(1, 3, size, size),
         model.prior.encode_text(["a mug"]),
         torch.randn(1, *model.prior.latent_shape_of(size)),
-        RefinementSettings(400, 5),
+        RefinementSettings(timestep=400, steps=5),
     )
     assert refined.shape == (1, 3, size, size)
 

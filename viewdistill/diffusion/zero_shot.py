@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -30,7 +31,8 @@ def load_clip(name: str) -> tuple[CLIPModel, PreTrainedTokenizerBase]:
     if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
         raise ViewDistillError(f"{name}: no CLIP model (no config.json); give the folder of one, or `clip: null`")
     try:
-        model, loading = CLIPModel.from_pretrained(name, output_loading_info=True)
+        loaded: Any = CLIPModel.from_pretrained(name, output_loading_info=True)
+        model, loading = loaded
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -62,7 +62,7 @@ def closed_form_alpha(
     rows = laplacian[places]
     # A pixel whose windows are all flat is tied to its neighbours by next to nothing; the identity keeps it solvable.
     system = rows[:, places] + 1e-9 * sparse.identity(len(places))
-    alpha.ravel()[places] = np.clip(spsolve(system.tocsc(), -(rows @ known)), 0, 1)
+    alpha.ravel()[places] = np.clip(np.asarray(spsolve(system.tocsc(), -(rows @ known))), 0, 1)
     return alpha
 
 

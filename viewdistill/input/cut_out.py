@@ -84,15 +84,15 @@ def find_object(picture: Picture, path: Path, mask: Path | None) -> CutOut:
     rgb = np.asarray(image)
     ground = plain_background(rgb / 255)
     if ground is not None:
-        mask, _ = object_regions(~ground)  # without pinholes that noise leaves in the ground
-        return CutOut(with_soft_rim(rgb, mask), "plain")
+        whole, _ = object_regions(~ground)  # without pinholes that noise leaves in the ground
+        return CutOut(with_soft_rim(rgb, whole), "plain")
     coverage = network_mask(image, path)
     if coverage is not None:
         doubts = matte_doubts(rgb, coverage > 127)
         return CutOut(np.dstack([rgb, coverage]), "matting", likely_wrong(doubts))
-    found = grabcut_mask(rgb)
+    middle = grabcut_mask(rgb)
     note = "the object was cut out by GrabCut from the middle of a photograph; look at it, or give --mask MASK.png"
-    return CutOut(with_soft_rim(rgb, found), "grabcut", (note, *likely_wrong(matte_doubts(rgb, found))))
+    return CutOut(with_soft_rim(rgb, middle), "grabcut", (note, *likely_wrong(matte_doubts(rgb, middle))))
 
 
 def scaled_down(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "_ _ 4"]:

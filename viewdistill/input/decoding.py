@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -119,7 +120,8 @@ def scale_transparent_value(image: Image.Image) -> None:
         image: Opened and not loaded yet.
     """
     value = image.info.get("transparency")
-    raw_mode = image.tile[0][3] if image.tile else None
+    tiles: Any = getattr(image, "tile", None)  # of files alone, and untyped
+    raw_mode = tiles[0][3] if tiles else None
     if isinstance(value, int) and raw_mode in ("L;2", "L;4"):
         image.info["transparency"] = value * 255 // (2 ** int(raw_mode[-1]) - 1)
     elif isinstance(value, tuple) and raw_mode == "RGB;16B":

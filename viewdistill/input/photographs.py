@@ -92,9 +92,10 @@ def grabcut_mask(rgb: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
     labels = initial_labels(small.shape[:2])
     models = np.zeros((2, 1, 65))
+    # The rectangle has no meaning where the labels are given.
     cv2.setRNGSeed(0)  # its colour models start from k-means
     bgr = np.ascontiguousarray(small[..., ::-1])
-    cv2.grabCut(bgr, labels, None, models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(bgr, labels, (0, 0, 1, 1), models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
     mask = largest_region((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
     if scale < 1:
         mask = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5

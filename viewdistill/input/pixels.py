@@ -59,7 +59,8 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
         opened = ImageCms.getOpenProfile(io.BytesIO(profile))
         if "srgb" in (ImageCms.getProfileDescription(opened) or "").lower():
             return None
-        grey = opened.profile.xcolor_space.strip() == "GRAY"
+        described: Any = opened.profile
+        grey = described.xcolor_space.strip() == "GRAY"
         source = image.convert("L") if grey else image
         return ImageCms.profileToProfile(source, opened, ImageCms.createProfile("sRGB"), outputMode="RGB")
     # A damaged profile, or one for another kind of colours: the numbers are taken as sRGB, as without a profile.

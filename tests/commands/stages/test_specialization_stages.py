@@ -121,10 +121,12 @@ def test_what_sampling_leaves_in_a_shared_prior_can_be_trained_with(
     assert not any(weight.is_inference() for weight in prior.parameters())
 
 
-def test_batches_that_are_left_out_leave_the_stage_incomplete(run_folder: RunFolder, view_options: list[str]) -> None:
-    with pytest.raises(ViewDistillError, match="limit_predict_batches"):
-        command(novel_views, run_folder, *view_options, "--trainer.limit_predict_batches=1")
-    assert [path.name for path in sorted(run_folder.novel_views.glob("*.png"))] == ["000.png", "001.png"]
+@pytest.mark.parametrize("option", ["limit_predict_batches=1", "limit_predict_batches=0.5", "fast_dev_run=true"])
+def test_a_stage_without_some_of_its_batches_is_refused(
+    run_folder: RunFolder, view_options: list[str], option: str
+) -> None:
+    with pytest.raises(ViewDistillError, match="leave images out"):
+        command(novel_views, run_folder, *view_options, f"--trainer.{option}")
     assert not (run_folder.novel_views / "cameras.json").exists()
     assert not run_folder.record("novel_views").exists()
 

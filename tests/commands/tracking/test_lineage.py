@@ -11,7 +11,8 @@ from PIL import Image
 from commands.main import main
 from commands.stages.configuration import REPOSITORY
 from commands.tracking.stage import track_stage
-from datamodules.run_folder import STAGES, RunFolder, read_json
+from datamodules.run_folder import RunFolder, read_json
+from datamodules.stages import STAGES
 from tests.commands.tracking.conftest import kept
 from tests.commands.tracking.wandb_service import Service, wandb_service
 
