@@ -1,6 +1,7 @@
 """Pixels of every kind as 8-bit RGBA in sRGB."""
 
 import io
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
