@@ -107,7 +107,7 @@ def transmittance_between(
     ray_indices, log_phi = samples.ray_indices, F.logsigmoid(sdf * inverse_std)
     # each sample's successor; the last has none and, compared with itself, loses nothing
     next_ray, next_log_phi = (torch.cat([x[1:], x[-1:]]) for x in (ray_indices, log_phi))
-    drop = (log_phi - next_log_phi).relu() * (ray_indices == next_ray)
+    drop = torch.where(ray_indices == next_ray, (log_phi - next_log_phi).relu(), 0)
     return transmittance(drop, ray_indices, samples.n_rays)
 
 
