@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from viewdistill.errors import ViewDistillError
+from viewdistill.finite import non_finite
 
 Settings = TypeVar("Settings")
 
@@ -69,12 +70,14 @@ def load_weights(module: nn.Module, state: dict[str, Any], path: Path, remedy: s
     """Put the weights of a checkpoint into a module of its settings.
 
     Raises:
-        ViewDistillError: Names or shapes do not fit.
+        ViewDistillError: Names or shapes do not fit, or a weight is not finite.
     """
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise another_version(path, remedy) from error
+    if name := non_finite(state):
+        raise ViewDistillError(f"{path}: {name} is not finite; delete the file and run {remedy}")
 
 
 def another_version(path: Path, remedy: str) -> ViewDistillError:

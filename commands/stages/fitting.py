@@ -29,6 +29,9 @@ from viewdistill.precision import fast_bfloat16
 CHECKPOINT = "last.ckpt"
 """The checkpoint in a stage's folder."""
 
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+"""Lightning's precisions that keep weights and positions in float32."""
+
 LARGE_FILE = 256_000_000
 """Files from this size on (bytes) are known by size and time, not by their content, in a fingerprint."""
 
@@ -105,6 +108,11 @@ class StageCLI(LightningCLI):
                     every_n_train_steps=self.config["checkpoint_every"],
                     enable_version_counter=False,
                 )
+            )
+        if str(configured["precision"] or "32-true") not in PRECISIONS:
+            raise ViewDistillError(
+                f"trainer.precision is {configured['precision']}; choose {', '.join(PRECISIONS)}: a field's positions and "
+                "its optimiser need float32, and model.init_args…precision says what its networks compute in"
             )
         on_gpu = configured["accelerator"] != "cpu" and torch.cuda.is_available()
         if configured["precision"] == "bf16-mixed" and not fast_bfloat16(torch.device("cuda" if on_gpu else "cpu")):

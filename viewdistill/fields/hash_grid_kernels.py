@@ -11,8 +11,8 @@ directional derivative v·∇w_c:
 Every kernel treats one level, given as (scale, resolution, entries, hashed), its ``table`` [entries, F], and the points
 from ``start`` to ``stop``, in blocks: all rows of a block are known before the first is read, so that the reads, most
 of which miss the cache where a table is large, overlap. ``vectors`` holds v, or has no rows where a_c is w_c.
-``features`` is a tuple of F zeros: its length is a compile-time constant, so that the loops over it are unrolled. The interpreter's
-lock is released; the caller splits the work among threads.
+``features`` is a tuple of F zeros: its length is a compile-time constant, so that the loops over it are unrolled. The
+interpreter's lock is released; the caller splits the work among threads.
 """
 
 # numba's decorators and the arrays inside kernels have no static types

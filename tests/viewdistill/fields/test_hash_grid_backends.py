@@ -79,6 +79,14 @@ def test_the_probe_finds_what_is_wrong():
         assert probe(Wrong(mistake), CPU) > TOLERANCE, mistake
 
 
+def test_the_probe_takes_nan_for_wrong():
+    class Nan(TorchEncoder):
+        def encode(self, points: Tensor, params: Tensor, active_levels: int) -> Tensor:
+            return super().encode(points, params, active_levels) * torch.nan
+
+    assert not probe(Nan(PROBE), CPU) <= TOLERANCE
+
+
 def test_the_probe_leaves_the_stream_of_randomness_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
@@ -123,6 +131,20 @@ def test_where_no_gpu_back_end_works_plain_torch_is_chosen_and_said_so(
     assert choose(torch.device("cuda")) == "tinycudann"
 
 
+class DemandsContiguous(torch.autograd.Function):
+    """Refuses gradients of any order that are laid out otherwise, as tiny-cuda-nn's kernels do."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        assert values.is_contiguous()
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        assert grad_outputs[0].is_contiguous(), "must be contiguous"
+        return DemandsContiguous.apply(grad_outputs[0])
+
+
 class Encoding(nn.Module):
     """tiny-cuda-nn's `Encoding` as its `modules.py` has it, with plain torch for the kernels."""
 
@@ -137,6 +159,10 @@ class Encoding(nn.Module):
         self.params = nn.Parameter(torch.rand(self.config.n_params))
 
     def forward(self, x: Tensor) -> Tensor:
+        x = DemandsContiguous.apply(x)  # pyright: ignore[reportAssignmentType]
+        return DemandsContiguous.apply(self.encode(x))  # pyright: ignore[reportReturnType]
+
+    def encode(self, x: Tensor) -> Tensor:
         # its batches are multiples of 256, and it takes no empty one
         assert len(x) > 0
         padded = nn.functional.pad(x, [0, 0, 0, -len(x) % 256])
@@ -173,6 +199,29 @@ def test_tiny_cuda_nn_computes_with_our_parameters(active_levels: int):
     empty.sum().backward()
     assert params.grad is not None
     assert (params.grad == 0).all()
+
+
+@pytest.mark.usefixtures("tinycudann")
+def test_a_table_that_is_no_parameter_gets_its_gradient():
+    torch.manual_seed(0)
+    encoder, root = TinyCudaNNEncoder(CONFIG, CPU), nn.Parameter(torch.randn(CONFIG.n_params))
+    encoder.encode(torch.rand(10, 3), 2 * root, 2).sum().backward()
+    assert root.grad is not None
+    assert root.grad.abs().max() > 0
+
+
+@pytest.mark.usefixtures("tinycudann")
+def test_gradients_of_both_orders_reach_the_library_contiguous():
+    torch.manual_seed(0)
+    encoder, oracle = TinyCudaNNEncoder(CONFIG, CPU), TorchEncoder(CONFIG)
+    params, points, g = nn.Parameter(torch.randn(CONFIG.n_params)), torch.rand(10, 3), torch.randn(4, 10).t()
+    results: list[tuple[Tensor, ...]] = []
+    for each in (encoder, oracle):
+        slope = each.point_gradient(points, params, g, 2)
+        # the sum's gradient is one number, expanded
+        results.append((slope, *torch.autograd.grad(slope.sum(), params)))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.usefixtures("tinycudann")
