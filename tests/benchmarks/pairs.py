@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable
 
 import pytest
+import torch
 
 
 def seconds(work: Callable[[], object]) -> float:
     """Of one run."""
     start = time.perf_counter()
     work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 

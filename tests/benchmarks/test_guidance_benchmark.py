@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers.models.attention_processor import AttnProcessor
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from commands.stages.configuration import REPOSITORY
+from lightning_modules.field_scores import suit_to_device
 from lightning_modules.reference_score import resize
 from tests.benchmarks.pairs import only_when_timing, ratio
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
@@ -26,6 +26,7 @@ from viewdistill.guidance.family import METHODS
 from viewdistill.guidance.gradient import score_loss, weight
 from viewdistill.guidance.reference import ReferencePair
 
+CPU = torch.device("cpu")
 NANO = REPOSITORY / "priors" / "nano"
 
 FULL_SIZE = os.environ.get("FULL_SIZE_PRIORS")
@@ -48,23 +49,32 @@ class Problem:
         view_prior: Folder.
         text_prior: Folder.
         enlarged: How much larger than the text prior's images the render from the input camera and the image are.
+        device: Where.
+        dtype: Precision of the priors.
     """
 
-    def __init__(self, view_prior: Path, text_prior: Path, enlarged: int = 1) -> None:
-        self.view = ViewConditionedPrior.from_folder(view_prior)
-        self.text = TextConditionedPrior.from_folder(text_prior)
+    def __init__(
+        self,
+        view_prior: Path,
+        text_prior: Path,
+        enlarged: int = 1,
+        device: torch.device = CPU,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.view = ViewConditionedPrior.from_folder(view_prior, dtype, device)
+        self.text = TextConditionedPrior.from_folder(text_prior, dtype, device)
         for prior in (self.view, self.text):
-            prior.unet.set_attn_processor(AttnProcessor())  # what the stages use on a CPU
+            suit_to_device(prior, device)
         generator, size, known = torch.Generator().manual_seed(0), self.view.image_size, enlarged * self.text.image_size
-        self.novel = torch.rand(1, 3, size, size, generator=generator).requires_grad_()
-        self.known = torch.rand(1, 3, known, known, generator=generator).requires_grad_()
-        self.image = torch.rand(1, 3, known, known, generator=generator)
-        self.noise = torch.randn(1, *self.view.latent_shape, generator=generator)
+        self.novel = torch.rand(1, 3, size, size, generator=generator).to(device).requires_grad_()
+        self.known = torch.rand(1, 3, known, known, generator=generator).to(device).requires_grad_()
+        self.image = torch.rand(1, 3, known, known, generator=generator).to(device)
+        self.noise = torch.randn(1, *self.view.latent_shape, generator=generator).to(device)
         channels, *latent_size = self.text.latent_shape
         latent_size = [enlarged * side for side in latent_size]
-        self.reference_noise = torch.randn(1, channels, *latent_size, generator=generator)
-        self.t, self.reference_t = torch.tensor([420]), torch.tensor([610])
-        self.pose = torch.tensor([[0.2, 0.5, 0.866, 0.0]])
+        self.reference_noise = torch.randn(1, channels, *latent_size, generator=generator).to(device)
+        self.t, self.reference_t = torch.tensor([420], device=device), torch.tensor([610], device=device)
+        self.pose = torch.tensor([[0.2, 0.5, 0.866, 0.0]], device=device)
         self.condition = self.view.condition(resize(self.image, size))
         self.words = self.text.encode_text(["a red mug"])
         self.empty = self.text.encode_text([""])

@@ -223,7 +223,7 @@ def test_positions_keep_float32_with_half_a_table(dtype: torch.dtype):
 
 @pytest.mark.parametrize("backend", ["numba", "torch"])
 def test_positions_are_rounded_once(backend: str):
-    # on one level of a single cell a side, with 1 in the upper corners of x and 0 elsewhere, the feature is the fraction
+    # on one level of a single cell a side, with 1 in x's upper corners and 0 elsewhere, the feature is the fraction
     config = HashGridConfig(1, 1, 3, 2, 1.0)
     (level,) = config.levels()
     x = torch.rand(4000, generator=torch.Generator().manual_seed(0)) / 2
