@@ -21,7 +21,10 @@ WHEELS = ("diffusers", "embreex", "trimesh", "beartype", "jsonargparse", "xatlas
 NEEDED_BY_WHEELS = ("typeshed-client", "importlib-resources", "sortedcontainers", "docstring-parser")
 """What these need and torch's own requirements do not bring."""
 
-LEFT_OUT = ("docs/", "experiments/results/", "tests/browser/")
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "any")
+"""Of the wheels."""
+
+LEFT_OUT = ("docs/", "experiments/results/", "tests/browser/", "priors/nano/stable-diffusion/")
 """Folders of the repository that the check does not read."""
 
 EXAMPLE = "examples/robot"
@@ -76,7 +79,16 @@ def copy_code(out: Path) -> None:
 
 
 def copy_records(run: Path, target: Path) -> None:
-    """What the stages of a CPU's run cost and logged, for the comparison."""
+    """The refined views of a CPU's run, from which the surface is fitted, and what its fits cost and logged.
+
+    Raises:
+        ViewDistillError: The run has no refined views.
+    """
+    if not (run / "views" / "stage.json").is_file():
+        raise ViewDistillError(
+            f"{run}: has no refined views; make it first, as by `make object IMG=examples/robot.png`"
+        )
+    shutil.copytree(run / "views", target / "views", dirs_exist_ok=True)
     for stage in FIT:
         record = run / stage / "stage.json"
         if record.is_file():
@@ -85,7 +97,8 @@ def copy_records(run: Path, target: Path) -> None:
 
 def download_wheels(folder: Path) -> None:
     """Wheels for CPython 3.12 on Linux, without what they require."""
-    where = ["--only-binary=:all:", "--python-version=3.12", "--implementation=cp", "--platform=manylinux2014_x86_64"]
+    where = ["--only-binary=:all:", "--python-version=3.12", "--implementation=cp"]
+    where += [f"--platform={platform}" for platform in PLATFORMS]
     pinned = ["-c", str(REPOSITORY / "constraints.txt")]
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *where, *pinned, "-d", str(folder)]
     if subprocess.run([*command, *WHEELS, *NEEDED_BY_WHEELS], check=False).returncode:

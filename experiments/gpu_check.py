@@ -127,9 +127,14 @@ class Figures:
 
 def run_parts(parts: Sequence[Part], out: Path, dry_run: bool) -> list[Outcome]:
     """All parts: those of the background begin first and are waited for last."""
-    beside = [(part, start(part, out, dry_run), time.monotonic()) for part in parts if part.background]
-    outcomes = [finish(part, start(part, out, dry_run), time.monotonic(), out) for part in parts if not part.background]
-    return outcomes + [finish(part, process, begun, out) for part, process, begun in beside]
+    patience, first = PATIENCE if dry_run else 1.0, time.monotonic()
+    beside = [(part, start(part, out, dry_run)) for part in parts if part.background]
+    outcomes: list[Outcome] = []
+    for part in parts:
+        if not part.background:
+            until = min(time.monotonic() + patience * part.limit, first + patience * WHOLE)
+            outcomes.append(finish(part, start(part, out, dry_run), until, out))
+    return outcomes + [finish(part, process, first + patience * part.limit, out) for part, process in beside]
 
 
 def start(part: Part, out: Path, dry_run: bool) -> subprocess.Popen[bytes]:

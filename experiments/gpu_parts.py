@@ -6,6 +6,7 @@ A part takes its figures' book, the folder for its files, and whether to run at 
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,19 +37,14 @@ KERNEL_TESTS = (
     TESTS / "diffusion" / "test_placement.py",
 )
 NERFACC_TESTS = (TESTS / "rendering" / "test_nerfacc_traversal.py",)
-FIT = {
-    "field": "field",
-    "novel_views": "novel-views",
-    "class_images": "class-images",
-    "specialize_1": "specialize --stage=1",
-    "specialize_2": "specialize --stage=2",
-    "views": "views",
-    "surface": "surface",
-}
-"""Stages up to the surface, and their subcommands."""
+FIT = ("field", "surface")
+"""The stages that are fitted to the end."""
 
 BROUGHT = "cpu"
-"""Folder of a bundle with the records of a CPU's run, by stage."""
+"""Folder of a bundle with the refined views of a CPU's run, and the records of its fits by stage."""
+
+TEXT_PRIOR = REPOSITORY / "priors" / "nano" / "stable-diffusion" / "unet"
+"""Left out of a bundle; without it the surface compares the input view by its pixels alone."""
 
 PLAIN_PYTEST = ["-p", "no:cacheprovider", "--import-mode=importlib", "-o", "addopts=", "-o", "filterwarnings=default"]
 """Without the plugins of the development environment, which such a machine need not have."""
@@ -174,17 +170,21 @@ def median_seconds(work: Callable[[], object], repeats: int = 9) -> float:
 
 def fits(figures: Figures, out: Path, dry_run: bool) -> None:
     """The embedded priors' field and surface to the end, with the CPU's figures beside them where they were brought."""
-    run = out / "robot"
+    run, brought = out / "robot", REPOSITORY / BROUGHT
     viewdistill("input", REPOSITORY / "examples" / "robot.png", "--out", run)
-    debug = REPOSITORY / "configs" / "presets" / "debug" / "field.yaml"
-    shorter = [f"--config={debug}", "--trainer.max_steps=2"] if dry_run else []
-    for stage, command in dict([*FIT.items()][:1] if dry_run else FIT).items():
-        name, *options = command.split()
-        viewdistill(name, run, *options, *shorter)
+    if brought.is_dir():
+        shutil.copytree(brought / "views", run / "views", dirs_exist_ok=True)
+    for stage in FIT if brought.is_dir() else FIT[:1]:
+        options: list[str] = []
+        if dry_run:
+            debug = REPOSITORY / "configs" / "presets" / "debug" / f"{stage}.yaml"
+            options = [f"--config={debug}", "--trainer.max_steps=2"]
+        if stage == "surface" and not TEXT_PRIOR.is_dir():
+            options.append("--model.reference.method=mse")
+        viewdistill(stage, run, *options)
         figures.add(**{stage: brief(read_json(run / stage / "stage.json"))})
-        brought = REPOSITORY / BROUGHT / f"{stage}.json"
-        if brought.is_file():
-            figures.add(**{f"{stage} on a CPU": brief(read_json(brought))})
+        if (record := brought / f"{stage}.json").is_file():
+            figures.add(**{f"{stage} on a CPU": brief(read_json(record))})
 
 
 def brief(record: dict[str, Any]) -> dict[str, float]:

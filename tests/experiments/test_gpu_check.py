@@ -11,6 +11,7 @@ from experiments import gpu_check
 from experiments.gpu_bundle import main as bundle
 from experiments.gpu_check import PARTS, Part, finish, main
 from experiments.gpu_parts import RUN
+from viewdistill.errors import ViewDistillError
 
 FIGURES = {
     "kernels": {"tests", "failures"},
@@ -30,6 +31,11 @@ def test_a_part_runs_dry(part: str, tmp_path: Path) -> None:
     assert outcome["status"] == "passed" or (part == "training" and "--minutes" in outcome["output"]), outcome
     assert set(outcome["figures"]) >= FIGURES[part]
     assert f"| {part} |" in (tmp_path / "gpu_check.md").read_text(encoding="utf-8")
+
+
+def test_a_bundle_wants_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ViewDistillError, match="has no refined views; make it first"):
+        bundle([f"--out={tmp_path / 'bundle'}", f"--run={tmp_path}", "--no-wheels"])
 
 
 def test_every_part_can_be_run() -> None:
@@ -58,7 +64,17 @@ def test_a_part_that_does_not_pass_is_noted(
 
 
 def test_the_bundle_holds_what_the_check_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bundle([f"--out={tmp_path / 'bundle'}", "--no-wheels"])
-    for name in ("experiments/gpu_check.py", "examples/robot.png", "configs/field.yaml", "gpu-check.sh"):
+    run = tmp_path / "robot"
+    for stage in ("views", "field"):
+        (run / stage).mkdir(parents=True)
+        (run / stage / "stage.json").write_text("{}", encoding="utf-8")
+    bundle([f"--out={tmp_path / 'bundle'}", f"--run={run}", "--no-wheels"])
+    for name in (
+        "experiments/gpu_check.py",
+        "examples/robot.png",
+        "configs/field.yaml",
+        "gpu-check.sh",
+        "cpu/field.json",
+    ):
         assert (tmp_path / "bundle" / name).is_file()
     assert "MB; there: sh gpu-check.sh" in capsys.readouterr().out
