@@ -135,7 +135,7 @@ class HashGrid(nn.Module):
 
     def _choose_backend(self) -> None:
         device, dtype = self.params.device, self.params.dtype
-        self.backend = choose(device, dtype) if self._asked_for == "auto" else self._asked_for
+        self.backend = choose(device, dtype, self.config) if self._asked_for == "auto" else self._asked_for
         self._built: GridEncoder | None = None
 
     def _encoder(self) -> GridEncoder:

@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields import hash_grid_backends, hash_grid_torch
+from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
-from viewdistill.fields.hash_grid_backends import PROBE, TOLERANCE, choose, obstacle, probe
+from viewdistill.fields.hash_grid_backends import PROBE, TOLERANCE, Backend, choose, fastest, obstacle, probe
 from viewdistill.fields.hash_grid_tinycudann import TinyCudaNNEncoder, encoding_config
 from viewdistill.fields.hash_grid_torch import TorchEncoder
+from viewdistill.fields.sdf_field import SDFField
 
 CPU = torch.device("cpu")
 CONFIG = HashGridConfig(2, 2, 8, 4, 2.0, "smoothstep")
@@ -128,7 +130,31 @@ def test_where_no_gpu_back_end_works_plain_torch_is_chosen_and_said_so(
     monkeypatch.setattr(hash_grid_backends, "obstacle", lambda backend, _: None if backend == "triton" else "broken")
     assert choose(torch.device("cuda")) == "triton"
     monkeypatch.setattr(hash_grid_backends, "obstacle", lambda *_: None)
+    assert choose(torch.device("cuda")) == "triton"
+    monkeypatch.setattr(
+        hash_grid_backends, "obstacle", lambda backend, _: None if backend == "tinycudann" else "broken"
+    )
     assert choose(torch.device("cuda")) == "tinycudann"
+
+
+def test_of_two_back_ends_the_faster_is_chosen():
+    class Slow(TorchEncoder):
+        def encode(self, points: Tensor, params: Tensor, active_levels: int) -> Tensor:
+            return sum(super(Slow, self).encode(points, params, active_levels) for _ in range(5)) / 5
+
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    quick, slow = TorchEncoder(PROBE), Slow(PROBE)
+    assert fastest({"triton": quick, "tinycudann": slow}, PROBE, CPU) == "triton"
+    assert fastest({"triton": slow, "tinycudann": quick}, PROBE, CPU) == "tinycudann"
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_fields_can_name_every_back_end():
+    for backend in get_args(Backend):
+        if backend in ("auto", "numba", "torch") or importlib.util.find_spec(backend):
+            assert DensityField(CONFIG, backend=backend).grid._asked_for == backend  # pyright: ignore[reportPrivateUsage]
+            assert SDFField(CONFIG, backend=backend).grid._asked_for == backend  # pyright: ignore[reportPrivateUsage]
 
 
 class DemandsContiguous(torch.autograd.Function):
