@@ -6,6 +6,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ NEEDED_BY_WHEELS = ("typeshed-client", "importlib-resources", "sortedcontainers"
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "any")
 """Of the wheels."""
 
-LEFT_OUT = ("docs/", "experiments/results/", "tests/browser/", "priors/nano/stable-diffusion/")
+LEFT_OUT = ("docs/", "experiments/results/", "priors/nano/stable-diffusion/", "tests/browser/", "tests/commands/")
 """Folders of the repository that the check does not read."""
 
 EXAMPLE = "examples/robot"
@@ -37,6 +38,7 @@ COMMAND = """\
 #!/bin/sh
 # Installs what is missing beside the machine's own torch, then checks; the results lie in runs/gpu-check.
 cd "$(dirname "$0")" || exit
+python3 -m tarfile -e code.tar.xz . || exit
 python3 -m pip install -q --no-index --no-deps --target site wheels/*.whl || exit
 PYTHONPATH="$PWD:$PWD/site" exec python3 -m experiments.gpu_check "$@"
 """
@@ -50,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-wheels", action="store_true", help="the code alone, without the network")
     chosen = parser.parse_args(arguments)
     out: Path = make_folder(chosen.out)
-    copy_code(out)
-    copy_records(chosen.run, out / BROUGHT)
+    with tempfile.TemporaryDirectory() as staging:
+        copy_code(Path(staging))
+        copy_records(chosen.run, Path(staging) / BROUGHT)
+        shutil.make_archive(str(out / "code"), "xztar", staging)
     if not chosen.no_wheels:
         download_wheels(out / "wheels")
     script = out / "gpu-check.sh"
@@ -106,4 +110,7 @@ def download_wheels(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ViewDistillError as error:
+        sys.exit(f"error: {error}")

@@ -1,6 +1,7 @@
 """The GPU check: every part's code at tiny sizes on a CPU, and what becomes of parts that fail."""
 
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,8 @@ def test_the_bundle_holds_what_the_check_needs(tmp_path: Path, capsys: pytest.Ca
         (run / stage).mkdir(parents=True)
         (run / stage / "stage.json").write_text("{}", encoding="utf-8")
     bundle([f"--out={tmp_path / 'bundle'}", f"--run={run}", "--no-wheels"])
-    for name in (
-        "experiments/gpu_check.py",
-        "examples/robot.png",
-        "configs/field.yaml",
-        "gpu-check.sh",
-        "cpu/field.json",
-    ):
-        assert (tmp_path / "bundle" / name).is_file()
+    with tarfile.open(tmp_path / "bundle" / "code.tar.xz") as code:
+        held = {name.removeprefix("./") for name in code.getnames()}
+    assert held >= {"experiments/gpu_check.py", "examples/robot.png", "configs/field.yaml", "cpu/field.json"}
+    assert (tmp_path / "bundle" / "gpu-check.sh").is_file()
     assert "MB; there: sh gpu-check.sh" in capsys.readouterr().out
