@@ -50,7 +50,8 @@ def choose(
         return "torch"
     if device.type == "cpu":
         return "numba"
-    usable = [backend for backend in GPU_BACKENDS if obstacle(backend, device) is None] if device.type == "cuda" else []
+    candidates = GPU_BACKENDS if device.type == "cuda" else ()
+    usable: list[ChosenBackend] = [backend for backend in candidates if obstacle(backend, device) is None]
     if len(usable) > 1 and config is not None:
         return _measured(config, device)
     if usable:
