@@ -175,10 +175,10 @@ def fits(figures: Figures, out: Path, dry_run: bool) -> None:
     if brought.is_dir():
         shutil.copytree(brought / "views", run / "views", dirs_exist_ok=True)
     for stage in FIT if brought.is_dir() else FIT[:1]:
-        options: list[str] = []
+        options = ["--trainer.logger=false"]
         if dry_run:
             debug = REPOSITORY / "configs" / "presets" / "debug" / f"{stage}.yaml"
-            options = [f"--config={debug}", "--trainer.max_steps=2"]
+            options += [f"--config={debug}", "--trainer.max_steps=2"]
         if stage == "surface" and not TEXT_PRIOR.is_dir():
             options.append("--model.reference.method=mse")
         viewdistill(stage, run, *options)

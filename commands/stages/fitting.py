@@ -111,8 +111,8 @@ class StageCLI(LightningCLI):
             )
         if str(configured["precision"] or "32-true") not in PRECISIONS:
             raise ViewDistillError(
-                f"trainer.precision is {configured['precision']}; choose {', '.join(PRECISIONS)}: a field's "
-                "positions and its optimiser need float32, and model.init_args…precision says what its networks compute in"
+                f"trainer.precision is {configured['precision']}; choose {', '.join(PRECISIONS)}: positions and "
+                "optimisers need float32; the settings named precision within model say what its networks compute in"
             )
         on_gpu = configured["accelerator"] != "cpu" and torch.cuda.is_available()
         if configured["precision"] == "bf16-mixed" and not fast_bfloat16(torch.device("cuda" if on_gpu else "cpu")):

@@ -15,6 +15,8 @@ from callbacks.finite_guard import FiniteGuard
 from callbacks.predicted_views import PredictedViews
 from callbacks.step_cost import StepCost
 from callbacks.view_ring import ViewRing
+from commands.stages.configuration import REPOSITORY
+from commands.stages.fitting import StageRun, build
 from datamodules.cameras import CameraSampler
 from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder
@@ -168,6 +170,16 @@ def test_guard_lets_a_sound_fit_pass(run_folder: RunFolder) -> None:
     assert fit.global_step == 4
     assert fit.callback_metrics["cost/step_seconds"] > 0
     assert fit.callback_metrics["cost/peak_memory_mb"] > 50
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])
+def test_a_precision_that_a_field_cannot_use_is_refused_in_one_line(run_folder: RunFolder, precision: str) -> None:
+    stage = StageRun(run_folder.stage("field"), "field")
+    settings = [f"--config={REPOSITORY / 'configs' / 'field.yaml'}", f"--data.run_folder={run_folder.root}"]
+    with pytest.raises(
+        ViewDistillError, match=f"trainer.precision is {precision}; choose 32-true, bf16-mixed, 16-mixed"
+    ):
+        build(stage, [*settings, f"--trainer.precision={precision}", "--trainer.logger=false"])
 
 
 def test_ring_is_drawn_beside_the_input(run_folder: RunFolder) -> None:
