@@ -59,7 +59,10 @@ class Samples:
 
     def select(self, mask: Bool[Tensor, " samples"]) -> "Samples":
         """The samples where ``mask`` is true."""
-        kept = mask.nonzero()[:, 0]
+        return self.at(mask.nonzero()[:, 0])
+
+    def at(self, kept: Int64[Tensor, " kept"]) -> "Samples":
+        """The samples of some indices, ascending."""
         return Samples(self.ray_indices[kept], self.t_starts[kept], self.t_ends[kept], self.n_rays)
 
 

@@ -214,7 +214,9 @@ class NeusRenderer(ViewRenderer):
             sdf = self.field.sdf(points, features)
             visible = transmittance_between(sdf, samples, self.field.inverse_std) >= self.early_stop
             visible &= self._head_on_alpha(sdf) >= self.alpha_threshold
-            return samples.select(visible), features[visible]
+            # once for both: a GPU has to say how many they are
+            kept = visible.nonzero()[:, 0]
+            return samples.at(kept), features[kept]
 
     def _head_on_alpha(self, sdf: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """α of a step for a ray that meets the surface head-on: the largest that any ray can see."""
