@@ -223,6 +223,14 @@ smoke-full: $(INSTALLED) ## two steps of field and specialize with random weight
 	@$(BIN)/python -m experiments.smoke_full --out="$$RUNS/smoke-full"
 	@FULL_SIZE_PRIORS="$$RUNS/smoke-full/priors" $(BIN)/python -m pytest tests/benchmarks/test_guidance_benchmark.py -k full_size --benchmark-enable -s
 
+.PHONY: gpu-check
+gpu-check: $(INSTALLED) ## what only a GPU can show, in eight minutes: runs/gpu-check/gpu_check.md; GPU_CHECK="--parts kernels grid"
+	@$(BIN)/python -m experiments.gpu_check --out=$(call quoted,$(RUNS)/gpu-check) $(GPU_CHECK)
+
+.PHONY: gpu-bundle
+gpu-bundle: $(INSTALLED) ## what a machine with a GPU and no network needs for that, in one folder: runs/gpu-bundle
+	@$(BIN)/python -m experiments.gpu_bundle --out=$(call quoted,$(RUNS)/gpu-bundle) --run=$(call quoted,$(RUNS)/robot)
+
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing
 	@$(VIEWDISTILL) doctor

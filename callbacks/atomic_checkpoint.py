@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or absent, and are read without running code."""
+"""Checkpoints that are either whole or absent, hold nothing that is not finite, and are read without running code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,12 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from viewdistill.errors import ViewDistillError
 from viewdistill.files import check_digest, sealed_path
+from viewdistill.finite import non_finite
+
+ADVICE = "a lower learning rate, or precision fp32"
+"""What to try where a state is not finite."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -27,9 +32,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
         Raises:
             TypeError: ``storage_options`` is given.
+            ViewDistillError: A weight, a buffer or the optimiser's state is not finite; the file stays as it was.
         """
         if storage_options is not None:
             raise TypeError("checkpoints are local files here: storage_options must be None")
+        if name := _non_finite_part(checkpoint):
+            last = path if Path(path).is_file() else "none yet"
+            raise ViewDistillError(
+                f"step {checkpoint.get('global_step')}: {name} is not finite, so nothing was saved; "
+                f"last finite checkpoint: {last}; try {ADVICE}"
+            )
         with sealed_path(Path(path)) as partial:
             torch.save(checkpoint, partial)
 
@@ -39,7 +51,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Read a checkpoint of tensors and plain values; anything else in it is refused.
 
         Raises:
-            ViewDistillError: It is not the file that was written: torch itself reads changed numbers without a word.
+            ViewDistillError: It is not the file that was written, since torch itself reads changed numbers without a
+                word, or it holds a state that is not finite.
         """
         check_digest(Path(path), "delete it to start this stage again")
-        return torch.load(path, map_location=map_location or "cpu", weights_only=weights_only is not False)
+        checkpoint = torch.load(path, map_location=map_location or "cpu", weights_only=weights_only is not False)
+        if name := _non_finite_part(checkpoint):
+            raise ViewDistillError(f"{path}: {name} is not finite; delete the file to start this stage again")
+        return checkpoint
+
+
+def _non_finite_part(checkpoint: dict[str, Any]) -> str | None:
+    parts = ("state_dict", "optimizer_states")
+    return non_finite({part: checkpoint[part] for part in parts if part in checkpoint})

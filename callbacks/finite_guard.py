@@ -1,5 +1,7 @@
 """Stops a fit that has gone wrong, while there is still something to say about it."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from viewdistill.errors import ViewDistillError
+from viewdistill.finite import non_finite
 
 FIELD_ADVICE = "a lower model.optimizer.encoding_lr, model.guidance.scale or model.weights.sparsity, or precision fp32"
 """What to try where a field went wrong."""
@@ -15,7 +18,8 @@ FIELD_ADVICE = "a lower model.optimizer.encoding_lr, model.guidance.scale or mod
 class FiniteGuard(Callback):
     """Ends a fit at the first loss or gradient that is not finite, and when the field has been empty for too long.
 
-    Both are looked at before the step is taken, so that they reach neither a weight nor a checkpoint.
+    All are looked at together before the step is taken, so that they reach neither a weight nor a checkpoint, and a GPU
+    is waited for once per step. That the state of a checkpoint is finite sees `callbacks.atomic_checkpoint`.
 
     Args:
         empty_steps: Consecutive steps that are allowed with an ``opacity`` (in the training step's output) below
@@ -29,42 +33,49 @@ class FiniteGuard(Callback):
         self.empty_steps = empty_steps
         self.empty_opacity = empty_opacity
         self.empty_since = 0
+        self.losses: list[Tensor] = []
+        self.opacity: Tensor | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget an earlier fit."""
+        self.empty_since, self.losses, self.opacity = 0, [], None
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Look at the loss.
-
-        Raises:
-            ViewDistillError: It is not finite.
-        """
-        if not torch.isfinite(loss):
-            stop(trainer, f"the loss is {float(loss.detach())}", self.advice)
+        """Keep the loss until the gradients are there."""
+        self.losses.append(loss.detach())
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Look at the gradients.
+        """Look at the losses since the last step, at the gradients, and at the opacity of the last step's renders.
 
         Raises:
-            ViewDistillError: One is not finite.
+            ViewDistillError: A loss or gradient is not finite, or the field has been empty for too long.
         """
-        for name, parameter in pl_module.named_parameters():
-            # a sum is not finite where an entry is not, and costs one pass without a temporary
-            if parameter.grad is not None and not torch.isfinite(parameter.grad.sum()):
-                stop(trainer, f"the gradient of {name} is not finite", self.advice)
+        losses, self.losses = self.losses, []
+        # a gradient scaler looks for infinite gradients itself: they tell it to scale less
+        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        gradients = [] if scaled else [p.grad for p in pl_module.parameters() if p.grad is not None]
+        largest = torch.nn.utils.get_total_norm(gradients, norm_type=torch.inf)
+        opacity = torch.ones(()) if self.opacity is None else self.opacity
+        values = [*losses, largest, opacity]
+        *found, size, opaque = torch.stack([value.float().to(pl_module.device) for value in values]).tolist()
+        for loss in found:
+            if not math.isfinite(loss):
+                stop(trainer, f"the loss is {loss}", self.advice)
+        if not math.isfinite(size):
+            gradients_by_name = {name: p.grad for name, p in pl_module.named_parameters() if p.grad is not None}
+            stop(trainer, f"the gradient of {non_finite(gradients_by_name)} is not finite", self.advice)
+        self.empty_since = self.empty_since + 1 if opaque < self.empty_opacity else 0
+        if self.empty_since > self.empty_steps:
+            stop(trainer, f"the field has been empty for {self.empty_steps} steps", self.advice)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the opacity of the renders, where the training step returns it.
-
-        Raises:
-            ViewDistillError: The field has been empty for too long.
-        """
+        """Keep the opacity of the renders, where the training step returns it, until the next step's look."""
         opacity = outputs.get("opacity") if isinstance(outputs, dict) else None
-        empty = opacity is not None and float(opacity) < self.empty_opacity
-        self.empty_since = self.empty_since + 1 if empty else 0
-        if self.empty_since > self.empty_steps:
-            stop(trainer, f"the field has been empty for {self.empty_steps} steps", self.advice)
+        self.opacity = opacity.detach() if isinstance(opacity, Tensor) else None
 
 
 def stop(trainer: Trainer, reason: str, advice: str) -> None:
@@ -73,5 +84,14 @@ def stop(trainer: Trainer, reason: str, advice: str) -> None:
     Raises:
         ViewDistillError: Always.
     """
-    checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", "") or "none yet"
-    raise ViewDistillError(f"step {trainer.global_step}: {reason}; last good checkpoint: {checkpoint}; try {advice}")
+    checkpoint = last_checkpoint(trainer) or "none yet"
+    raise ViewDistillError(f"step {trainer.global_step}: {reason}; last finite checkpoint: {checkpoint}; try {advice}")
+
+
+def last_checkpoint(trainer: Trainer) -> Path | None:
+    """The checkpoint that was written last, in this fit or in the one that it resumed."""
+    saver: Any = trainer.checkpoint_callback
+    if saver is None:
+        return None
+    places = [saver.best_model_path, Path(saver.dirpath or ".") / f"{saver.filename}{saver.FILE_EXTENSION}"]
+    return next((Path(place) for place in places if place and Path(place).is_file()), None)

@@ -15,6 +15,7 @@ from torch import nn
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import is_sound
+from viewdistill.finite import non_finite
 
 Settings = TypeVar("Settings")
 
@@ -86,12 +87,14 @@ def load_weights(module: nn.Module, state: dict[str, Any], path: Path, remedy: s
     """Put the weights of a checkpoint into a module of its settings.
 
     Raises:
-        ViewDistillError: Names or shapes do not fit.
+        ViewDistillError: Names or shapes do not fit, or a weight is not finite.
     """
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise another_architecture(module, state, path, remedy) from error
+    if name := non_finite(state):
+        raise ViewDistillError(f"{path}: {name} is not finite; delete the file and run {remedy}")
 
 
 def another_architecture(module: nn.Module, state: dict[str, Any], path: Path, remedy: str) -> ViewDistillError:

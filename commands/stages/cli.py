@@ -28,6 +28,9 @@ from viewdistill.precision import fast_bfloat16
 CHECKPOINT = "last.ckpt"
 """The checkpoint in a stage's folder."""
 
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+"""Lightning's precisions that keep weights and positions in float32."""
+
 
 @dataclass(frozen=True)
 class StageRun:
@@ -143,6 +146,11 @@ class StageCLI(LightningCLI):
                     every_n_train_steps=self.config["checkpoint_every"],
                     enable_version_counter=False,
                 )
+            )
+        if str(configured["precision"] or "32-true") not in PRECISIONS:
+            raise ViewDistillError(
+                f"trainer.precision is {configured['precision']}; choose {', '.join(PRECISIONS)}: positions and "
+                "optimisers need float32; the settings named precision within model say what its networks compute in"
             )
         on_gpu = configured["accelerator"] != "cpu" and torch.cuda.is_available()
         if configured["precision"] == "bf16-mixed" and not fast_bfloat16(torch.device("cuda" if on_gpu else "cpu")):

@@ -3,21 +3,17 @@
 Run with `pytest tests/benchmarks --benchmark-enable` (or `make bench`); without it nothing is timed, only compared.
 """
 
-import statistics
-import time
-
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
+from tests.benchmarks.pairs import note, only_when_timing, ratio
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
 
 CONFIG = HashGridConfig(n_levels=8, n_features_per_level=2, log2_hashmap_size=19)
 N_POINTS = 131_072
-REQUIRED_SPEEDUP = 5.0
-ALTERNATIONS = 15
-"""Pairs of one run in each back end; what else the machine does meets both runs of a pair alike."""
+GOAL = 5.0
 
 pytestmark = pytest.mark.benchmark(group="hash grid, 131,072 points, 8 levels, 2^19 entries")
 
@@ -68,18 +64,9 @@ def test_numba_matches_torch(problem: Problem):
         assert (fast - slow).abs().max() <= 1e-5 * slow.abs().max()
 
 
-def test_numba_is_five_times_faster(problem: Problem, request: pytest.FixtureRequest):
-    if not request.config.getoption("benchmark_enable"):
-        pytest.skip("timings are disabled: run with --benchmark-enable")
-
-    def seconds(backend: str) -> float:
-        start = time.perf_counter()
-        problem.forward_and_table_gradient(backend)
-        return time.perf_counter() - start
-
-    for backend in ("numba", "torch"):
-        seconds(backend)
-    speedups = [seconds("torch") / seconds("numba") for _ in range(ALTERNATIONS)]
-    speedup = statistics.median(speedups)
-    print(f"forward and table gradient: {speedup:.1f} times faster ({min(speedups):.1f} to {max(speedups):.1f})")
-    assert speedup >= REQUIRED_SPEEDUP
+def test_numba_against_torch(problem: Problem, request: pytest.FixtureRequest):
+    only_when_timing(request)
+    speedup = ratio(
+        lambda: problem.forward_and_table_gradient("numba"), lambda: problem.forward_and_table_gradient("torch")
+    )
+    note("hash grid with table gradient, 2^19 entries: numba against plain torch", speedup, GOAL)

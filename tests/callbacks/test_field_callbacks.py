@@ -8,17 +8,22 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch.overrides import TorchFunctionMode
 
+from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from callbacks.finite_guard import FiniteGuard
 from callbacks.step_cost import StepCost
 from callbacks.view_ring import ViewRing
+from commands.stages.configuration import REPOSITORY
+from commands.stages.fitting import StageRun, build
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
 from lightning_modules.field_settings import FieldSettings, LossWeights
 from lightning_modules.guidance_settings import GuidanceSettings
-from lightning_modules.radiance_field import RadianceField
+from lightning_modules.radiance_field import RadianceField, load_field
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.finite import non_finite
 
 
 def module(**changes: Any) -> RadianceField:
@@ -82,6 +87,73 @@ def test_guard_names_the_last_checkpoint(run_folder: RunFolder) -> None:
         fit.fit(module(), datamodule=data(run_folder))
 
 
+class Spoil(pl.Callback):
+    """Makes a part of the state infinite after the last step, when no loss or gradient will show it."""
+
+    def __init__(self, part: str, step: int) -> None:
+        self.part, self.step = part, step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            states = {
+                "weight": pl_module.renderer.field.grid.params.data,
+                "occupancy": pl_module.renderer.occupancy.occs,
+            }
+            states["optimiser"] = next(iter(trainer.optimizers[0].state.values()))["exp_avg_sq"]
+            states[self.part][3] = float("inf")
+
+
+@pytest.mark.parametrize("part", ["weight", "occupancy", "optimiser"])
+def test_a_state_that_is_not_finite_is_never_saved(run_folder: RunFolder, part: str) -> None:
+    folder = run_folder.stage("field")
+    saver = ModelCheckpoint(folder, filename="last", every_n_train_steps=2, enable_version_counter=False)
+    fit = trainer(run_folder, [Spoil(part, 4), FiniteGuard()], 5, limit_val_batches=0, plugins=[AtomicCheckpointIO()])
+    fit.callbacks.append(saver)  # type: ignore[attr-defined]
+    with pytest.raises(ViewDistillError, match=r"step 4: .* is not finite, so nothing was saved; .*last\.ckpt"):
+        fit.fit(module(), datamodule=data(run_folder))
+    kept = torch.load(folder / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 2
+    assert non_finite([kept["state_dict"], kept["optimizer_states"]]) is None
+
+
+def test_a_checkpoint_that_is_not_finite_is_refused(run_folder: RunFolder) -> None:
+    model, path = module(), run_folder.field_checkpoint
+    path.parent.mkdir(exist_ok=True)
+    state = model.state_dict()
+    state["renderer.occupancy.occs"][5] = float("nan")
+    torch.save({"state_dict": state, "hyper_parameters": dict(model.hparams), "global_step": 7}, path)
+    with pytest.raises(ViewDistillError, match=r"last\.ckpt: .*occupancy\.occs is not finite; delete the file and run"):
+        load_field(run_folder)
+    with pytest.raises(ViewDistillError, match=r"occs is not finite; delete the file to start this stage again"):
+        AtomicCheckpointIO().load_checkpoint(path)
+
+
+def test_the_guard_reads_one_number_list_per_step(run_folder: RunFolder) -> None:
+    reads: list[int] = []
+
+    class Counted(FiniteGuard):
+        def on_before_optimizer_step(self, *arguments: Any) -> None:
+            with ReadsOfTensors() as counter:
+                super().on_before_optimizer_step(*arguments)
+            reads.append(counter.reads)
+
+    trainer(run_folder, [Counted()], steps=2, limit_val_batches=0).fit(module(), datamodule=data(run_folder))
+    assert reads == [1, 1]
+
+
+class ReadsOfTensors(TorchFunctionMode):
+    """Counts what makes a program wait for a GPU: values of tensors that become Python's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        names = ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy", "nonzero")
+        self.reads += getattr(func, "__name__", "") in names
+        return func(*args, **(kwargs or {}))
+
+
 def test_guard_stops_an_empty_field(run_folder: RunFolder) -> None:
     empty = module(blob_scale=-20.0, blob_radius=10.0)
     with pytest.raises(ViewDistillError, match="empty for 3 steps"):
@@ -96,6 +168,16 @@ def test_guard_lets_a_sound_fit_pass(run_folder: RunFolder) -> None:
     assert fit.global_step == 4
     assert fit.callback_metrics["cost/step_seconds"] > 0
     assert fit.callback_metrics["cost/peak_memory_mb"] > 50
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])
+def test_a_precision_that_a_field_cannot_use_is_refused_in_one_line(run_folder: RunFolder, precision: str) -> None:
+    stage = StageRun(run_folder.stage("field"), "field")
+    settings = [f"--config={REPOSITORY / 'configs' / 'field.yaml'}", f"--data.run_folder={run_folder.root}"]
+    with pytest.raises(
+        ViewDistillError, match=f"trainer.precision is {precision}; choose 32-true, bf16-mixed, 16-mixed"
+    ):
+        build(stage, [*settings, f"--trainer.precision={precision}", "--trainer.logger=false"])
 
 
 def test_ring_is_drawn_beside_the_input(run_folder: RunFolder) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import check_digest
+from viewdistill.finite import non_finite
 
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 """Linear layers of an attention block."""
@@ -57,7 +58,7 @@ def load_lora(unet: UNet2DConditionModel, path: Path) -> None:
     """Add the adapter that `save_lora` wrote; it can be trained on.
 
     Raises:
-        ViewDistillError: The file is missing or damaged, or holds an adapter of another UNet.
+        ViewDistillError: The file is missing or damaged, not finite, or holds an adapter of another UNet.
     """
     if path.is_dir():
         raise ViewDistillError(f"{path}: is a folder; give the LoRA file in it")
@@ -73,6 +74,8 @@ def load_lora(unet: UNet2DConditionModel, path: Path) -> None:
     ranks = {len(weight) for name, weight in state.items() if "lora_A" in name}
     if len(ranks) != 1:
         raise ViewDistillError(f"{path}: not a LoRA of one rank; run the stage that writes it again")
+    if name := non_finite(state):
+        raise ViewDistillError(f"{path}: {name} is not finite; run the stage that writes it again")
     add_lora(unet, ranks.pop(), torch.Generator())
     expected = {name: weight.shape for name, weight in get_peft_model_state_dict(unet).items()}
     if {name: weight.shape for name, weight in state.items()} != expected:

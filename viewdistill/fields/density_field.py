@@ -3,13 +3,11 @@
 Source: threestudio, `geometry/implicit_volume.py`; the density bias is Magic3D's (Lin et al. 2023).
 """
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
+from viewdistill.fields.hash_grid import Backend, HashGrid, HashGridConfig
 from viewdistill.fields.mlp import MLP
 from viewdistill.precision import Precision, dtype_of
 
@@ -37,7 +35,7 @@ class DensityField(nn.Module):
         blob_scale: float = 10.0,
         blob_radius: float = 0.5,
         precision: Precision = "fp32",
-        backend: Literal["auto", "numba", "torch"] = "auto",
+        backend: Backend = "auto",
     ) -> None:
         """Build the field.
 

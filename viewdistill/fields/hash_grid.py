@@ -91,7 +91,7 @@ class HashGrid(nn.Module):
             ValueError: The back end that was asked for does not run where the parameters are.
             ViewDistillError: The back end that was asked for cannot be used on this machine.
         """
-        points = points.to(self.params.dtype)
+        points = self._positions(points)
         if known is None:
             return self._encoder().encode(points, self.params, self.active_levels)
         if not torch.is_grad_enabled():
@@ -117,8 +117,7 @@ class HashGrid(nn.Module):
             ValueError: The back end that was asked for does not run where the parameters are.
             ViewDistillError: The back end that was asked for cannot be used on this machine.
         """
-        points = points.to(self.params.dtype)
-        return self._encoder().point_gradient(points, self.params, gradient, self.active_levels)
+        return self._encoder().point_gradient(self._positions(points), self.params, gradient, self.active_levels)
 
     def extra_repr(self) -> str:
         """What a printed module says of itself."""
@@ -130,9 +129,13 @@ class HashGrid(nn.Module):
         self._choose_backend()
         return self
 
+    def _positions(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        # at least float32: half of its bits would not tell neighbouring cells of a fine level apart
+        return points.to(torch.promote_types(self.params.dtype, torch.float32))
+
     def _choose_backend(self) -> None:
         device, dtype = self.params.device, self.params.dtype
-        self.backend = choose(device, dtype) if self._asked_for == "auto" else self._asked_for
+        self.backend = choose(device, dtype, self.config) if self._asked_for == "auto" else self._asked_for
         self._built: GridEncoder | None = None
 
     def _encoder(self) -> GridEncoder:

@@ -2,6 +2,9 @@
 
 import importlib.util
 import logging
+import math
+import time
+from collections.abc import Mapping
 from functools import cache
 from typing import Literal
 
@@ -18,8 +21,11 @@ Backend = Literal["auto", "numba", "torch", "tinycudann", "triton"]
 PACKAGES: dict[ChosenBackend, str] = {"tinycudann": "tiny-cuda-nn", "triton": "Triton", "numba": "numba"}
 """Back ends that need a package of their own name, and what people call it."""
 
-GPU_BACKENDS: tuple[ChosenBackend, ...] = ("tinycudann", "triton")
-"""Back ends of GPUs, the fastest first."""
+GPU_BACKENDS: tuple[ChosenBackend, ...] = ("triton", "tinycudann")
+"""Back ends of GPUs; the first that is usable, unless another was measured to be faster."""
+
+TRIED_POINTS = 65_536
+"""Points with which back ends are measured against each other."""
 
 PROBE = HashGridConfig(n_levels=2, log2_hashmap_size=7, base_resolution=4, per_level_scale=2.0)
 """A dense and a hashed level, to try a back end on."""
@@ -30,20 +36,26 @@ TOLERANCE = 1e-3
 logger = logging.getLogger(__name__)
 
 
-def choose(device: torch.device, dtype: torch.dtype = torch.float32) -> ChosenBackend:
+def choose(
+    device: torch.device, dtype: torch.dtype = torch.float32, config: HashGridConfig | None = None
+) -> ChosenBackend:
     """The fastest back end that can be used; never one that fails later for want of a compiler.
 
     Args:
         device: Where the parameters are.
         dtype: Their precision; all back ends but "torch" compute in float32.
+        config: The grid's size, with which back ends are measured where a GPU has more than one.
     """
     if dtype != torch.float32:
         return "torch"
     if device.type == "cpu":
         return "numba"
-    for backend in GPU_BACKENDS if device.type == "cuda" else ():
-        if obstacle(backend, device) is None:
-            return backend
+    candidates = GPU_BACKENDS if device.type == "cuda" else ()
+    usable: list[ChosenBackend] = [backend for backend in candidates if obstacle(backend, device) is None]
+    if len(usable) > 1 and config is not None:
+        return _measured(config, device)
+    if usable:
+        return usable[0]
     if device.type == "cuda":
         logger.warning(
             "hash grid on %s: plain torch, which is slow (%s); `viewdistill doctor` says how to mend it",
@@ -51,6 +63,45 @@ def choose(device: torch.device, dtype: torch.dtype = torch.float32) -> ChosenBa
             "; ".join(f"{PACKAGES[backend]}: {obstacle(backend, device)}" for backend in GPU_BACKENDS),
         )
     return "torch"
+
+
+@cache
+def _measured(config: HashGridConfig, device: torch.device) -> ChosenBackend:
+    return fastest({backend: _encoder(backend, config, device) for backend in GPU_BACKENDS}, config, device)
+
+
+def fastest(
+    encoders: Mapping[ChosenBackend, GridEncoder], config: HashGridConfig, device: torch.device
+) -> ChosenBackend:
+    """The back end that encodes and gives the gradients of a training step soonest.
+
+    Args:
+        encoders: By name, for one grid.
+        config: The grid's size.
+        device: Where.
+    """
+    seconds: dict[ChosenBackend, float] = {}
+    with torch.inference_mode(False), torch.enable_grad():
+        # ramps and not random numbers: measuring must not move the fit's stream of randomness
+        points = (torch.arange(3 * TRIED_POINTS, device=device).view(-1, 3) * 0.6180339887).frac()
+        table = torch.nn.Parameter((torch.arange(config.n_params, device=device) * 0.4142135624).frac() - 0.5)
+        for name, encoder in encoders.items():
+            best = math.inf
+            for _ in range(4):
+                _wait(device)
+                begun = time.perf_counter()
+                encoded = encoder.encode(points, table, config.n_levels)
+                slope = encoder.point_gradient(points, table, encoded.detach(), config.n_levels)
+                torch.autograd.grad(encoded.sum() + slope.square().sum(), table)
+                _wait(device)
+                best = min(best, time.perf_counter() - begun)
+            seconds[name] = best
+    return min(seconds, key=lambda name: seconds[name])
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def require(backend: ChosenBackend) -> None:
@@ -146,7 +197,9 @@ def probe(encoder: GridEncoder, device: torch.device) -> float:
             second = torch.autograd.grad(slope.square().sum(), (g, table))
             results.append((encoded, *first, slope, *second))
     pairs = zip(*results, strict=True)
-    return max(float((a - b).detach().abs().max() / b.detach().abs().max()) for a, b in pairs)
+    # the tensors' own maximum, which is NaN where one is; Python's leaves it out
+    worst = [((a - b).abs().max() / b.abs().max()).detach() for a, b in pairs]
+    return float(torch.stack(worst).max())
 
 
 def triton_is_interpreted() -> bool:

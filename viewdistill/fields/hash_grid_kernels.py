@@ -8,10 +8,11 @@ directional derivative v·∇w_c:
 - `scatter`: θ_c += a_c g                   (table gradient; derivative of the point gradient by the table)
 - `slope`:   Σ_c <g, θ_c> ∇a_c              (point gradient; its own derivative by the points)
 
-Every kernel treats one level, given as (scale, resolution, offset, entries, hashed), and the points from ``start`` to
-``stop``. ``vectors`` holds v, or has no rows where a_c is w_c. ``features`` is a tuple of F zeros: its length is a
-compile-time constant, so that the loops over it are unrolled. The interpreter's lock is released; the caller splits the
-work among threads.
+Every kernel treats one level, given as (scale, resolution, entries, hashed), its ``table`` [entries, F], and the points
+from ``start`` to ``stop``, in blocks: all rows of a block are known before the first is read, so that the reads, most
+of which miss the cache where a table is large, overlap. ``vectors`` holds v, or has no rows where a_c is w_c.
+``features`` is a tuple of F zeros: its length is a compile-time constant, so that the loops over it are unrolled. The
+interpreter's lock is released; the caller splits the work among threads.
 """
 
 # numba's decorators and the arrays inside kernels have no static types
@@ -24,8 +25,13 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
+from viewdistill.fields.hash_grid_layout import PRIMES
+
 ONE = np.float32(1)
-HALF = np.float32(0.5)
+NEXT = np.uint32(1)
+PRIME_Y, PRIME_Z = (np.uint32(prime) for prime in PRIMES[1:])
+BLOCK = 64
+"""Points in a block; 32 to 128 are alike."""
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -40,49 +46,49 @@ def interpolate(t, smooth):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def wrapped(index, entries):
-    """A dense index as tiny-cuda-nn takes it: as an unsigned 32-bit number, modulo the level's entries."""
-    if index >= entries or index < 0:
-        index = (index & np.int64(0xFFFFFFFF)) % entries
-    return index
+def cell_of(coordinate, scale):
+    """Lattice cell along one axis, as the unsigned number that tiny-cuda-nn makes of it, and the fraction in it."""
+    # one rounding, as tiny-cuda-nn's fused multiply-add: in double the product of two float32 is exact
+    position = np.float32(np.float64(coordinate) * np.float64(scale) + 0.5)
+    floor = np.floor(position)
+    return np.uint32(np.int32(floor)), position - floor
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def locate(points, i, level):
-    """Rows of the eight corners around point ``i`` (x fastest) and the point's fractions in its cell."""
-    scale, resolution, offset, entries, hashed = level
-    px = points[i, 0] * scale + HALF
-    py = points[i, 1] * scale + HALF
-    pz = points[i, 2] * scale + HALF
-    fx, fy, fz = np.floor(px), np.floor(py), np.floor(pz)
-    x, y, z = np.int64(fx), np.int64(fy), np.int64(fz)
-    if hashed:
-        # entries is a power of two here; 64-bit products agree with tiny-cuda-nn's 32-bit ones in all bits kept
-        mask = entries - 1
-        y0, z0 = y * np.int64(2654435761), z * np.int64(805459861)
-        y1, z1 = y0 + np.int64(2654435761), z0 + np.int64(805459861)
-        a, b, c, d = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1
-        k0, k1, k2, k3 = (x ^ a) & mask, ((x + 1) ^ a) & mask, (x ^ b) & mask, ((x + 1) ^ b) & mask
-        k4, k5, k6, k7 = (x ^ c) & mask, ((x + 1) ^ c) & mask, (x ^ d) & mask, ((x + 1) ^ d) & mask
-    else:
-        plane = resolution * resolution
-        base = x + resolution * y + plane * z
-        k0, k1 = wrapped(base, entries), wrapped(base + 1, entries)
-        k2, k3 = wrapped(base + resolution, entries), wrapped(base + resolution + 1, entries)
-        k4, k5 = wrapped(base + plane, entries), wrapped(base + plane + 1, entries)
-        k6, k7 = wrapped(base + plane + resolution, entries), wrapped(base + plane + resolution + 1, entries)
-    rows = (
-        np.uint64(offset + k0),
-        np.uint64(offset + k1),
-        np.uint64(offset + k2),
-        np.uint64(offset + k3),
-        np.uint64(offset + k4),
-        np.uint64(offset + k5),
-        np.uint64(offset + k6),
-        np.uint64(offset + k7),
-    )
-    return rows, (px - fx, py - fy, pz - fz)
+def locate(points, start, n, level, rows, fractions):
+    """For ``n`` points: rows of the eight corners around each (x fastest) and its fractions in its cell."""
+    scale, resolution, entries, hashed = level
+    size, mask, side = np.uint32(entries), np.uint32(entries - 1), np.uint32(resolution)
+    for j in range(n):
+        x, fractions[0, j] = cell_of(points[start + j, 0], scale)
+        y, fractions[1, j] = cell_of(points[start + j, 1], scale)
+        z, fractions[2, j] = cell_of(points[start + j, 2], scale)
+        if hashed:
+            # entries is a power of two here
+            y0, z0 = np.uint32(y * PRIME_Y), np.uint32(z * PRIME_Z)
+            y1, z1, x1 = np.uint32(y0 + PRIME_Y), np.uint32(z0 + PRIME_Z), np.uint32(x + NEXT)
+            a, b, c, d = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1
+            rows[0, j], rows[1, j], rows[2, j], rows[3, j] = (
+                (x ^ a) & mask,
+                (x1 ^ a) & mask,
+                (x ^ b) & mask,
+                (x1 ^ b) & mask,
+            )
+            rows[4, j], rows[5, j], rows[6, j], rows[7, j] = (
+                (x ^ c) & mask,
+                (x1 ^ c) & mask,
+                (x ^ d) & mask,
+                (x1 ^ d) & mask,
+            )
+        else:
+            plane = np.uint32(side * side)
+            base = np.uint32(x + np.uint32(side * y) + np.uint32(plane * z))
+            for c in range(8):
+                row = np.uint32(
+                    base + NEXT * np.uint32(c & 1) + side * np.uint32(c >> 1 & 1) + plane * np.uint32(c >> 2)
+                )
+                rows[c, j] = row if row < size else np.uint32(row % size)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -111,38 +117,56 @@ def corner_weights(t, scale, smooth, vectors, i):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
+def weigh(start, n, scale, smooth, vectors, fractions, weights):
+    """a_c of the eight corners around ``n`` points."""
+    for j in range(n):
+        t = (fractions[0, j], fractions[1, j], fractions[2, j])
+        w = corner_weights(t, scale, smooth, vectors, start + j)
+        weights[0, j], weights[1, j], weights[2, j], weights[3, j] = w[0], w[1], w[2], w[3]
+        weights[4, j], weights[5, j], weights[6, j], weights[7, j] = w[4], w[5], w[6], w[7]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
 def gather(points, vectors, table, level, smooth, features, column, output, start, stop):
     """Write Σ_c a_c θ_c to ``output[start:stop, column : column + F]``."""
-    for i in range(start, stop):
-        r, t = locate(points, i, level)
-        w = corner_weights(t, level[0], smooth, vectors, i)
-        for f in range(len(features)):
-            output[i, column + f] = (
-                (w[0] * table[r[0], f] + w[1] * table[r[1], f])
-                + (w[2] * table[r[2], f] + w[3] * table[r[3], f])
-                + (w[4] * table[r[4], f] + w[5] * table[r[5], f])
-                + (w[6] * table[r[6], f] + w[7] * table[r[7], f])
-            )
+    r, t, w = np.empty((8, BLOCK), np.uint32), np.empty((3, BLOCK), np.float32), np.empty((8, BLOCK), np.float32)
+    for first in range(start, stop, BLOCK):
+        n = min(BLOCK, stop - first)
+        locate(points, first, n, level, r, t)
+        weigh(first, n, level[0], smooth, vectors, t, w)
+        for j in range(n):
+            for f in range(len(features)):
+                output[first + j, column + f] = (
+                    (w[0, j] * table[r[0, j], f] + w[1, j] * table[r[1, j], f])
+                    + (w[2, j] * table[r[2, j], f] + w[3, j] * table[r[3, j], f])
+                    + (w[4, j] * table[r[4, j], f] + w[5, j] * table[r[5, j], f])
+                    + (w[6, j] * table[r[6, j], f] + w[7, j] * table[r[7, j], f])
+                )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def scatter(points, vectors, gradient, level, smooth, features, column, table, start, stop):
     """Add a_c g to the corners' rows of ``table``; ``gradient`` holds g in F columns from ``column``."""
-    for i in range(start, stop):
-        r, t = locate(points, i, level)
-        w = corner_weights(t, level[0], smooth, vectors, i)
-        if len(features) == 1:
-            for c in range(8):
-                table[r[c], 0] += w[c] * gradient[i, column]
-        for f in range(0, len(features) - 1, 2):
-            # both are read before either is written, which lets the compiler use one instruction for the pair
-            g, h = gradient[i, column + f], gradient[i, column + f + 1]
-            for c in range(8):
-                a = table[r[c], f] + w[c] * g
-                b = table[r[c], f + 1] + w[c] * h
-                table[r[c], f] = a
-                table[r[c], f + 1] = b
+    r, t, w = np.empty((8, BLOCK), np.uint32), np.empty((3, BLOCK), np.float32), np.empty((8, BLOCK), np.float32)
+    for first in range(start, stop, BLOCK):
+        n = min(BLOCK, stop - first)
+        locate(points, first, n, level, r, t)
+        weigh(first, n, level[0], smooth, vectors, t, w)
+        for j in range(n):
+            if len(features) == 1:
+                for c in range(8):
+                    table[r[c, j], 0] += w[c, j] * gradient[first + j, column]
+            for f in range(0, len(features) - 1, 2):
+                # both are read before either is written, which lets the compiler use one instruction for the pair
+                g, h = gradient[first + j, column + f], gradient[first + j, column + f + 1]
+                for c in range(8):
+                    row = r[c, j]
+                    a = table[row, f] + w[c, j] * g
+                    b = table[row, f + 1] + w[c, j] * h
+                    table[row, f] = a
+                    table[row, f + 1] = b
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -157,38 +181,49 @@ def dot(gradient, i, column, table, r, features):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
+def add_slope(r, t, scale, vectors, gradient, table, smooth, features, column, output, i):
+    """`slope` of point ``i``, whose corners' rows and fractions are known."""
+    x, dx, ddx = interpolate(t[0], smooth)
+    y, dy, ddy = interpolate(t[1], smooth)
+    z, dz, ddz = interpolate(t[2], smooth)
+    dx, dy, dz = scale * dx, scale * dy, scale * dz
+    s0 = dot(gradient, i, column, table, r[0], features)
+    s1 = dot(gradient, i, column, table, r[1], features)
+    s2 = dot(gradient, i, column, table, r[2], features)
+    s3 = dot(gradient, i, column, table, r[3], features)
+    s4 = dot(gradient, i, column, table, r[4], features)
+    s5 = dot(gradient, i, column, table, r[5], features)
+    s6 = dot(gradient, i, column, table, r[6], features)
+    s7 = dot(gradient, i, column, table, r[7], features)
+    x0, y0, z0 = ONE - x, ONE - y, ONE - z
+    # derivatives of Σ w_c s_c by the three axis weights
+    sx = y0 * z0 * (s1 - s0) + y * z0 * (s3 - s2) + y0 * z * (s5 - s4) + y * z * (s7 - s6)
+    sy = x0 * z0 * (s2 - s0) + x * z0 * (s3 - s1) + x0 * z * (s6 - s4) + x * z * (s7 - s5)
+    sz = x0 * y0 * (s4 - s0) + x * y0 * (s5 - s1) + x0 * y * (s6 - s2) + x * y * (s7 - s3)
+    if vectors.shape[0] == 0:
+        output[i, 0] += dx * sx
+        output[i, 1] += dy * sy
+        output[i, 2] += dz * sz
+        return
+    sxy = z0 * (s3 - s2 - s1 + s0) + z * (s7 - s6 - s5 + s4)
+    sxz = y0 * (s5 - s4 - s1 + s0) + y * (s7 - s6 - s3 + s2)
+    syz = x0 * (s6 - s4 - s2 + s0) + x * (s7 - s5 - s3 + s1)
+    vx, vy, vz = vectors[i, 0], vectors[i, 1], vectors[i, 2]
+    square = scale * scale
+    output[i, 0] += vx * square * ddx * sx + dx * (vy * dy * sxy + vz * dz * sxz)
+    output[i, 1] += vy * square * ddy * sy + dy * (vx * dx * sxy + vz * dz * syz)
+    output[i, 2] += vz * square * ddz * sz + dz * (vx * dx * sxz + vy * dy * syz)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
 def slope(points, vectors, gradient, table, level, smooth, features, column, output, start, stop):
     """Add Σ_c <g, θ_c> ∇a_c to ``output[start:stop]``."""
-    scale = level[0]
-    for i in range(start, stop):
-        r, t = locate(points, i, level)
-        x, dx, ddx = interpolate(t[0], smooth)
-        y, dy, ddy = interpolate(t[1], smooth)
-        z, dz, ddz = interpolate(t[2], smooth)
-        dx, dy, dz = scale * dx, scale * dy, scale * dz
-        s0 = dot(gradient, i, column, table, r[0], features)
-        s1 = dot(gradient, i, column, table, r[1], features)
-        s2 = dot(gradient, i, column, table, r[2], features)
-        s3 = dot(gradient, i, column, table, r[3], features)
-        s4 = dot(gradient, i, column, table, r[4], features)
-        s5 = dot(gradient, i, column, table, r[5], features)
-        s6 = dot(gradient, i, column, table, r[6], features)
-        s7 = dot(gradient, i, column, table, r[7], features)
-        x0, y0, z0 = ONE - x, ONE - y, ONE - z
-        # derivatives of Σ w_c s_c by the three axis weights
-        sx = y0 * z0 * (s1 - s0) + y * z0 * (s3 - s2) + y0 * z * (s5 - s4) + y * z * (s7 - s6)
-        sy = x0 * z0 * (s2 - s0) + x * z0 * (s3 - s1) + x0 * z * (s6 - s4) + x * z * (s7 - s5)
-        sz = x0 * y0 * (s4 - s0) + x * y0 * (s5 - s1) + x0 * y * (s6 - s2) + x * y * (s7 - s3)
-        if vectors.shape[0] == 0:
-            output[i, 0] += dx * sx
-            output[i, 1] += dy * sy
-            output[i, 2] += dz * sz
-            continue
-        sxy = z0 * (s3 - s2 - s1 + s0) + z * (s7 - s6 - s5 + s4)
-        sxz = y0 * (s5 - s4 - s1 + s0) + y * (s7 - s6 - s3 + s2)
-        syz = x0 * (s6 - s4 - s2 + s0) + x * (s7 - s5 - s3 + s1)
-        vx, vy, vz = vectors[i, 0], vectors[i, 1], vectors[i, 2]
-        square = scale * scale
-        output[i, 0] += vx * square * ddx * sx + dx * (vy * dy * sxy + vz * dz * sxz)
-        output[i, 1] += vy * square * ddy * sy + dy * (vx * dx * sxy + vz * dz * syz)
-        output[i, 2] += vz * square * ddz * sz + dz * (vx * dx * sxz + vy * dy * syz)
+    rows, fractions = np.empty((8, BLOCK), np.uint32), np.empty((3, BLOCK), np.float32)
+    for first in range(start, stop, BLOCK):
+        n = min(BLOCK, stop - first)
+        locate(points, first, n, level, rows, fractions)
+        for j in range(n):
+            r = (rows[0, j], rows[1, j], rows[2, j], rows[3, j], rows[4, j], rows[5, j], rows[6, j], rows[7, j])
+            t = (fractions[0, j], fractions[1, j], fractions[2, j])
+            add_slope(r, t, level[0], vectors, gradient, table, smooth, features, column, output, first + j)

@@ -81,13 +81,15 @@ class HashGridConfig:
         return self.n_entries * self.n_features_per_level
 
     def _level(self, level: int, offset: int) -> "HashGridLevel":
-        # single precision, in tiny-cuda-nn's order of operations: the ceiling below must see the same rounding
-        log2_scale = np.log2(np.float32(self.per_level_scale))
-        scale = np.exp2(np.float32(level) * log2_scale) * np.float32(self.base_resolution) - np.float32(1)
+        # tiny-cuda-nn's steps in single precision, since the ceiling below must see the same roundings; each computed
+        # in double and rounded, since logarithms in single precision differ in the last bit from processor to processor
+        log2_scale = np.float32(math.log2(np.float32(self.per_level_scale)))
+        growth = np.float32(2.0 ** float(np.float32(level) * log2_scale))
+        scale = growth * np.float32(self.base_resolution) - np.float32(1)
         resolution = math.ceil(float(scale)) + 1
         padded = (resolution**3 + 7) // 8 * 8
         entries = min(padded, 2**self.log2_hashmap_size)
-        return HashGridLevel(float(np.float32(scale)), resolution, offset, entries, hashed=resolution**3 > entries)
+        return HashGridLevel(float(scale), resolution, offset, entries, hashed=resolution**3 > entries)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from viewdistill.fields import hash_grid_kernels as kernels
 from viewdistill.fields.hash_grid_layout import HashGridConfig
 from viewdistill.threads import parallel_for
 
-Level = tuple[np.float32, int, int, int, bool]
+Level = tuple[np.float32, int, int, bool]
+"""(scale, resolution, entries, hashed), see `viewdistill.fields.hash_grid_kernels`."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class KernelLayout:
     """What the kernels need to know about a grid."""
 
     levels: tuple[Level, ...]
-    """(scale, resolution, offset, entries, hashed) of the active levels, coarse to fine."""
+    """The active levels, coarse to fine."""
+    rows: tuple[slice, ...]
+    """Their rows in the table of all levels."""
     features: tuple[int, ...]
     """As many zeros as a level has features."""
     smooth: bool
@@ -39,12 +42,10 @@ class KernelLayout:
 @lru_cache(maxsize=64)
 def kernel_layout(config: HashGridConfig, active_levels: int) -> KernelLayout:
     """Layout of a grid of which only the ``active_levels`` coarsest levels are read."""
-    levels = [
-        (np.float32(level.scale), level.resolution, level.offset, level.entries, level.hashed)
-        for level in config.levels()[:active_levels]
-    ]
+    levels = config.levels()[:active_levels]
     return KernelLayout(
-        levels=tuple(levels),
+        levels=tuple((np.float32(level.scale), level.resolution, level.entries, level.hashed) for level in levels),
+        rows=tuple(slice(level.offset, level.offset + level.entries) for level in levels),
         features=(0,) * config.n_features_per_level,
         smooth=config.interpolation == "smoothstep",
         n_entries=config.n_entries,
@@ -75,8 +76,9 @@ class NumbaSums:
         x, v, table, y = _array(points), _vectors(vectors), _table(params, layout), output.numpy()
 
         def task(block: range) -> None:
-            for column, level in _columns(layout):
-                kernels.gather(x, v, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
+            for column, level, rows in _columns(layout):
+                sizes = (level, layout.smooth, layout.features, column)
+                kernels.gather(x, v, table[rows], *sizes, y, block.start, block.stop)
 
         parallel_for(task, _blocks(len(x)))
         return output
@@ -95,8 +97,9 @@ class NumbaSums:
         x, v, g, table, y = _array(points), _vectors(vectors), _array(gradient), _table(params, layout), output.numpy()
 
         def task(block: range) -> None:
-            for column, level in _columns(layout):
-                kernels.slope(x, v, g, table, level, layout.smooth, layout.features, column, y, block.start, block.stop)
+            for column, level, rows in _columns(layout):
+                sizes = (level, layout.smooth, layout.features, column)
+                kernels.slope(x, v, g, table[rows], *sizes, y, block.start, block.stop)
 
         parallel_for(task, _blocks(len(x)))
         return output
@@ -113,9 +116,9 @@ class NumbaSums:
         output = torch.zeros(layout.n_entries * len(layout.features))
         x, v, g, table = _array(points), _vectors(vectors), _array(gradient), _table(output, layout)
 
-        def task(column_level: tuple[int, Level]) -> None:
-            column, level = column_level
-            kernels.scatter(x, v, g, level, layout.smooth, layout.features, column, table, 0, len(x))
+        def task(column_level: tuple[int, Level, slice]) -> None:
+            column, level, rows = column_level
+            kernels.scatter(x, v, g, level, layout.smooth, layout.features, column, table[rows], 0, len(x))
 
         # the finest levels take longest (cache misses), so they go first
         parallel_for(task, _columns(layout)[::-1])
@@ -128,8 +131,9 @@ def _blocks(n_points: int) -> list[range]:
     return [range(start, min(start + size, n_points)) for start in range(0, n_points, size)]
 
 
-def _columns(layout: KernelLayout) -> list[tuple[int, Level]]:
-    return [(i * len(layout.features), level) for i, level in enumerate(layout.levels)]
+def _columns(layout: KernelLayout) -> list[tuple[int, Level, slice]]:
+    columns = range(0, len(layout.levels) * len(layout.features), len(layout.features))
+    return list(zip(columns, layout.levels, layout.rows, strict=True))
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

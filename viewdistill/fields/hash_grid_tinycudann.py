@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields import hash_grid_torch
@@ -73,10 +74,10 @@ class TinyCudaNNEncoder:
         if len(points) == 0:
             # its kernels cannot be launched on nothing; the oracle keeps the (zero) gradients
             return hash_grid_torch.encode(points, params, self.config, active_levels)
-        # the module reads its attribute: from now on the parameter of our own, which optimisers and checkpoints know
-        self._encoding.params = params if isinstance(params, nn.Parameter) else nn.Parameter(params)
         with self._current_device():
-            encoded = self._encoding(points)
+            # with a table of our own in place of the module's, whether it is a parameter or was computed
+            encoded = functional_call(self._encoding, {"params": params}, (_Contiguous.apply(points),))
+        encoded = _Contiguous.apply(encoded)
         n_active = active_levels * self.config.n_features_per_level
         return nn.functional.pad(encoded[:, :n_active], (0, self.config.n_output_dims - n_active))
 
@@ -103,3 +104,17 @@ class TinyCudaNNEncoder:
     def _current_device(self) -> AbstractContextManager[Any]:
         # the library works on the current device, wherever the tensors are
         return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
+
+
+class _Contiguous(torch.autograd.Function):
+    """The same values; every gradient that comes back, of any order, is laid out as the library's kernels demand it."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        del ctx
+        return values.contiguous().view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        del ctx
+        return _Contiguous.apply(grad_outputs[0])

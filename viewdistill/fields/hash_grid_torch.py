@@ -86,7 +86,8 @@ def rows(lattice: Int64[Tensor, "*batch 3"], level: HashGridLevel) -> Int64[Tens
 def _encode_level(
     points: Float[Tensor, "n 3"], table: Float[Tensor, "entries f"], level: HashGridLevel, smooth: bool
 ) -> Float[Tensor, "n f"]:
-    position = points * level.scale + 0.5
+    # one rounding, as tiny-cuda-nn's fused multiply-add: in double the product of two float32 is exact
+    position = (points.double() * level.scale + 0.5).to(points.dtype)
     cell = position.detach().floor()
     fraction = position - cell
     upper = fraction * fraction * (3 - 2 * fraction) if smooth else fraction

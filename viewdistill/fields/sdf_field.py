@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
+from viewdistill.fields.hash_grid import Backend, HashGrid, HashGridConfig
 from viewdistill.fields.mlp import MLP
 from viewdistill.fields.spherical_harmonics import N_HARMONICS, spherical_harmonics
 from viewdistill.precision import Precision, dtype_of
@@ -63,7 +63,7 @@ class SDFField(nn.Module):
         epsilon: float | None = None,
         initial_inverse_std: float = 20.0,
         precision: Precision = "fp32",
-        backend: Literal["auto", "numba", "torch"] = "auto",
+        backend: Backend = "auto",
     ) -> None:
         """Build the field.
 

@@ -1,11 +1,12 @@
-"""Emission-absorption compositing of packed samples, in plain torch.
+"""Emission-absorption compositing of packed samples.
 
 With σ the density and δ the length of a sample's interval: α = 1 - exp(-σδ), transmittance T = exp(-Σ σδ over the
 samples before it on its ray), weight w = T α (Max 1995; nerfacc's `volrend.py`). Samples are sorted by ray. Where a
 field gives α itself, as NeuS does, its optical depth -log(1 - α) takes the place of σδ.
 
-The sums along rays are torch's on every device: nerfacc's CUDA scans are single precision and differentiable only once.
-Tests hold the two against each other where there is a GPU.
+The sums along rays begin anew at every ray, so that a sample that is not finite spoils no ray but its own: numba
+kernels on a CPU, torch elsewhere. nerfacc's CUDA scans are single precision and differentiable only once; tests hold
+the two against each other where there is a GPU.
 """
 
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+from viewdistill.rendering.compositing_kernels import sum_before, sum_behind
 
 LARGEST_ALPHA = 1 - 1e-6
 """Bound on α where its optical depth is taken, which is infinite at 1."""
@@ -112,18 +115,57 @@ class _ExclusiveSum(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, ray_indices: Tensor, n_rays: int, backwards: bool) -> Tensor:
         ctx.save_for_backward(ray_indices)
         ctx.n_rays, ctx.backwards = n_rays, backwards
-        if len(values) == 0:
-            return values.clone()
-        # one running sum over all rays, in double: single precision would lose the first digits of the last rays
-        inclusive = values.double().cumsum(0)
-        last = torch.bincount(ray_indices, minlength=n_rays).cumsum(0) - 1
-        if backwards:
-            return (inclusive[last[ray_indices]] - inclusive).to(values.dtype)
-        before_ray = torch.cat([inclusive.new_zeros(1), inclusive])[last + 1]
-        before_ray = torch.cat([inclusive.new_zeros(1), before_ray[:-1]])
-        return (inclusive - values - before_ray[ray_indices]).to(values.dtype)
+        if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+            return _sum_on_cpu(values, ray_indices, backwards)
+        return sum_in_torch(values, ray_indices, n_rays, backwards)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         (ray_indices,) = ctx.saved_tensors
         return _ExclusiveSum.apply(grad_outputs[0], ray_indices, ctx.n_rays, not ctx.backwards), None, None, None
+
+
+def _sum_on_cpu(
+    values: Float[Tensor, " samples"], ray_indices: Int64[Tensor, " samples"], backwards: bool
+) -> Float[Tensor, " samples"]:
+    sums = torch.empty_like(values, memory_format=torch.contiguous_format)
+    kernel = sum_behind if backwards else sum_before
+    kernel(values.detach().contiguous().numpy(), ray_indices.contiguous().numpy(), sums.numpy())
+    return sums
+
+
+def sum_in_torch(
+    values: Float[Tensor, " samples"], ray_indices: Int64[Tensor, " samples"], n_rays: int, backwards: bool
+) -> Float[Tensor, " samples"]:
+    """The exclusive sum on any device: doubling strides, each restricted to one ray (Hillis and Steele 1986).
+
+    A running sum over all rays, from which each ray's beginning is taken off, would be one pass; but one sample that is
+    infinite or very large would then spoil the rays behind it, and torch's sum on a GPU has no deterministic version.
+
+    Args:
+        values: One value a sample.
+        ray_indices: Ray of each sample, ascending.
+        n_rays: Number of rays.
+        backwards: Sum the values behind each sample instead of those before it.
+    """
+    if len(values) == 0:
+        return values.clone()
+    if backwards:
+        return sum_in_torch(values.flip(0), ray_indices.flip(0), n_rays, False).flip(0)
+    counts = ray_indices.new_zeros(n_rays).scatter_add_(0, ray_indices, torch.ones_like(ray_indices))
+    # the value before each sample, then sums of two, four, ... of them; in double, as the sums of the kernels
+    sums = _from(values.double(), ray_indices, 1)
+    stride = 1
+    longest = int(counts.max())
+    while stride < longest - 1:
+        sums = sums + _from(sums, ray_indices, stride)
+        stride *= 2
+    return sums.to(values.dtype)
+
+
+def _from(values: Tensor, ray_indices: Tensor, distance: int) -> Tensor:
+    """The value so many samples before each on its ray, 0 where there is none."""
+    shifted = torch.zeros_like(values)
+    same_ray = ray_indices[distance:] == ray_indices[:-distance]
+    shifted[distance:] = torch.where(same_ray, values[:-distance], 0)
+    return shifted

@@ -2,7 +2,7 @@
 
 The lattice is anchored at the near plane (t_k = near + k Δ), not where a ray enters the grid, and an interval
 [t_k, t_k + Δ] is kept if its *midpoint* lies in an occupied cell. nerfacc (0.5, `cuda/csrc/grid.cu`) and our numba
-kernels for CPUs walk each ray; plain torch tests all candidates at once, which gives the same set. The occupancy grid
+kernels for CPUs walk each ray; plain torch tests many candidates at once, which gives the same set. The occupancy grid
 says which of them marches.
 
 Names: ``t`` distance along a unit direction, world units; samples are packed, sorted by ray, then by t.
@@ -19,6 +19,9 @@ from viewdistill.rendering import nerfacc_traversal
 from viewdistill.rendering.marching_kernels import march_rays
 from viewdistill.rendering.occupancy import OccupancyGrid
 from viewdistill.threads import parallel_for
+
+CANDIDATES = 1 << 21
+"""Candidates that plain torch tests at once; about 100 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ class Samples:
 
     def select(self, mask: Bool[Tensor, " samples"]) -> "Samples":
         """The samples where ``mask`` is true."""
-        kept = mask.nonzero()[:, 0]
+        return self.at(mask.nonzero()[:, 0])
+
+    def at(self, kept: Int64[Tensor, " kept"]) -> "Samples":
+        """The samples of some indices, ascending."""
         return Samples(self.ray_indices[kept], self.t_starts[kept], self.t_ends[kept], self.n_rays)
 
 
@@ -111,14 +117,33 @@ def march(
         return Samples(rays, anchor[:0], anchor[:0], n_rays)
     if occupancy.backend == "numba":
         return _march_on_cpu(origins, directions, occupancy, anchor, first, last, step, far)
+    return _march_in_torch(origins, directions, occupancy, anchor, first, last, rays, step, far)
+
+
+def _march_in_torch(
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    occupancy: OccupancyGrid,
+    anchor: Float[Tensor, " rays"],
+    first: Float[Tensor, " rays"],
+    last: Float[Tensor, " rays"],
+    rays: Int64[Tensor, " hits"],
+    step: float,
+    far: float,
+) -> Samples:
+    """The candidates ``first`` to ``last`` of the rays that meet the grid, tested together, some rays at a time."""
     n_columns = int((last - first)[rays].max()) + 1
-    k = first[rays, None] + torch.arange(n_columns, dtype=origins.dtype, device=device)
-    t_mid = anchor[rays, None] + (k + 0.5) * step
-    x, y, z = (torch.addcmul(origins[rays, i, None], directions[rays, i, None], t_mid) for i in range(3))
-    kept = occupancy.occupied(x, y, z) & (t_mid <= far)
-    row, column = kept.nonzero().unbind(-1)
-    t_starts = anchor[rays[row]] + k[row, column] * step
-    return Samples(rays[row], t_starts, t_starts + step, n_rays)
+    columns = torch.arange(n_columns, dtype=origins.dtype, device=origins.device)
+    found: list[tuple[Tensor, Tensor]] = []
+    for some in rays.split(max(1, CANDIDATES // n_columns)):
+        k = first[some, None] + columns
+        t_mid = anchor[some, None] + (k + 0.5) * step
+        x, y, z = (torch.addcmul(origins[some, i, None], directions[some, i, None], t_mid) for i in range(3))
+        kept = occupancy.occupied(x, y, z) & (t_mid <= far)
+        row, column = kept.nonzero().unbind(-1)
+        found.append((some[row], anchor[some[row]] + k[row, column] * step))
+    ray_indices, t_starts = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return Samples(ray_indices, t_starts, t_starts + step, len(origins))
 
 
 def _march_on_cpu(

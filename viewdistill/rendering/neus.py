@@ -107,7 +107,7 @@ def transmittance_between(
     ray_indices, log_phi = samples.ray_indices, F.logsigmoid(sdf * inverse_std)
     # each sample's successor; the last has none and, compared with itself, loses nothing
     next_ray, next_log_phi = (torch.cat([x[1:], x[-1:]]) for x in (ray_indices, log_phi))
-    drop = (log_phi - next_log_phi).relu() * (ray_indices == next_ray)
+    drop = torch.where(ray_indices == next_ray, (log_phi - next_log_phi).relu(), 0)
     return transmittance(drop, ray_indices, samples.n_rays)
 
 
@@ -214,7 +214,9 @@ class NeusRenderer(ViewRenderer):
             sdf = self.field.sdf(points, features)
             visible = transmittance_between(sdf, samples, self.field.inverse_std) >= self.early_stop
             visible &= self._head_on_alpha(sdf) >= self.alpha_threshold
-            return samples.select(visible), features[visible]
+            # once for both: a GPU has to say how many they are
+            kept = visible.nonzero()[:, 0]
+            return samples.at(kept), features[kept]
 
     def _head_on_alpha(self, sdf: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """α of a step for a ray that meets the surface head-on: the largest that any ray can see."""

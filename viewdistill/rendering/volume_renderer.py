@@ -228,7 +228,9 @@ class VolumeRenderer(ViewRenderer):
             visible = visibility(
                 density, samples.lengths, samples.ray_indices, samples.n_rays, threshold, self.early_stop
             )
-            return samples.select(visible), features[visible]
+            # once for both: a GPU has to say how many they are
+            kept = visible.nonzero()[:, 0]
+            return samples.at(kept), features[kept]
 
 
 def composite(

@@ -205,3 +205,31 @@ def test_a_checkpoint_moves_between_backends(tmp_path):
     slow.load_state_dict(torch.load(tmp_path / "grid.pt", weights_only=True))
     points = torch.rand(100, 3)
     assert_close(fast(points), slow(points))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_positions_keep_float32_with_half_a_table(dtype: torch.dtype):
+    # cells of the finest level are 1/1024 wide, which half precision cannot tell apart
+    torch.manual_seed(0)
+    config = HashGridConfig(1, 2, 14, 1024, 1.0)
+    table, points = torch.randn(config.n_params), torch.rand(200, 3)
+    grid = HashGrid(config, "torch")
+    grid.load_state_dict({"params": table})
+    expected, found = grid(points), grid.to(dtype)(points)
+    assert found.dtype == torch.float32
+    error = (found - expected).norm() / expected.norm()
+    assert error < {torch.float16: 1e-3, torch.bfloat16: 5e-3}[dtype]
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_positions_are_rounded_once(backend: str):
+    # on one level of a single cell a side, with 1 in x's upper corners and 0 elsewhere, the feature is the fraction
+    config = HashGridConfig(1, 1, 3, 2, 1.0)
+    (level,) = config.levels()
+    x = torch.rand(4000, generator=torch.Generator().manual_seed(0)) / 2
+    points = torch.stack([x, torch.full_like(x, 0.5), torch.full_like(x, 0.5)], -1)
+    grid = HashGrid(config, backend)  # pyright: ignore[reportArgumentType]
+    grid.load_state_dict({"params": torch.tensor([0.0, 1.0]).repeat(4)})
+    found = grid(points)[:, 0].detach()
+    position = (x.double() * level.scale + 0.5).float()
+    assert torch.equal(found, position - position.floor())

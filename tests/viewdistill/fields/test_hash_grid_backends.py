@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields import hash_grid_backends, hash_grid_torch
+from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
-from viewdistill.fields.hash_grid_backends import PROBE, TOLERANCE, choose, obstacle, probe
+from viewdistill.fields.hash_grid_backends import PROBE, TOLERANCE, Backend, choose, fastest, obstacle, probe
 from viewdistill.fields.hash_grid_tinycudann import TinyCudaNNEncoder, encoding_config
 from viewdistill.fields.hash_grid_torch import TorchEncoder
+from viewdistill.fields.sdf_field import SDFField
 
 CPU = torch.device("cpu")
 CONFIG = HashGridConfig(2, 2, 8, 4, 2.0, "smoothstep")
@@ -79,6 +81,14 @@ def test_the_probe_finds_what_is_wrong():
         assert probe(Wrong(mistake), CPU) > TOLERANCE, mistake
 
 
+def test_the_probe_takes_nan_for_wrong():
+    class Nan(TorchEncoder):
+        def encode(self, points: Tensor, params: Tensor, active_levels: int) -> Tensor:
+            return super().encode(points, params, active_levels) * torch.nan
+
+    assert not probe(Nan(PROBE), CPU) <= TOLERANCE
+
+
 def test_the_probe_leaves_the_stream_of_randomness_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
@@ -120,7 +130,46 @@ def test_where_no_gpu_back_end_works_plain_torch_is_chosen_and_said_so(
     monkeypatch.setattr(hash_grid_backends, "obstacle", lambda backend, _: None if backend == "triton" else "broken")
     assert choose(torch.device("cuda")) == "triton"
     monkeypatch.setattr(hash_grid_backends, "obstacle", lambda *_: None)
+    assert choose(torch.device("cuda")) == "triton"
+    monkeypatch.setattr(
+        hash_grid_backends, "obstacle", lambda backend, _: None if backend == "tinycudann" else "broken"
+    )
     assert choose(torch.device("cuda")) == "tinycudann"
+
+
+def test_of_two_back_ends_the_faster_is_chosen():
+    class Slow(TorchEncoder):
+        def encode(self, points: Tensor, params: Tensor, active_levels: int) -> Tensor:
+            repeated = [super(Slow, self).encode(points, params, active_levels) for _ in range(5)]
+            return torch.stack(repeated).mean(0)
+
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    quick, slow = TorchEncoder(PROBE), Slow(PROBE)
+    assert fastest({"triton": quick, "tinycudann": slow}, PROBE, CPU) == "triton"
+    assert fastest({"triton": slow, "tinycudann": quick}, PROBE, CPU) == "tinycudann"
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_fields_can_name_every_back_end():
+    for backend in get_args(Backend):
+        if backend in ("auto", "numba", "torch") or importlib.util.find_spec(backend):
+            assert DensityField(CONFIG, backend=backend).grid._asked_for == backend  # pyright: ignore[reportPrivateUsage]
+            assert SDFField(CONFIG, backend=backend).grid._asked_for == backend  # pyright: ignore[reportPrivateUsage]
+
+
+class DemandsContiguous(torch.autograd.Function):
+    """Refuses gradients of any order that are laid out otherwise, as tiny-cuda-nn's kernels do."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        assert values.is_contiguous()
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        assert grad_outputs[0].is_contiguous(), "must be contiguous"
+        return DemandsContiguous.apply(grad_outputs[0])
 
 
 class Encoding(nn.Module):
@@ -137,6 +186,10 @@ class Encoding(nn.Module):
         self.params = nn.Parameter(torch.rand(self.config.n_params))
 
     def forward(self, x: Tensor) -> Tensor:
+        x = DemandsContiguous.apply(x)  # pyright: ignore[reportAssignmentType]
+        return DemandsContiguous.apply(self.encode(x))  # pyright: ignore[reportReturnType]
+
+    def encode(self, x: Tensor) -> Tensor:
         # its batches are multiples of 256, and it takes no empty one
         assert len(x) > 0
         padded = nn.functional.pad(x, [0, 0, 0, -len(x) % 256])
@@ -173,6 +226,29 @@ def test_tiny_cuda_nn_computes_with_our_parameters(active_levels: int):
     empty.sum().backward()
     assert params.grad is not None
     assert (params.grad == 0).all()
+
+
+@pytest.mark.usefixtures("tinycudann")
+def test_a_table_that_is_no_parameter_gets_its_gradient():
+    torch.manual_seed(0)
+    encoder, root = TinyCudaNNEncoder(CONFIG, CPU), nn.Parameter(torch.randn(CONFIG.n_params))
+    encoder.encode(torch.rand(10, 3), 2 * root, 2).sum().backward()
+    assert root.grad is not None
+    assert root.grad.abs().max() > 0
+
+
+@pytest.mark.usefixtures("tinycudann")
+def test_gradients_of_both_orders_reach_the_library_contiguous():
+    torch.manual_seed(0)
+    encoder, oracle = TinyCudaNNEncoder(CONFIG, CPU), TorchEncoder(CONFIG)
+    params, points, g = nn.Parameter(torch.randn(CONFIG.n_params)), torch.rand(10, 3), torch.randn(4, 10).t()
+    results: list[tuple[Tensor, ...]] = []
+    for each in (encoder, oracle):
+        slope = each.point_gradient(points, params, g, 2)
+        # the sum's gradient is one number, expanded
+        results.append((slope, *torch.autograd.grad(slope.sum(), params)))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.usefixtures("tinycudann")

@@ -1,4 +1,12 @@
+import ctypes
+import ctypes.util
+import math
+import sys
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from viewdistill.fields.hash_grid_layout import HashGridConfig
 
@@ -50,3 +58,34 @@ def test_impossible_sizes_are_named(field: str, value: float):
     sizes = {"n_levels": 4, "n_features_per_level": 2, "log2_hashmap_size": 12, "base_resolution": 4}
     with pytest.raises(ValueError, match=field):
         HashGridConfig(**{**sizes, field: value})  # pyright: ignore[reportArgumentType]
+
+
+def test_a_growth_between_two_roundings_has_tiny_cuda_nns_size():
+    # single-precision exp2 and log2 of numpy give 4,727,792 where they use AVX-512
+    assert HashGridConfig(8, 2, 19, 4, 2.5).n_params == 4_731_680
+
+
+@pytest.mark.parametrize(
+    ("config", "n_params"),
+    [
+        (HashGridConfig(8, 2, 16, 16, 1.3459), 730_560),  # configs/field.yaml and configs/surface.yaml
+        (HashGridConfig(16, 2, 19, 32, 1.3195079107728942), 13_969_152),  # presets/zero123-xl/surface.yaml
+        (HashGridConfig(2, 2, 10, 8, 2.0), 3_072),  # the debug preset's kind
+    ],
+)
+def test_shipped_grids_keep_the_sizes_that_checkpoints_have(config: HashGridConfig, n_params: int):
+    assert config.n_params == n_params
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="against the C library that tiny-cuda-nn's constructor calls")
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(growth=st.sampled_from([1.25, 1.5, 2.0, 2.5, 3.0, 1.3459, 1.447269237440378]), base=st.integers(2, 64))
+def test_scales_are_those_of_the_c_library(growth: float, base: int):
+    library = ctypes.CDLL(ctypes.util.find_library("m"))
+    for function in (library.exp2f, library.log2f):
+        function.argtypes, function.restype = [ctypes.c_float], ctypes.c_float
+    for index, level in enumerate(HashGridConfig(12, 2, 19, base, growth).levels()):
+        power = np.float32(index) * np.float32(library.log2f(growth))
+        scale = np.float32(library.exp2f(float(power))) * np.float32(base) - np.float32(1)
+        assert level.scale == scale
+        assert level.resolution == math.ceil(scale) + 1

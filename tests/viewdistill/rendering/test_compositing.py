@@ -1,11 +1,15 @@
 import math
+from typing import Any
 
 import nerfacc
+import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from viewdistill.rendering.compositing import (
     accumulate,
     exclusive_sum,
+    sum_in_torch,
     transmittance,
     visibility,
     weights_from_alpha,
@@ -106,3 +110,56 @@ def test_no_samples_are_legal():
     opacity = accumulate(weights, torch.ones(0, 1), rays, 3)
     assert opacity.tolist() == [[0], [0], [0]]
     opacity.sum().backward()
+
+
+@pytest.mark.parametrize("poison", [math.inf, math.nan, 1e38, -math.inf])
+def test_a_sample_that_is_not_finite_spoils_no_other_ray(poison: float):
+    rays = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2])
+    sound = torch.rand(11, generator=torch.Generator().manual_seed(0))
+    lengths, others = torch.full((11,), 0.1), rays != 1
+    results: list[tuple[torch.Tensor, ...]] = []
+    for value in (1.0, poison):
+        density = sound.clone()
+        density[4] = value
+        density.requires_grad_()
+        weights = weights_from_density(density, lengths, rays, 3)
+        (weights * torch.arange(11)).sum().backward()
+        assert density.grad is not None
+        pixels = accumulate(weights, torch.ones(11, 1), rays, 3)[[0, 2]]
+        results.append((weights[others], density.grad[others], pixels))
+    for spoilt, expected in zip(results[1], results[0], strict=True):
+        assert torch.equal(spoilt, expected)
+
+
+@pytest.mark.parametrize("poison", [math.inf, math.nan, 1e38])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_both_ways_of_summing_keep_to_their_rays(poison: float, backwards: bool):
+    torch.manual_seed(0)
+    rays = torch.randint(40, (500,)).sort().values
+    values = torch.rand(500)
+    expected = sum_in_torch(values, rays, 40, backwards)
+    by_hand = [values[(rays == ray) & (torch.arange(500) < i)].sum() for i, ray in enumerate(rays)]
+    if not backwards:
+        torch.testing.assert_close(expected, torch.stack(by_hand))
+        torch.testing.assert_close(exclusive_sum(values, rays, 40), expected, rtol=1e-7, atol=0)
+    spoilt = values.clone()
+    spoilt[250] = poison
+    others = rays != rays[250]
+    assert torch.equal(sum_in_torch(spoilt, rays, 40, backwards)[others], expected[others])
+
+
+def test_the_sums_of_a_gpu_have_deterministic_versions_only():
+    # torch has none of a floating-point running sum on a GPU, which `deterministic=True` would then refuse
+    with RunningSums() as found:
+        sum_in_torch(torch.rand(9), torch.arange(9) // 3, 3, False)
+    assert found.floating == 0
+
+
+class RunningSums(TorchDispatchMode):
+    """Counts running sums of floating-point numbers."""
+
+    floating = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.floating += func._overloadpacket.__name__ == "cumsum" and args[0].is_floating_point()
+        return func(*args, **(kwargs or {}))

@@ -1,9 +1,12 @@
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from viewdistill.rendering import marching
 from viewdistill.rendering.marching import Samples, march, step_size
 from viewdistill.rendering.occupancy import Backend, OccupancyGrid
 
@@ -91,6 +94,39 @@ def test_numba_marches_as_plain_torch_does(n_levels: int, threads: int):
     assert len(sets[0]) > 1000
     assert len(sets[0] ^ sets[1]) <= 1  # a midpoint on a cell's face may round either way
     assert found[1].ray_indices.diff().min() >= 0
+
+
+def test_plain_torch_gives_the_same_samples_in_parts(monkeypatch: pytest.MonkeyPatch):
+    grid = random_grid(backend="torch")
+    origins, directions = random_rays(57)
+    whole = march(origins, directions, grid, 0.05)
+    monkeypatch.setattr(marching, "CANDIDATES", 100)
+    parts = march(origins, directions, grid, 0.05)
+    assert len(whole) > 100
+    for name in ("ray_indices", "t_starts", "t_ends"):
+        assert torch.equal(getattr(whole, name), getattr(parts, name))
+
+
+def test_plain_torch_keeps_to_its_share_of_memory(monkeypatch: pytest.MonkeyPatch):
+    grid = random_grid(backend="torch")
+    origins, directions = random_rays(400)
+    monkeypatch.setattr(marching, "CANDIDATES", 1000)
+    with LargestResult() as seen:
+        march(origins, directions, grid, 0.01)
+    # a ray of 3.5 / 0.01 steps, and the grid's own cells
+    assert seen.numel <= max(1000, grid.binaries.numel(), 3 * 400)
+
+
+class LargestResult(TorchDispatchMode):
+    """The most numbers that an operation on floating-point tensors of two dimensions gave."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.ndim == 2 and result.is_floating_point():
+            self.numel = max(self.numel, result.numel())
+        return result
 
 
 def test_rays_that_start_inside_march_forwards_only():

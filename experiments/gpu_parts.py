@@ -1,0 +1,234 @@
+"""The parts of `experiments.gpu_check`: what each runs and measures.
+
+A part takes its figures' book, the folder for its files, and whether to run at tiny sizes on a CPU.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import torch
+
+from datamodules.run_folder import read_json
+from experiments.gpu_steps import official_ratio, steps
+from viewdistill.errors import ViewDistillError
+from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
+from viewdistill.fields.hash_grid_backends import obstacle
+
+if TYPE_CHECKING:
+    from experiments.gpu_check import Figures
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TESTS = REPOSITORY / "tests" / "viewdistill"
+KERNEL_TESTS = (
+    TESTS / "fields" / "test_hash_grid_contract.py",
+    TESTS / "rendering" / "test_compositing.py",
+    TESTS / "rendering" / "test_marching.py",
+    TESTS / "diffusion" / "test_placement.py",
+)
+NERFACC_TESTS = (TESTS / "rendering" / "test_nerfacc_traversal.py",)
+FIT = ("field", "surface")
+"""The stages that are fitted to the end."""
+
+BROUGHT = "cpu"
+"""Folder of a bundle with the refined views of a CPU's run, and the records of its fits by stage."""
+
+TEXT_PRIOR = REPOSITORY / "priors" / "nano" / "stable-diffusion" / "unet"
+"""Left out of a bundle; without it the surface compares the input view by its pixels alone."""
+
+PLAIN_PYTEST = ["-p", "no:cacheprovider", "--import-mode=importlib", "-o", "addopts=", "-o", "filterwarnings=default"]
+"""Without the plugins of the development environment, which such a machine need not have."""
+
+
+def kernels(figures: Figures, out: Path, dry_run: bool) -> None:
+    """Tests marked ``gpu``, first and second order, half and single precision."""
+    run_tests(
+        figures, out, KERNEL_TESTS, "not gpu and not slow" if dry_run else "gpu", "lattice_points" if dry_run else ""
+    )
+
+
+def nerfacc(figures: Figures, out: Path, dry_run: bool) -> None:
+    """Compile nerfacc's CUDA code, then march with it."""
+    if importlib.util.find_spec("nerfacc") is None:
+        raise ModuleNotFoundError("nerfacc is not installed")
+    if not dry_run:
+        from viewdistill.rendering.nerfacc_traversal import require
+
+        begun = time.monotonic()
+        require()
+        figures.add(compile_seconds=time.monotonic() - begun)
+    run_tests(figures, out, NERFACC_TESTS, "not gpu" if dry_run else "gpu", "")
+
+
+def run_tests(figures: Figures, out: Path, files: tuple[Path, ...], marked: str, named: str) -> None:
+    """Run some files' tests, with their counts as figures.
+
+    Raises:
+        ViewDistillError: A test failed, or none was selected.
+    """
+    report = out / f"{files[-1].stem}.xml"
+    chosen = ["-m", marked, *(["-k", named] if named else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        *PLAIN_PYTEST,
+        *chosen,
+        f"--junitxml={report}",
+        *map(str, files),
+    ]
+    subprocess.run(command, cwd=REPOSITORY, check=False)
+    if not report.is_file():
+        raise ViewDistillError("pytest did not run")
+    suite = next(ElementTree.parse(report).getroot().iter("testsuite"))
+    counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+    figures.add(**counts)
+    if counts["failures"] or counts["errors"] or counts["tests"] == counts["skipped"]:
+        raise ViewDistillError(
+            f"{counts['failures'] + counts['errors']} tests failed, {counts['skipped']} were left out"
+        )
+
+
+def step_times(figures: Figures, out: Path, dry_run: bool) -> None:
+    """The field's step in all its variants, and `usd` against the official eight evaluations."""
+    steps(figures, out, dry_run)
+    official_ratio(figures, out, dry_run)
+
+
+def grid(figures: Figures, out: Path, dry_run: bool) -> None:
+    """Encoding, table gradient and second order of each back end, and their share of the copy bandwidth."""
+    del out
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = HashGridConfig(2, 2, 8, 4, 2.0) if dry_run else HashGridConfig()
+    points = torch.rand(256 if dry_run else 1 << 20, 3, device=device)
+    weights = torch.randn(len(points), config.n_output_dims, device=device)
+    source = torch.rand(1 << (20 if dry_run else 28), device=device)
+    target = torch.empty_like(source)
+    bandwidth = 2 * source.nbytes / median_seconds(lambda: target.copy_(source))
+    figures.add(copy_gb_per_s=bandwidth / 1e9)
+    # bytes that no cache saves: eight corners' rows of every level, the point, the features
+    moved = len(points) * (4 * 3 + 4 * config.n_output_dims + 8 * 4 * config.n_output_dims)
+    plain: dict[str, float] = {}
+    for backend in ("torch", "triton", "tinycudann") if device.type == "cuda" else ("torch", "numba"):
+        if backend in ("triton", "tinycudann") and (problem := obstacle(backend, device)):  # pyright: ignore[reportArgumentType]
+            figures.add(**{backend: problem})
+            continue
+        seconds = grid_seconds(HashGrid(config, backend).to(device), points, weights)  # pyright: ignore[reportArgumentType]
+        plain = plain or seconds
+        figures.add(
+            **{
+                f"{backend} ms": {name: 1e3 * value for name, value in seconds.items()},
+                f"{backend} times as fast as torch": {name: plain[name] / value for name, value in seconds.items()},
+                f"{backend} share of copy bandwidth": moved / seconds["forward"] / bandwidth,
+            }
+        )
+
+
+def grid_seconds(module: HashGrid, points: torch.Tensor, weights: torch.Tensor) -> dict[str, float]:
+    """Median seconds of the encoding, with the table's gradient, and of the point gradient's derivative."""
+
+    def forward() -> None:
+        with torch.no_grad():
+            module(points)
+
+    def table_gradient() -> None:
+        module.zero_grad()
+        module(points).backward(weights)
+
+    def second_order() -> None:
+        module.zero_grad()
+        g = weights.clone().requires_grad_()
+        module.point_gradient(points, g).square().sum().backward()
+
+    works = {"forward": forward, "with table gradient": table_gradient, "second order": second_order}
+    return {name: median_seconds(work) for name, work in works.items()}
+
+
+def median_seconds(work: Callable[[], object], repeats: int = 9) -> float:
+    """Of several runs after two, waited for."""
+    seconds: list[float] = []
+    for _ in range(repeats + 2):
+        begun = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds[2:])
+
+
+def fits(figures: Figures, out: Path, dry_run: bool) -> None:
+    """The embedded priors' field and surface to the end, with the CPU's figures beside them where they were brought."""
+    run, brought = out / "robot", REPOSITORY / BROUGHT
+    viewdistill("input", REPOSITORY / "examples" / "robot.png", "--out", run)
+    if brought.is_dir():
+        shutil.copytree(brought / "views", run / "views", dirs_exist_ok=True)
+    for stage in FIT if brought.is_dir() else FIT[:1]:
+        options = ["--trainer.logger=false"]
+        if dry_run:
+            debug = REPOSITORY / "configs" / "presets" / "debug" / f"{stage}.yaml"
+            options += [f"--config={debug}", "--trainer.max_steps=2"]
+        if stage == "surface" and not TEXT_PRIOR.is_dir():
+            options.append("--model.reference.method=mse")
+        viewdistill(stage, run, *options)
+        figures.add(**{stage: brief(read_json(run / stage / "stage.json"))})
+        if (record := brought / f"{stage}.json").is_file():
+            figures.add(**{f"{stage} on a CPU": brief(read_json(record))})
+
+
+def brief(record: dict[str, Any]) -> dict[str, float]:
+    """Seconds of a stage's record, and the losses that were logged last."""
+    logged: dict[str, float] = record.get("figures", {}).get("metrics", {})
+    return {"seconds": record["seconds"]} | {name: v for name, v in logged.items() if name.startswith("loss")}
+
+
+def training(figures: Figures, out: Path, dry_run: bool) -> None:
+    """A minute of each prior's training: samples per second by model, as the command itself reports them."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "commands", "train", "--help"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "--minutes" not in shown.stdout:
+        raise ModuleNotFoundError("`viewdistill train --minutes` is missing in this version")
+    for model in ("text-to-image", "view-synthesis"):
+        with tempfile.TemporaryDirectory(dir=out) as folder:
+            minutes = "0.02" if dry_run else "0.5"
+            viewdistill("train", model, f"--minutes={minutes}", f"--out={folder}")
+            records = list(Path(folder).rglob("training.json"))
+            figures.add(**{model: read_json(records[0]) if records else "ran"})
+
+
+def viewdistill(*arguments: object) -> None:
+    """Run a subcommand in a process of its own.
+
+    Raises:
+        ViewDistillError: It failed.
+    """
+    command = [sys.executable, "-m", "commands", *map(str, arguments)]
+    if subprocess.run(command, cwd=REPOSITORY, check=False).returncode:
+        raise ViewDistillError(f"`viewdistill {' '.join(map(str, arguments))}` failed")
+
+
+RUN: dict[str, Callable[[Figures, Path, bool], None]] = {
+    "kernels": kernels,
+    "steps": step_times,
+    "grid": grid,
+    "fits": fits,
+    "nerfacc": nerfacc,
+    "training": training,
+}
+"""The parts by name."""

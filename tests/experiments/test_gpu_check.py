@@ -1,0 +1,77 @@
+"""The GPU check: every part's code at tiny sizes on a CPU, and what becomes of parts that fail."""
+
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datamodules.run_folder import read_json
+from experiments import gpu_check
+from experiments.gpu_bundle import main as bundle
+from experiments.gpu_check import PARTS, Part, finish, main
+from experiments.gpu_parts import RUN
+from viewdistill.errors import ViewDistillError
+
+FIGURES = {
+    "kernels": {"tests", "failures"},
+    "steps": {"nano fp32", "full fp16", "40 GB", "full fp16, compiled", "usd_against_official"},
+    "grid": {"copy_gb_per_s", "numba ms", "numba times as fast as torch"},
+    "fits": {"field"},
+    "nerfacc": {"tests", "failures"},
+    "training": set[str](),
+}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", FIGURES)
+def test_a_part_runs_dry(part: str, tmp_path: Path) -> None:
+    assert main(["--dry-run", "--parts", part, f"--out={tmp_path}"]) == 0
+    (outcome,) = read_json(tmp_path / "gpu_check.json")["parts"]
+    assert outcome["status"] == "passed" or (part == "training" and "--minutes" in outcome["output"]), outcome
+    assert set(outcome["figures"]) >= FIGURES[part]
+    assert f"| {part} |" in (tmp_path / "gpu_check.md").read_text(encoding="utf-8")
+
+
+def test_a_bundle_wants_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ViewDistillError, match="has no refined views; make it first"):
+        bundle([f"--out={tmp_path / 'bundle'}", f"--run={tmp_path}", "--no-wheels"])
+
+
+def test_every_part_can_be_run() -> None:
+    assert {part.name for part in PARTS} == set(RUN) == set(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("code", "limit", "status"),
+    [
+        ("print('seen'); raise SystemExit(1)", 60, "failed"),
+        ("print('seen'); raise SystemExit(3)", 60, "lacks what it needs"),
+        ("import time; print('seen', flush=True); time.sleep(60)", 3, "too slow"),
+    ],
+)
+def test_a_part_that_does_not_pass_is_noted(
+    code: str, limit: float, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen: Any = gpu_check.subprocess.Popen
+    monkeypatch.setattr(
+        gpu_check.subprocess, "Popen", lambda _, **options: popen([sys.executable, "-c", code], **options)
+    )
+    part = Part("grid", "nothing", limit)
+    process = gpu_check.start(part, tmp_path, False)
+    outcome = finish(part, process, gpu_check.time.monotonic() + limit, tmp_path)
+    assert (outcome.status, outcome.output.strip()) == (status, "seen")
+
+
+def test_the_bundle_holds_what_the_check_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "robot"
+    for stage in ("views", "field"):
+        (run / stage).mkdir(parents=True)
+        (run / stage / "stage.json").write_text("{}", encoding="utf-8")
+    bundle([f"--out={tmp_path / 'bundle'}", f"--run={run}", "--no-wheels"])
+    with tarfile.open(tmp_path / "bundle" / "code.tar.xz") as code:
+        held = {name.removeprefix("./") for name in code.getnames()}
+    assert held >= {"experiments/gpu_check.py", "examples/robot.png", "configs/field.yaml", "cpu/field.json"}
+    assert (tmp_path / "bundle" / "gpu-check.sh").is_file()
+    assert "MB; there: sh gpu-check.sh" in capsys.readouterr().out
