@@ -18,7 +18,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from commands.stages.configuration import REPOSITORY
-from lightning_modules.field_scores import suit_to_device
+from lightning_modules.loaded_priors import suit_to_device
 from lightning_modules.reference_score import resize
 from tests.benchmarks.pairs import note, only_when_timing, ratio
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
