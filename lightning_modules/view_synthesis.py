@@ -123,7 +123,7 @@ class ViewSynthesis(TrainedPrior):
         lifting: Any = self.lifting[0].to(cast(Any, latents.device))
         tokens = image_tokens(self.image_encoder, preprocess_for_clip(batch["image"], self.image_encoder), "all")
         with torch.no_grad():
-            volume = lifting.volume(batch["image_latent"], batch["elevation"])
+            volume = lifting.volume(batch["image_latent"], batch["elevation"], batch["image"])
             lifted = lifting.look(volume, batch["elevation"], pose).flatten(0, 1)
         concatenated = torch.cat([per_view(batch, "image_latent"), lifted], 1)
         tokens = tokens.repeat_interleave(pose.shape[1], 0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GROUPS = 8
-"""Of every group normalisation."""
+"""Of every group normalisation, unless said otherwise."""
 
 
 class ResidualBlock(nn.Module):
@@ -18,12 +18,13 @@ class ResidualBlock(nn.Module):
     Args:
         convolution: ``nn.Conv2d`` or ``nn.Conv3d``.
         width: Channels.
+        groups: Of the normalisations.
     """
 
-    def __init__(self, convolution: type[nn.Conv2d] | type[nn.Conv3d], width: int) -> None:
+    def __init__(self, convolution: type[nn.Conv2d] | type[nn.Conv3d], width: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
+        self.norm1, self.conv1 = nn.GroupNorm(groups, width), convolution(width, width, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(groups, width), convolution(width, width, 3, padding=1)
         _start_at_zero(self.conv2)
 
     def forward(self, x: Float[Tensor, "batch width ..."]) -> Float[Tensor, "batch width ..."]:
@@ -99,6 +100,50 @@ class ReferenceEncoder(nn.Module):
         return self.conv_out(self.fine(x)), coarse.flatten(2).transpose(1, 2)
 
 
+class PictureEncoder(nn.Module):
+    """Features of the reference picture at half its resolution, for what the latent has lost.
+
+    Args:
+        features: Channels that are unprojected.
+        width: Channels in between.
+    """
+
+    def __init__(self, features: int, width: int = 32) -> None:
+        super().__init__()
+        self.conv_in, self.block = nn.Conv2d(3, width, 4, stride=2, padding=1), ResidualBlock(nn.Conv2d, width)
+        self.conv_out = nn.Conv2d(width, features, 1)
+
+    def forward(self, picture: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch features h w"]:
+        """The features of a picture in [0, 1]."""
+        return self.conv_out(self.block(F.silu(self.conv_in(picture * 2 - 1))))
+
+
+class Bottleneck(nn.Module):
+    """Attention blocks at a width of their own, added to what they are given; start as nothing.
+
+    Args:
+        width: Channels of what is given.
+        inner_width: Channels of the blocks.
+        token_width: Channels of the tokens.
+        blocks: Their number.
+    """
+
+    def __init__(self, width: int, inner_width: int, token_width: int, blocks: int) -> None:
+        super().__init__()
+        self.conv_in, self.conv_out = nn.Conv3d(width, inner_width, 1), nn.Conv3d(inner_width, width, 1)
+        self.attention = nn.ModuleList([AttentionBlock(inner_width, token_width) for _ in range(blocks)])
+        _start_at_zero(self.conv_out)
+
+    def forward(
+        self, x: Float[Tensor, "batch width n n n"], tokens: Float[Tensor, "batch tokens token_width"]
+    ) -> Float[Tensor, "batch width n n n"]:
+        """The sum."""
+        inner = self.conv_in(x)
+        for block in self.attention:
+            inner = block(inner, tokens)
+        return x + self.conv_out(inner)
+
+
 class VolumeUNet(nn.Module):
     """Completes an unprojected volume, at three resolutions with attention at the coarsest.
 
@@ -109,6 +154,9 @@ class VolumeUNet(nn.Module):
         token_width: Channels of the reference's tokens.
         resolution: Cells along each axis.
         blocks: Attention blocks over the cells at quarter resolution.
+        groups: Of the normalisations at full and half resolution.
+        bottleneck: Width and number of further attention blocks there.
+        fine_channels: Of what is unprojected at twice the resolution; 0 for nothing.
     """
 
     def __init__(
@@ -119,34 +167,113 @@ class VolumeUNet(nn.Module):
         token_width: int,
         resolution: int,
         blocks: int,
+        groups: int = GROUPS,
+        bottleneck: tuple[int, int] = (0, 0),
+        fine_channels: int = 0,
     ) -> None:
         super().__init__()
         full, half, quarter = widths
         side = resolution // 4
         self.conv_in, self.fine_in = nn.Conv3d(in_channels, full, 1), nn.Conv3d(full, full, 3, padding=1)
-        self.down1, self.block1 = nn.Conv3d(full, half, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, half)
+        self.down1 = nn.Conv3d(full, half, 3, stride=2, padding=1)
+        self.block1 = ResidualBlock(nn.Conv3d, half, groups)
         self.down2, self.block2 = nn.Conv3d(half, quarter, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, quarter)
         self.position = nn.Parameter(0.02 * torch.randn(1, quarter, side, side, side))
         self.attention = nn.ModuleList([AttentionBlock(quarter, token_width) for _ in range(blocks)])
+        self.bottleneck = Bottleneck(quarter, bottleneck[0], token_width, bottleneck[1]) if bottleneck[1] else None
         self.block3 = ResidualBlock(nn.Conv3d, quarter)
-        self.up1, self.block4 = nn.Conv3d(quarter + half, half, 1), ResidualBlock(nn.Conv3d, half)
+        self.up1, self.block4 = nn.Conv3d(quarter + half, half, 1), ResidualBlock(nn.Conv3d, half, groups)
         self.up2, self.fine_out = nn.Conv3d(half + full, full, 1), nn.Conv3d(full, full, 3, padding=1)
-        self.conv_out = nn.Sequential(nn.GroupNorm(GROUPS, full), nn.SiLU(), nn.Conv3d(full, out_channels, 1))
+        self.conv_out = nn.Sequential(nn.GroupNorm(groups, full), nn.SiLU(), nn.Conv3d(full, out_channels, 1))
+        self.unprojected = nn.Conv3d(fine_channels, full, 2, stride=2) if fine_channels else None
 
     def forward(
-        self, x: Float[Tensor, "batch in_channels n n n"], tokens: Float[Tensor, "batch tokens token_width"]
-    ) -> Float[Tensor, "batch out_channels n n n"]:
-        """The completed volume."""
+        self,
+        x: Float[Tensor, "batch in_channels n n n"],
+        tokens: Float[Tensor, "batch tokens token_width"],
+        fine: Float[Tensor, "batch fine_channels m m m"] | None = None,
+    ) -> tuple[Float[Tensor, "batch out_channels n n n"], Float[Tensor, "batch full n n n"]]:
+        """The completed volume, and what it was read from.
+
+        Args:
+            x: The unprojected volume.
+            tokens: Of the reference.
+            fine: What is unprojected at twice the resolution, where there is something.
+        """
         x = self.conv_in(x).contiguous(memory_format=torch.channels_last_3d)
+        if self.unprojected is not None and fine is not None:
+            x = x + self.unprojected(fine)
         full = x + F.silu(self.fine_in(F.silu(x)))
         half = self.block1(self.down1(full))
         quarter = self.block2(self.down2(half)) + self.position
         for block in self.attention:
             quarter = block(quarter, tokens)
+        if self.bottleneck is not None:
+            quarter = self.bottleneck(quarter, tokens)
         quarter = self.block3(quarter)
         half = self.block4(self.up1(torch.cat([_twice(quarter), half], 1)))
         full = self.up2(torch.cat([_twice(half), full], 1))
-        return self.conv_out(full + F.silu(self.fine_out(F.silu(full))))
+        full = full + F.silu(self.fine_out(F.silu(full)))
+        return self.conv_out(full), full
+
+
+class VolumeRefiner(nn.Module):
+    """From a completed volume and the picture's features, cells half as wide for rendering colours.
+
+    Args:
+        full: Channels of the completed volume's features.
+        fine_channels: Channels that were unprojected at twice its resolution.
+        out_channels: Of the fine cells; the first, the density, is added to the completed volume's.
+        width: Channels in between.
+    """
+
+    def __init__(self, full: int, fine_channels: int, out_channels: int, width: int = 16) -> None:
+        super().__init__()
+        self.up = nn.Conv3d(full, 8 * width, 1)
+        self.conv_in, self.conv = nn.Conv3d(fine_channels, width, 1), nn.Conv3d(width, width, 3, padding=1)
+        self.conv_out = nn.Conv3d(width, out_channels, 1)
+        _start_at_zero(self.conv_out)
+
+    def forward(
+        self,
+        full: Float[Tensor, "batch full n n n"],
+        fine: Float[Tensor, "batch fine_channels m m m"],
+        density: Float[Tensor, "batch 1 n n n"],
+    ) -> Float[Tensor, "batch out_channels m m m"]:
+        """Fine cells."""
+        batch, n = len(full), full.shape[-1]
+        cells = self.up(full).reshape(batch, -1, 2, 2, 2, n, n, n).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        x = F.silu(cells.reshape(batch, -1, 2 * n, 2 * n, 2 * n) + self.conv_in(fine))
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+        out = self.conv_out(F.silu(x + self.conv(x)))
+        return torch.cat([out[:, :1] + _twice(density), out[:, 1:]], 1)
+
+
+class PictureHead(nn.Module):
+    """From a render and the composited features, corrections of the mean latent and of the render; starts as nothing.
+
+    Args:
+        channels: Of the composited features.
+        latent_channels: Of the autoencoder.
+        scale: Pixels of the render to a pixel of the features.
+        width: Channels in between.
+    """
+
+    def __init__(self, channels: int, latent_channels: int, scale: int, width: int = 96) -> None:
+        super().__init__()
+        self.scale, self.latent_channels = scale, latent_channels
+        self.conv_in = nn.Conv2d(channels + 4 * scale**2, width, 3, padding=1)
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv_out = nn.Conv2d(width, latent_channels + 3 * scale**2, 1)
+        _start_at_zero(self.conv_out)
+
+    def forward(
+        self, composited: Float[Tensor, "batch channels h w"], render: Float[Tensor, "batch 4 height width"]
+    ) -> tuple[Float[Tensor, "batch c h w"], Float[Tensor, "batch 3 height width"]]:
+        """What is to be added to the mean latent, and to rgb."""
+        x = torch.cat([composited, F.pixel_unshuffle(render, self.scale)], 1)
+        x = self.conv_out(F.silu(self.conv(F.silu(self.conv_in(x)))))
+        return x[:, : self.latent_channels], F.pixel_shuffle(x[:, self.latent_channels :], self.scale)
 
 
 def _twice(x: Tensor) -> Tensor:
