@@ -27,10 +27,19 @@ class TrainedPrior(pl.LightningModule):
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak, where it stays.
         weight_decay: Of matrices and kernels; biases and normalisation gains do not decay.
+        minutes: Minutes of training, of all sittings, after which the cosine has, in place of steps.
     """
 
-    def __init__(self, learning_rate: float, warmup_steps: int, total_steps: int, weight_decay: float) -> None:
+    def __init__(
+        self,
+        learning_rate: float,
+        warmup_steps: int,
+        total_steps: int,
+        weight_decay: float,
+        minutes: float | None = None,
+    ) -> None:
         super().__init__()
+        self.minutes = minutes
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
         self.earlier_steps = 0
@@ -78,7 +87,10 @@ class TrainedPrior(pl.LightningModule):
         """Factor on the learning rate at a step: linear warm-up, then half a cosine down to 0.05."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
-        progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
+        if self.minutes:
+            progress = min(1.0, self.training_seconds / (60 * self.minutes))
+        else:
+            progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
         return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
 
     def optimizer(self) -> torch.optim.Optimizer:
