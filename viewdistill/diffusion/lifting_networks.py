@@ -11,6 +11,9 @@ from torch.nn import functional as F
 GROUPS = 8
 """Of every group normalisation, unless said otherwise."""
 
+DENSITY_GAIN = 2.0
+"""Fine cells make sharper surfaces, and more of space is so empty that rays skip it."""
+
 
 class ResidualBlock(nn.Module):
     """Two normalised convolutions of width 3 that start as the identity.
@@ -223,7 +226,7 @@ class VolumeRefiner(nn.Module):
     Args:
         full: Channels of the completed volume's features.
         fine_channels: Channels that were unprojected at twice its resolution.
-        out_channels: Of the fine cells; the first, the density, is added to the completed volume's.
+        out_channels: Of the fine cells; the first, the density, is added to `DENSITY_GAIN` times the completed volume's.
         width: Channels in between.
     """
 
@@ -246,7 +249,7 @@ class VolumeRefiner(nn.Module):
         x = F.silu(cells.reshape(batch, -1, 2 * n, 2 * n, 2 * n) + self.conv_in(fine))
         x = x.contiguous(memory_format=torch.channels_last_3d)
         out = self.conv_out(F.silu(x + self.conv(x)))
-        return torch.cat([out[:, :1] + _twice(density), out[:, 1:]], 1)
+        return torch.cat([out[:, :1] + DENSITY_GAIN * _twice(density), out[:, 1:]], 1)
 
 
 class PictureHead(nn.Module):

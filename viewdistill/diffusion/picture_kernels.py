@@ -14,7 +14,7 @@ from numba import njit
 
 from viewdistill.diffusion.volume_kernels import HALF, ONE, TWO, ZERO, chord, softplus
 
-EMPTY, OPAQUE = np.float32(-7), np.float32(1e-3)
+EMPTY, OPAQUE = np.float32(-6), np.float32(1e-3)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
