@@ -170,7 +170,6 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """
         return self.volume_and_elevation(latent, elevation, picture)[0]
 
-    @_outside_autocast
     def volume_and_elevation(
         self,
         latent: Float[Tensor, "batch c h w"],
@@ -230,7 +229,6 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         assert pictures is not None, "this lifting renders no pictures"
         return pictures[:, :, :3].clamp(0, 1)
 
-    @_outside_autocast
     def look_and_render(
         self,
         lifted: LiftedReference,
@@ -239,14 +237,8 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
     ) -> tuple[Float[Tensor, "batch views out h w"], Float[Tensor, "batch views 7 height width"] | None]:
         """Features of the views, and their pictures: rgb, rgb and opacity as rendered; for training, which needs all."""
         batch, views = relative_pose.shape[:2]
-        size = self.latent_size
         c2w = self._wanted_cameras(elevation, relative_pose)
-        origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
-        sums = composite_volume(lifted.features.float(), origins, directions, self.radius, self.samples)
-        features, opacity, depth = sums.split([self.channels, 1, 1], -1)
-        relief = depth - opacity * self.distance
-        composited = torch.cat([features, opacity, relief], -1).unflatten(1, (views, size, size)).flatten(0, 1)
-        composited = composited.permute(0, 3, 1, 2).contiguous().to(lifted.features)
+        composited = self._composite(lifted, c2w).to(self.dtype)
         mean = self.latent_head(composited) + self.linear_head(composited)
         if lifted.colors is None:
             return torch.cat([mean, composited], 1).unflatten(0, (batch, views)), None
@@ -256,6 +248,17 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         looks = torch.cat([mean + of_latent, composited], 1)
         return looks.unflatten(0, (batch, views)), pictures.unflatten(0, (batch, views))
 
+    @_outside_autocast
+    def _composite(self, lifted: LiftedReference, c2w: Tensor) -> Float[Tensor, "rows composited h w"]:
+        """Features, opacity and relief along the rays of the latents' pixels."""
+        batch, size = len(lifted.features), self.latent_size
+        origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
+        sums = composite_volume(lifted.features.float(), origins, directions, self.radius, self.samples)
+        features, opacity, depth = sums.split([self.channels, 1, 1], -1)
+        composited = torch.cat([features, opacity, depth - opacity * self.distance], -1)
+        return composited.reshape(len(c2w), size, size, -1).permute(0, 3, 1, 2).contiguous()
+
+    @_outside_autocast
     def _render(self, lifted: LiftedReference, elevation: Tensor, c2w: Tensor) -> Float[Tensor, "rows 4 height width"]:
         """Rgb over white, and opacity."""
         assert lifted.colors is not None and lifted.picture is not None
@@ -276,18 +279,22 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """In the features of a view: its silhouette."""
         return features[:, -2:-1]
 
+    @_outside_autocast
     def _elevation_of(self, tokens: Tensor) -> Tensor:
-        return self.elevation(tokens)[:, 0] * ELEVATION_SPREAD + ELEVATION_MEAN
+        return self.elevation(tokens.to(self.dtype))[:, 0] * ELEVATION_SPREAD + ELEVATION_MEAN
 
+    @_outside_autocast
     def _reference_camera(self, elevation: Float[Tensor, " batch"]) -> Float[Tensor, "batch 4 4"]:
         elevation = elevation.float()
         return look_at(torch.zeros_like(elevation), elevation, torch.full_like(elevation, self.distance))
 
+    @_outside_autocast
     def _wanted_cameras(self, elevation: Tensor, relative_pose: Tensor) -> Float[Tensor, "rows 4 4"]:
         polar, sine, cosine, farther = relative_pose.float().flatten(0, 1).unbind(-1)
         wanted = elevation.float().repeat_interleave(relative_pose.shape[1]) - torch.rad2deg(polar)
         return look_at(torch.rad2deg(torch.atan2(sine, cosine)), wanted, self.distance + farther)
 
+    @_outside_autocast
     def _unproject(
         self, maps: Float[Tensor, "batch c h w"], points: Float[Tensor, "n n n 3"], c2w: Float[Tensor, "batch 4 4"]
     ) -> tuple[Float[Tensor, "batch c n n n"], Float[Tensor, "batch n n n 3"]]:
@@ -296,7 +303,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         local = torch.einsum("zyxj,bji->bzyxi", points, c2w[:, :3, :3])
         scale = 1 / ((self.distance - local[..., 2]) * math.tan(math.radians(self.fovy / 2)))
         pixels = torch.stack([local[..., 0] * scale, -local[..., 1] * scale], -1).reshape(len(maps), n * n, n, 2)
-        seen = F.grid_sample(maps, pixels.to(maps.dtype), padding_mode="border", align_corners=False)
+        seen = F.grid_sample(maps.float(), pixels, padding_mode="border", align_corners=False).to(maps.dtype)
         return seen.reshape(len(maps), -1, n, n, n), local
 
     def _places(self, points: Tensor, local: Tensor, elevation: Tensor) -> Float[Tensor, "batch 8 n n n"]:
