@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from lightning_modules.muon import Muon
 from lightning_modules.text_to_image import copy_weights
-from lightning_modules.trained_prior import TrainedPrior
+from lightning_modules.trained_prior import TrainedPrior, save_component
 from viewdistill.diffusion.lifting import ELEVATION_SPREAD, ReferenceLifting
 from viewdistill.diffusion.lifting_growth import grow
 from viewdistill.metrics.images import psnr
+from viewdistill.precision import plain_attention
 
 
 class Lifting(TrainedPrior):
@@ -25,7 +26,7 @@ class Lifting(TrainedPrior):
     The mean is blurred where the reference does not say what is there; the diffusion model that it serves is for that.
 
     Args:
-        vae: ``vae`` folder of the autoencoder, which encodes the views, and decodes in validation.
+        vae: ``vae`` folder of the autoencoder; validation decodes with it.
         latent_size: Side of its latents.
         channels: Channels of the volume.
         volume_widths: Channels of the 3D UNet at full, half and quarter resolution.
@@ -34,7 +35,6 @@ class Lifting(TrainedPrior):
         groups: Of the 3D UNet's normalisations.
         bottleneck: Width and number of further attention blocks.
         picture_size: Side of the views, pixels.
-        latent_views: Views of each reference whose latents are compared; all of them are in pixels.
         pixel_weight: Of the pixels' squared error, to the latents' of weight 1; half of it falls on the uncorrected
             render.
         silhouette_weight: Of the silhouettes' squared error.
@@ -57,7 +57,6 @@ class Lifting(TrainedPrior):
         groups: int = 16,
         bottleneck: Sequence[int] = (256, 6),
         picture_size: int = 64,
-        latent_views: int = 2,
         pixel_weight: float = 8.0,
         silhouette_weight: float = 0.5,
         elevation_weight: float = 0.02,
@@ -69,7 +68,7 @@ class Lifting(TrainedPrior):
     ) -> None:
         super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2, minutes=minutes)
         self.save_hyperparameters()
-        self.latent_views, self.pixel_weight = latent_views, pixel_weight
+        self.pixel_weight = pixel_weight
         self.silhouette_weight, self.elevation_weight = silhouette_weight, elevation_weight
         self.lifting = ReferenceLifting(
             latent_size=latent_size,
@@ -89,21 +88,17 @@ class Lifting(TrainedPrior):
                 grow(trained, self.lifting)
             self.continue_counts(Path(initial_folder))
         # In a tuple, so that it is no part of this module: not trained, not saved, not averaged.
-        frozen: Any = AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32)
-        self.vae = (frozen.eval().requires_grad_(False),)
-        self.scaling_factor = float(self.vae[0].config["scaling_factor"])
-
-    @torch.no_grad()
-    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch c h w"]:
-        """Posterior modes of images in [0, 1], unscaled."""
-        vae: Any = self.vae[0].to(cast(Any, images.device))
-        return vae.encode(images * 2 - 1).latent_dist.mode()
+        self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
+        self.scaling_factor = float(self.validation_vae[0].config["scaling_factor"])
 
     def predict_views(
-        self, batch: dict[str, Tensor], latent: Float[Tensor, "batch c h w"]
+        self, batch: dict[str, Tensor]
     ) -> tuple[Float[Tensor, "views out h w"], Float[Tensor, "views 7 height width"], Float[Tensor, " batch"]]:
         """Features and pictures of all wanted views, and the elevations estimated from the references."""
-        lifted, estimated = self.lifting.volume_and_elevation(latent, batch["elevation"], batch["image"])
+        with plain_attention(batch["image"].device):
+            lifted, estimated = self.lifting.volume_and_elevation(
+                batch["image_latent"], batch["elevation"], batch["image"]
+            )
         features, pictures = self.lifting.look_and_render(lifted, batch["elevation"], batch["pose"])
         assert pictures is not None
         return features.flatten(0, 1), pictures.flatten(0, 1), estimated
@@ -111,14 +106,13 @@ class Lifting(TrainedPrior):
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weighted terms of the loss; batch as of `training_step`."""
         references, views = batch["pose"].shape[:2]
-        targets = batch["target_image"].unflatten(0, (references, views))
-        latents = self.encode(targets[:, : self.latent_views].flatten(0, 1)).unflatten(0, (references, -1))
-        features, pictures, estimated = self.predict_views(batch, latents[:, 0])
-        means = self.lifting.mean_view(features).unflatten(0, (references, views))[:, : self.latent_views]
+        features, pictures, estimated = self.predict_views(batch)
+        means = self.lifting.mean_view(features).unflatten(0, (references, views))
+        means = means[:, : len(batch["latents"]) // references].flatten(0, 1)
         small = F.adaptive_avg_pool2d(batch["opacity"], features.shape[-1])
         half = 0.5 * self.pixel_weight
         return {
-            "latents": F.mse_loss(means, latents * self.scaling_factor),
+            "latents": F.mse_loss(means.float(), batch["latents"]),
             "pixels": half * F.mse_loss(pictures[:, :3], batch["target_image"]),
             "render": half * F.mse_loss(pictures[:, 3:6], batch["target_image"]),
             "silhouettes": self.silhouette_weight
@@ -131,9 +125,7 @@ class Lifting(TrainedPrior):
         """One step on groups of views.
 
         Args:
-            batch: ``image`` [B, 3, H, W] references in [0, 1] over white; ``elevation`` [B] of their cameras, degrees;
-                ``pose`` [B, K, 4] of the wanted views, the first of which is the reference; ``target_image``
-                [B K, 3, H, W] these views; ``opacity`` [B K, 1, H, W] of their objects.
+            batch: Of `datamodules.rendered_objects.ViewGroups` with pictures; the first wanted view is the reference.
             batch_idx: Not used.
         """
         views = len(batch["target_image"])
@@ -146,23 +138,25 @@ class Lifting(TrainedPrior):
         """PSNR of the mean views, decoded and rendered, of unseen views and of the reference; of copies of it."""
         references, views = batch["pose"].shape[:2]
         with torch.no_grad():
-            features, pictures, estimated = self.predict_views(batch, self.encode(batch["image"]))
-            decoded: Any = self.vae[0].decode(cast(Any, self.lifting.mean_view(features) / self.scaling_factor))
+            features, pictures, estimated = self.predict_views(batch)
+            vae: Any = self.validation_vae[0].to(cast(Any, features.device))
+            decoded: Any = vae.decode(self.lifting.mean_view(features).float() / self.scaling_factor)
         made = {"decoded": decoded.sample / 2 + 0.5, "picture": pictures[:, :3], "render": pictures[:, 3:6]}
         made["mixed"] = 0.5 * (made["decoded"] + made["picture"])
         made["copy"] = batch["image"].repeat_interleave(views, 0)
         name = ("test", "patterned")[dataloader_idx]
-        scores = {f"{name}/elevation_error_deg": (estimated - batch["elevation"]).abs().mean()}
+        scores = {
+            f"{name}/samples": torch.tensor(float(self.samples_seen)),
+            f"{name}/elevation_error_deg": (estimated - batch["elevation"]).abs().mean(),
+        }
         for kind, images in made.items():
             each = psnr(images.clamp(0, 1), batch["target_image"]).unflatten(0, (references, views))
             scores[f"{name}/{kind}"], scores[f"{name}/{kind}_input"] = each[:, 1:].mean(), each[:, 0].mean()
         self.log_dict(scores, sync_dist=True, batch_size=references, add_dataloader_idx=False)
-        self.log("val/samples", float(self.samples_seen), batch_size=references, add_dataloader_idx=False)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``folder``, a ``lifting`` component (fp16)."""
-        self.lifting.half().save_pretrained(folder)
-        self.float()
+        save_component(self.lifting, folder)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Kernels and matrices between features, for `Muon`; then tables of positions, gains, biases and the ends."""

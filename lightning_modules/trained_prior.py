@@ -1,5 +1,6 @@
-"""What the trained priors share: an optimiser with warm-up, cosine and clipped gradients."""
+"""What the trained priors share: rates by steps or by the clock, clipped gradients, counts, and how they are saved."""
 
+import copy
 import json
 import math
 import time
@@ -15,6 +16,9 @@ from torch.optim.lr_scheduler import LambdaLR
 CLIPPED_NORM = 1.0
 """Norm that the gradient of a step is clipped to."""
 
+LARGEST_FILE = "15MB"
+"""Weights that are larger are split."""
+
 TRAINING_FILE = "training.json"
 """Beside a prior's components: steps, samples and seconds of its training."""
 
@@ -27,7 +31,7 @@ class TrainedPrior(pl.LightningModule):
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak, where it stays.
         weight_decay: Of matrices and kernels; biases and normalisation gains do not decay.
-        minutes: Minutes of training, of all sittings, after which the cosine has, in place of steps.
+        minutes: Minutes of training, of all sittings, after which the cosine has, in place of steps; training ends.
     """
 
     def __init__(
@@ -104,6 +108,14 @@ class TrainedPrior(pl.LightningModule):
         schedule = LambdaLR(optimizer, lambda step: self.rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def setup(self, stage: str) -> None:
+        """Lay out the weights of networks of images as a GPU's convolutions read them."""
+        if self.trainer.strategy.root_device.type == "cuda":
+            for name in ("unet", "vae"):
+                network = getattr(self, name, None)
+                if isinstance(network, nn.Module):
+                    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     def on_train_start(self) -> None:
         """Start the clock."""
         self.clock = time.monotonic()
@@ -113,6 +125,8 @@ class TrainedPrior(pl.LightningModule):
         self.samples_seen += batch_size * self.trainer.world_size
         now = time.monotonic()
         self.training_seconds, self.clock = self.training_seconds + now - self.clock, now
+        if self.minutes and self.training_seconds >= 60 * self.minutes:
+            self.trainer.should_stop = True
         self.log("train/samples", float(self.samples_seen), batch_size=batch_size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -133,3 +147,17 @@ class TrainedPrior(pl.LightningModule):
         """Clip the gradient here: Lightning's own clipping refuses fused optimisers under mixed precision."""
         norm = nn.utils.clip_grad_norm_(self.parameters(), CLIPPED_NORM)
         self.log("train/gradient_norm", norm)
+
+
+def save_component(module: Any, folder: Path) -> None:
+    """Write a component in fp16, in files that a repository takes without complaint; older files of it are removed.
+
+    Args:
+        module: A model of diffusers or transformers; its own weights stay as they are.
+        folder: The component's folder.
+    """
+    for old in (*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")):
+        old.unlink()
+    copy.deepcopy(module).half().to(memory_format=torch.contiguous_format).save_pretrained(
+        folder, max_shard_size=LARGEST_FILE
+    )

@@ -7,9 +7,11 @@ about its support counts both kinds, so the products of two matrices are timed.
 
 import functools
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """A number format by name; ``auto`` is bf16 where that is fast, else fp32."""
@@ -41,6 +43,13 @@ def _seconds_of_a_product(dtype: torch.dtype, size: int = 256, repeats: int = 5)
         matrix @ matrix
         seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
+
+
+def plain_attention(device: torch.device) -> AbstractContextManager[None]:
+    """A context in which a CPU computes attention plainly where it is in bfloat16: its fused backward pass is slow."""
+    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return sdpa_kernel(SDPBackend.MATH)
+    return nullcontext()
 
 
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
