@@ -75,7 +75,9 @@ class ObjectSets:
             number = -(-counts[kind] // self.objects_per_shard)
             for k in range(number):
                 first = k * self.objects_per_shard
-                seeds = range(FIRST_SEEDS[kind] + first, FIRST_SEEDS[kind] + min(first + self.objects_per_shard, counts[kind]))
+                seeds = range(
+                    FIRST_SEEDS[kind] + first, FIRST_SEEDS[kind] + min(first + self.objects_per_shard, counts[kind])
+                )
                 found.append((k / number, Shard(kind, Path(self.folder) / f"{kind}-{k:04d}", seeds)))
         return [shard for _, shard in sorted(found, key=lambda entry: entry[0])]
 

@@ -112,12 +112,19 @@ class ObjectStore:
         kinds: Which of them.
         vae: ``vae`` folder that makes latents; none where only pictures are wanted.
         device: Where batches are wanted.
+        in_memory: Hold everything there; by default where it is no CPU.
     """
 
     def __init__(
-        self, sets: ObjectSets, kinds: Sequence[Kind], vae: Path | None, device: torch.device = CPU
+        self,
+        sets: ObjectSets,
+        kinds: Sequence[Kind],
+        vae: Path | None,
+        device: torch.device = CPU,
+        in_memory: bool | None = None,
     ) -> None:
         self.sets, self.kinds, self.device = sets, kinds, device
+        self.in_memory = device.type != "cpu" if in_memory is None else in_memory
         self.encoder = None if vae is None else FrozenEncoder(vae, device)
         self.waiting: list[Shard] = sets.shards(kinds)
         self.parts: list[StoredObjects] = []
@@ -135,9 +142,9 @@ class ObjectStore:
         self.waiting = [shard for shard in self.waiting if shard not in finished]
         for shard in finished:
             objects = load(shard.folder)
-            kept = self.file_of_latents(shard.folder) if self.device.type == "cpu" else None
+            kept = None if self.in_memory else self.file_of_latents(shard.folder)
             part = StoredObjects(objects, shard.kind == "broad", self.encoder, kept)
-            if self.device.type != "cpu":
+            if self.in_memory:
                 self._hold(part)
             self.parts.append(part)
             self.starts = np.append(self.starts, self.starts[-1] + len(part))
@@ -216,7 +223,7 @@ def over(rgba: UInt8[np.ndarray, "*n 4"], background: Any) -> UInt8[np.ndarray, 
 
 
 def over_background(rgba: UInt8[np.ndarray, "views size size 4"], item: int) -> UInt8[np.ndarray, "views size size 3"]:
-    """All views of an object, every second one over a background that depends on its number alone, the rest over white."""
+    """All views of an object over white, every second one over a background that depends on its number alone."""
     background = np.ones((*rgba.shape[:3], 3), np.float32)
     rng = np.random.default_rng([item, 77])
     for view in range(0, len(rgba), 2):

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from viewdistill.precision import fast_bfloat16
 
+LISTS: Any = torch
+"""Torch's operations on lists of tensors, which it does not export under their names."""
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic; chosen by Jordan et al. for a steep start, it leaves singular values between about 0.7 and 1.2."""
 
@@ -103,15 +106,15 @@ class Muon(torch.optim.Optimizer):
             given = [p for p in group["params"] if p.grad is not None]
             if not given:
                 continue
-            torch._foreach_mul_(given, 1 - group["lr"] * group["weight_decay"])
+            LISTS._foreach_mul_(given, 1 - group["lr"] * group["weight_decay"])
             (self._muon if group["orthogonal"] else self._adamw)(given, group)
         return loss
 
     def _muon(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         averages = self._states(parameters, "momentum_buffer")
         gradients = [p.grad for p in parameters]
-        torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
-        updates = torch._foreach_lerp(gradients, averages, group["momentum"])
+        LISTS._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+        updates = LISTS._foreach_lerp(gradients, averages, group["momentum"])
         by_shape: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for index, p in enumerate(parameters):
             by_shape[p.shape[0], p[0].numel()].append(index)
@@ -119,23 +122,23 @@ class Muon(torch.optim.Optimizer):
             found = orthogonalized(torch.stack([updates[index].reshape(shape) for index in members]))
             found = [one.view_as(parameters[index]) for index, one in zip(members, found, strict=True)]
             rate = group["lr"] * ADAMW_RMS * math.sqrt(max(shape))
-            torch._foreach_add_([parameters[index] for index in members], found, alpha=-rate)
+            LISTS._foreach_add_([parameters[index] for index in members], found, alpha=-rate)
 
     def _adamw(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         gradients = [p.grad for p in parameters]
         first, second = self._states(parameters, "exp_avg"), self._states(parameters, "exp_avg_sq")
-        torch._foreach_lerp_(first, gradients, 1 - group["betas"][0])
-        torch._foreach_mul_(second, group["betas"][1])
-        torch._foreach_addcmul_(second, gradients, gradients, 1 - group["betas"][1])
+        LISTS._foreach_lerp_(first, gradients, 1 - group["betas"][0])
+        LISTS._foreach_mul_(second, group["betas"][1])
+        LISTS._foreach_addcmul_(second, gradients, gradients, 1 - group["betas"][1])
         steps: list[int] = []
         for p in parameters:
             self.state[p]["step"] = self.state[p].get("step", 0) + 1
             steps.append(self.state[p]["step"])
-        roots = torch._foreach_sqrt(second)
-        torch._foreach_div_(roots, [math.sqrt(1 - group["betas"][1] ** step) for step in steps])
-        torch._foreach_add_(roots, 1e-8)
+        roots = LISTS._foreach_sqrt(second)
+        LISTS._foreach_div_(roots, [math.sqrt(1 - group["betas"][1] ** step) for step in steps])
+        LISTS._foreach_add_(roots, 1e-8)
         rates = [-group["lr"] / (1 - group["betas"][0] ** step) for step in steps]
-        torch._foreach_addcdiv_(parameters, first, roots, rates)
+        LISTS._foreach_addcdiv_(parameters, first, roots, rates)
 
     def _states(self, parameters: list[nn.Parameter], name: str) -> list[Tensor]:
         """What is kept of each parameter under a name; zeros at first."""

@@ -8,7 +8,7 @@ about its support counts both kinds, so the products of two matrices are timed.
 import functools
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -40,12 +40,12 @@ def _seconds_of_a_product(dtype: torch.dtype, size: int = 256, repeats: int = 5)
     seconds: list[float] = []
     for _ in range(1 + repeats):
         start = time.perf_counter()
-        matrix @ matrix
+        _ = matrix @ matrix
         seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
 
 
-def plain_attention(device: torch.device) -> AbstractContextManager[None]:
+def plain_attention(device: torch.device) -> AbstractContextManager[Any]:
     """A context in which a CPU computes attention plainly where it is in bfloat16: its fused backward pass is slow."""
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)

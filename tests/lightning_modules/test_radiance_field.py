@@ -11,14 +11,18 @@ from torch.nn import functional as F
 
 from datamodules.cameras import CameraBatch, CameraSampler
 from datamodules.run_folder import RunFolder
-from lightning_modules.field_settings import FieldSettings, LossWeights
-from lightning_modules.guidance_settings import GuidanceSettings
+from lightning_modules.field_scores import FieldScores, GuidanceSettings
+from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
 from lightning_modules.radiance_field import RadianceField, load_field
-from tests.tiny_field import EVERYTHING, INPUT_TERMS, fit, guidance, module
 from viewdistill.cameras import look_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
+
+GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
+FIELD = FieldSettings(grid=GRID, radius=0.75, hidden_width=16, occupancy_resolution=16, n_samples_per_ray=48)
+INPUT_TERMS = LossWeights(color=500.0, mask=100.0)
+EVERYTHING = LossWeights(score=1.0, reference_score=1.0, color=500.0, mask=100.0, sparsity=1.0, opaque=1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +32,51 @@ def one_thread() -> Any:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def guidance(prior: Path, method: str) -> GuidanceSettings:
+    return GuidanceSettings(
+        method=method,  # type: ignore[arg-type]
+        view_prior=str(prior / "zero123"),
+        text_prior=str(prior / "stable-diffusion"),
+        precision="fp32",
+    )
+
+
+def module(settings: GuidanceSettings, weights: LossWeights) -> RadianceField:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return RadianceField(FIELD, settings, weights, OptimizerSettings(), view_size=16, input_size=32, input_rays=256)
+
+
+def fit(
+    model: RadianceField, folder: RunFolder, steps: int, total: int | None = None, resume: Path | None = None
+) -> Any:
+    """Fit to ``steps`` of ``total``, without files other than a checkpoint."""
+    data = CameraSampler(str(folder.root), views_per_step=2, ring_views=2)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=total or steps,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        default_root_dir=folder.stage("field"),
+        callbacks=[StopAt(steps)],
+    )
+    trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+    return trainer
+
+
+class StopAt(pl.Callback):
+    """Stops before the schedule's end, as a kill would, but lets the test save."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        trainer.should_stop = trainer.global_step >= self.step
 
 
 def input_error(model: RadianceField, folder: RunFolder) -> float:
@@ -42,9 +91,8 @@ def test_input_terms_alone_fit_the_input_view_and_load_no_prior(run_folder: RunF
     settings = GuidanceSettings(method="none", view_prior="/nowhere", text_prior="/nowhere")
     model = module(settings, INPUT_TERMS)
     fit(model, run_folder, 120)
-    assert model.bound is not None
-    assert model.bound.predictors.view_prior is None
-    assert model.bound.predictors.text_prior is None
+    assert model.scores[0].view_prior is None
+    assert model.scores[0].text_prior is None
     assert input_error(model, run_folder) < 0.02  # a white picture has 0.21, the initial ball 0.2
 
 
@@ -157,6 +205,101 @@ def test_an_error_of_the_programme_is_not_taken_for_a_damaged_checkpoint(
 def test_a_missing_checkpoint_says_which_stage_to_run(run_folder: RunFolder) -> None:
     with pytest.raises(ViewDistillError, match="viewdistill field"):
         load_field(run_folder)
+
+
+@pytest.mark.parametrize(
+    ("method", "view", "text"),
+    [
+        ("usd", True, True),
+        ("sds", True, False),
+        ("csd", True, False),
+        ("text-csd", False, True),
+        ("none", False, False),
+    ],
+)
+def test_only_the_priors_a_method_needs_are_loaded(
+    run_folder: RunFolder, tiny_prior_folder: Path, method: str, view: bool, text: bool
+) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    settings = guidance(tiny_prior_folder, method)
+    scores = FieldScores(settings, data.input_view, "a red mug", False, torch.device("cpu"))
+    assert (scores.view_prior is not None, scores.text_prior is not None) == (view, text)
+    images = torch.rand(2, 3, 16, 16, requires_grad=True)
+    losses = scores.losses(images, torch.rand(2, 4), None, 0.1, torch.Generator().manual_seed(0))
+    assert [*losses] == ["score"]
+    loss = losses["score"]
+    if method == "none":
+        assert float(loss.detach()) == 0
+        return
+    (gradient,) = torch.autograd.grad(loss, images)
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0
+
+
+def test_offloaded_and_compiled_priors_score_alike_and_are_not_shared(
+    run_folder: RunFolder, tiny_prior_folder: Path
+) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    plain = guidance(tiny_prior_folder, "usd")
+    images, pose = torch.rand(2, 3, 16, 16), torch.rand(2, 4)
+    found: list[FieldScores] = []
+    losses: list[float] = []
+    for settings in (plain, replace(plain, offload=True), replace(plain, compile="eager")):
+        found.append(FieldScores(settings, data.input_view, "", True, torch.device("cpu")))
+        losses.append(float(found[-1].losses(images, pose, None, 0.1, torch.Generator().manual_seed(0))["score"]))
+    torch._dynamo.reset()
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-5)
+    unets = [scores.view_prior.unet for scores in found if scores.view_prior is not None]
+    assert len({id(unet) for unet in unets}) == 3
+    again = FieldScores(plain, data.input_view, "", True, torch.device("cpu"))
+    assert again.view_prior is found[0].view_prior
+
+
+def test_reference_score_is_zero_at_the_input_and_not_elsewhere(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    image, _ = data.input_view.resized(16)
+    scored: list[float] = []
+    for method in ("none", "usd", "sds"):  # the score alone, within usd's evaluation, beside a prior that lacks it
+        scores = FieldScores(guidance(tiny_prior_folder, method), data.input_view, "", True, torch.device("cpu"))
+        for known in (image, 1 - image):
+            losses = scores.losses(
+                torch.rand(2, 3, 16, 16), torch.rand(2, 4), known, 0.0, torch.Generator().manual_seed(0)
+            )
+            scored.append(float(losses["reference_score"]))
+            assert float(scores.statistics["reference_norm"]) == pytest.approx((2 * scored[-1]) ** 0.5, abs=1e-5)
+    assert scored[::2] == pytest.approx([0, 0, 0], abs=1e-9)
+    assert min(scored[1::2]) > 1e-4
+
+
+def test_usd_asks_the_text_prior_once_for_novel_and_input_view(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    settings = replace(guidance(tiny_prior_folder, "usd"), offload=True)  # not shared: a hook is put into it
+    scores = FieldScores(settings, data.input_view, "", True, torch.device("cpu"))
+    assert scores.text_prior is not None
+    rows: list[int] = []
+    scores.text_prior.unet.register_forward_hook(lambda _module, inputs, _output: rows.append(len(inputs[0])))
+    images, known, pose = torch.rand(2, 3, 16, 16), torch.rand(1, 3, 16, 16), torch.rand(2, 4)
+    together = scores.losses(images, pose, known, 0.1, torch.Generator().manual_seed(0))
+    assert rows == [4]
+    alone = scores.losses(images, pose, None, 0.1, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(together["score"], alone["score"])
+
+
+def test_timesteps_are_annealed_with_the_progress_of_the_fit(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
+    data = CameraSampler(str(run_folder.root))
+    data.setup("fit")
+    narrow = UniformTimesteps(Annealed(0.5, 0.1), Annealed(0.5, 0.1))
+    settings = GuidanceSettings(
+        method="csd", timesteps=narrow, view_prior=str(tiny_prior_folder / "zero123"), precision="fp32"
+    )
+    scores = FieldScores(settings, data.input_view, "", False, torch.device("cpu"))
+    for progress, expected in ((0.0, 500), (0.5, 300), (1.0, 100)):
+        scores.losses(torch.rand(1, 3, 16, 16), torch.rand(1, 4), None, progress, torch.Generator().manual_seed(0))
+        assert float(scores.statistics["novel_timestep"]) == expected
 
 
 def test_weights_follow_their_schedule() -> None:

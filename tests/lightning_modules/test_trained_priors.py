@@ -275,24 +275,19 @@ def test_latents_are_those_of_the_autoencoder_and_are_kept(trained: Path, object
 def test_a_device_holds_what_a_cpu_reads_from_disk(trained: Path, objects: Path) -> None:
     """The same pictures, latents and cameras for the same numbers, of kinds with other numbers of views too."""
     sets, vae = tiny_sets(objects), trained / "zero123" / "vae"
-    stores = [ObjectStore(sets, ("plain", "broad"), vae) for _ in range(2)]
-    held = stores[1]
+    on_disk, held = (ObjectStore(sets, ("plain", "broad"), vae, in_memory=memory) for memory in (False, True))
+    on_disk.take_up()
     held.take_up()
-    for part in held.parts:  # as on another device, but held in this one's memory
-        held.starts, whole = np.zeros(1, np.int64) if part is held.parts[0] else starts, held.starts
-        held._hold(part)
-        starts = np.append(held.starts, held.starts[-1] + len(part))
-        held.starts = whole
-    stores[0].take_up()
-    items, views = stores[0].draw(np.random.default_rng(1), 6, 2)
-    assert held._held
-    assert torch.equal(stores[0].pictures(items, views), held.pictures(items, views))
-    torch.testing.assert_close(stores[0].moments(items, views), held.moments(items, views), atol=0.01, rtol=0.01)
-    assert torch.equal(stores[0].cameras(items, views), held.cameras(items, views))
+    items, views = on_disk.draw(np.random.default_rng(1), 6, 2)
+    assert torch.equal(on_disk.pictures(items, views), held.pictures(items, views))
+    torch.testing.assert_close(on_disk.moments(items, views), held.moments(items, views), atol=0.01, rtol=0.01)
+    assert torch.equal(on_disk.cameras(items, views), held.cameras(items, views))
 
 
 def test_objects_are_taken_up_as_they_are_rendered(objects: Path, tmp_path: Path) -> None:
-    sets = ObjectSets(str(tmp_path), plain=4, patterned=2, broad=0, objects_per_shard=2, views_per_object=2, image_size=8)
+    sets = ObjectSets(
+        str(tmp_path), plain=4, patterned=2, broad=0, objects_per_shard=2, views_per_object=2, image_size=8
+    )
     first, *rest = sets.shards(("plain", "patterned"))
     store = ObjectStore(sets, ("plain", "patterned"), None)
     sets.render(first)

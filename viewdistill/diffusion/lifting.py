@@ -10,45 +10,30 @@ and the reference latent, as GeNVS (Chan et al. 2023) does with features of a pi
 World frame of the volume: z up, the reference camera at azimuth 0; see `viewdistill.cameras`.
 """
 
-import functools
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
-from viewdistill.diffusion.lifting_networks import (
-    GROUPS,
-    PictureEncoder,
-    PictureHead,
-    ReferenceEncoder,
-    VolumeRefiner,
-    VolumeUNet,
+from viewdistill.diffusion.lifting_geometry import (
+    before_camera,
+    cell_centres,
+    describe_places,
+    outside_autocast,
+    unproject,
 )
+from viewdistill.diffusion.lifting_networks import GROUPS, ReferenceEncoder, VolumeUNet
+from viewdistill.diffusion.lifting_picture_networks import PictureEncoder, PictureHead, VolumeRefiner
 from viewdistill.diffusion.picture_compositing import CELL_CHANNELS, render_colors
 from viewdistill.diffusion.volume_compositing import composite_volume
 
-Method = TypeVar("Method", bound=Callable[..., Any])
-
 ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
 """Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
-
-
-def _outside_autocast(method: Method) -> Method:
-    """A method that autocast leaves alone: it would place points and rays with bfloat16's two to three digits."""
-
-    @functools.wraps(method)
-    def wrapped(self: "ReferenceLifting", *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(self.device.type, enabled=False):
-            return method(self, *args, **kwargs)
-
-    return cast(Method, wrapped)
 
 
 class LiftedReference(NamedTuple):
@@ -179,15 +164,16 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """The volume, and the elevation as it would be estimated: for training, which needs both."""
         features, tokens = self.encoder(latent)
         elevation = elevation.float()
-        points = self._grid(self.resolution, latent.device)
-        c2w = self._reference_camera(elevation)
-        seen, local = self._unproject(torch.cat([features, latent], 1), points, c2w)
-        places = self._places(points, local, elevation).to(seen)
+        points = cell_centres(self.resolution, self.radius, latent.device)
+        local = before_camera(points, self._reference_camera(elevation))
+        seen = self._unproject(torch.cat([features, latent], 1), local)
+        places = describe_places(points, local, elevation, self.radius).to(seen)
         fine = None
         if self.picture_size:
             assert picture is not None, "this lifting renders the picture's colours: give it the picture"
-            fine_points = self._grid(2 * self.resolution, latent.device)
-            fine = self._unproject(self.picture_encoder(picture.to(latent)), fine_points, c2w)[0]
+            fine_points = cell_centres(2 * self.resolution, self.radius, latent.device)
+            fine_local = before_camera(fine_points, self._reference_camera(elevation))
+            fine = self._unproject(self.picture_encoder(picture.to(latent)), fine_local)
         completed, full = self.volume_unet(torch.cat([seen, places], 1), tokens, fine)
         volume = completed.permute(0, 2, 3, 4, 1)
         # The latents themselves, at the cell and on average, go around the UNet: it need not learn to pass colours on.
@@ -221,9 +207,9 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         elevation: Float[Tensor, " batch"],
         relative_pose: Float[Tensor, "batch views 4"],
     ) -> Float[Tensor, "batch views 3 height width"]:
-        """The wanted views themselves on average, over white, of a lifting with a ``picture_size``; arguments of `look`.
+        """The wanted views themselves on average, over white, of a lifting with a ``picture_size``.
 
-        What the reference shows of them keeps its details.
+        What the reference shows of them keeps its details. Arguments are those of `look`.
         """
         pictures = self.look_and_render(lifted, elevation, relative_pose)[1]
         assert pictures is not None, "this lifting renders no pictures"
@@ -235,7 +221,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         elevation: Float[Tensor, " batch"],
         relative_pose: Float[Tensor, "batch views 4"],
     ) -> tuple[Float[Tensor, "batch views out h w"], Float[Tensor, "batch views 7 height width"] | None]:
-        """Features of the views, and their pictures: rgb, rgb and opacity as rendered; for training, which needs all."""
+        """Features of the views, and their pictures: rgb, then rgb and opacity as rendered; for training."""
         batch, views = relative_pose.shape[:2]
         c2w = self._wanted_cameras(elevation, relative_pose)
         composited = self._composite(lifted, c2w).to(self.dtype)
@@ -248,7 +234,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         looks = torch.cat([mean + of_latent, composited], 1)
         return looks.unflatten(0, (batch, views)), pictures.unflatten(0, (batch, views))
 
-    @_outside_autocast
+    @outside_autocast
     def _composite(self, lifted: LiftedReference, c2w: Tensor) -> Float[Tensor, "rows composited h w"]:
         """Features, opacity and relief along the rays of the latents' pixels."""
         batch, size = len(lifted.features), self.latent_size
@@ -258,15 +244,17 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         composited = torch.cat([features, opacity, depth - opacity * self.distance], -1)
         return composited.reshape(len(c2w), size, size, -1).permute(0, 3, 1, 2).contiguous()
 
-    @_outside_autocast
+    @outside_autocast
     def _render(self, lifted: LiftedReference, elevation: Tensor, c2w: Tensor) -> Float[Tensor, "rows 4 height width"]:
         """Rgb over white, and opacity."""
-        assert lifted.colors is not None and lifted.picture is not None
+        assert lifted.colors is not None
+        assert lifted.picture is not None
         batch, size = len(lifted.colors), self.picture_size
         origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
+        reference = self._reference_camera(elevation.float())
         found = render_colors(
-            lifted.colors.float(), lifted.picture.float(), self._reference_camera(elevation), origins, directions,
-            self.radius, self.fovy, self.picture_samples,
+            lifted.colors.float(), lifted.picture.float(), reference, origins, directions, self.radius, self.fovy,
+            self.picture_samples,
         )  # fmt: skip
         over_white = found[..., :3] + (1 - found[..., 3:])
         return torch.cat([over_white, found[..., 3:]], -1).reshape(-1, size, size, 4).permute(0, 3, 1, 2)
@@ -279,46 +267,18 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """In the features of a view: its silhouette."""
         return features[:, -2:-1]
 
-    @_outside_autocast
+    @outside_autocast
     def _elevation_of(self, tokens: Tensor) -> Tensor:
         return self.elevation(tokens.to(self.dtype))[:, 0] * ELEVATION_SPREAD + ELEVATION_MEAN
 
-    @_outside_autocast
+    def _unproject(self, maps: Float[Tensor, "batch c h w"], local: Tensor) -> Float[Tensor, "batch c n n n"]:
+        return unproject(maps, local, self.distance, self.fovy)
+
     def _reference_camera(self, elevation: Float[Tensor, " batch"]) -> Float[Tensor, "batch 4 4"]:
-        elevation = elevation.float()
         return look_at(torch.zeros_like(elevation), elevation, torch.full_like(elevation, self.distance))
 
-    @_outside_autocast
+    @outside_autocast
     def _wanted_cameras(self, elevation: Tensor, relative_pose: Tensor) -> Float[Tensor, "rows 4 4"]:
         polar, sine, cosine, farther = relative_pose.float().flatten(0, 1).unbind(-1)
         wanted = elevation.float().repeat_interleave(relative_pose.shape[1]) - torch.rad2deg(polar)
         return look_at(torch.rad2deg(torch.atan2(sine, cosine)), wanted, self.distance + farther)
-
-    @_outside_autocast
-    def _unproject(
-        self, maps: Float[Tensor, "batch c h w"], points: Float[Tensor, "n n n 3"], c2w: Float[Tensor, "batch 4 4"]
-    ) -> tuple[Float[Tensor, "batch c n n n"], Float[Tensor, "batch n n n 3"]]:
-        """What a camera's picture shows at each point, and the points before the camera."""
-        n = len(points)
-        local = torch.einsum("zyxj,bji->bzyxi", points, c2w[:, :3, :3])
-        scale = 1 / ((self.distance - local[..., 2]) * math.tan(math.radians(self.fovy / 2)))
-        pixels = torch.stack([local[..., 0] * scale, -local[..., 1] * scale], -1).reshape(len(maps), n * n, n, 2)
-        seen = F.grid_sample(maps.float(), pixels, padding_mode="border", align_corners=False).to(maps.dtype)
-        return seen.reshape(len(maps), -1, n, n, n), local
-
-    def _places(self, points: Tensor, local: Tensor, elevation: Tensor) -> Float[Tensor, "batch 8 n n n"]:
-        """Where the cells are: in the world, before the camera, its elevation, and their distance from the centre."""
-        batch, n = local.shape[:2]
-        parts = [
-            points.expand(batch, -1, -1, -1, -1) / self.radius,
-            local / self.radius,
-            torch.deg2rad(elevation).sin()[:, None, None, None, None].expand(-1, n, n, n, 1),
-            (points.norm(dim=-1, keepdim=True) / self.radius).expand(batch, -1, -1, -1, -1),
-        ]
-        return torch.cat(parts, -1).permute(0, 4, 1, 2, 3)
-
-    def _grid(self, n: int, device: torch.device) -> Float[Tensor, "n n n 3"]:
-        """Centres of the cells, world units."""
-        axis = ((torch.arange(n, device=device) + 0.5) / n * 2 - 1) * self.radius
-        z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-        return torch.stack([x, y, z], -1)

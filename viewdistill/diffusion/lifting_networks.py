@@ -11,9 +11,6 @@ from torch.nn import functional as F
 GROUPS = 8
 """Of every group normalisation, unless said otherwise."""
 
-DENSITY_GAIN = 2.0
-"""Fine cells make sharper surfaces, and more of space is so empty that rays skip it."""
-
 
 class ResidualBlock(nn.Module):
     """Two normalised convolutions of width 3 that start as the identity.
@@ -28,7 +25,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.norm1, self.conv1 = nn.GroupNorm(groups, width), convolution(width, width, 3, padding=1)
         self.norm2, self.conv2 = nn.GroupNorm(groups, width), convolution(width, width, 3, padding=1)
-        _start_at_zero(self.conv2)
+        start_at_zero(self.conv2)
 
     def forward(self, x: Float[Tensor, "batch width ..."]) -> Float[Tensor, "batch width ..."]:
         """The block."""
@@ -49,8 +46,8 @@ class AttentionBlock(nn.Module):
         self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
         self.tokens = nn.Linear(token_width, width)
         self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
-        _start_at_zero(self.attention.out_proj)
-        _start_at_zero(cast(nn.Linear, self.feed_forward[-1]))
+        start_at_zero(self.attention.out_proj)
+        start_at_zero(cast(nn.Linear, self.feed_forward[-1]))
 
     def forward(
         self, x: Float[Tensor, "batch width ..."], tokens: Float[Tensor, "batch tokens token_width"]
@@ -103,24 +100,6 @@ class ReferenceEncoder(nn.Module):
         return self.conv_out(self.fine(x)), coarse.flatten(2).transpose(1, 2)
 
 
-class PictureEncoder(nn.Module):
-    """Features of the reference picture at half its resolution, for what the latent has lost.
-
-    Args:
-        features: Channels that are unprojected.
-        width: Channels in between.
-    """
-
-    def __init__(self, features: int, width: int = 32) -> None:
-        super().__init__()
-        self.conv_in, self.block = nn.Conv2d(3, width, 4, stride=2, padding=1), ResidualBlock(nn.Conv2d, width)
-        self.conv_out = nn.Conv2d(width, features, 1)
-
-    def forward(self, picture: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch features h w"]:
-        """The features of a picture in [0, 1]."""
-        return self.conv_out(self.block(F.silu(self.conv_in(picture * 2 - 1))))
-
-
 class Bottleneck(nn.Module):
     """Attention blocks at a width of their own, added to what they are given; start as nothing.
 
@@ -135,7 +114,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.conv_in, self.conv_out = nn.Conv3d(width, inner_width, 1), nn.Conv3d(inner_width, width, 1)
         self.attention = nn.ModuleList([AttentionBlock(inner_width, token_width) for _ in range(blocks)])
-        _start_at_zero(self.conv_out)
+        start_at_zero(self.conv_out)
 
     def forward(
         self, x: Float[Tensor, "batch width n n n"], tokens: Float[Tensor, "batch tokens token_width"]
@@ -214,75 +193,18 @@ class VolumeUNet(nn.Module):
         if self.bottleneck is not None:
             quarter = self.bottleneck(quarter, tokens)
         quarter = self.block3(quarter)
-        half = self.block4(self.up1(torch.cat([_twice(quarter), half], 1)))
-        full = self.up2(torch.cat([_twice(half), full], 1))
+        half = self.block4(self.up1(torch.cat([twice(quarter), half], 1)))
+        full = self.up2(torch.cat([twice(half), full], 1))
         full = full + F.silu(self.fine_out(F.silu(full)))
         return self.conv_out(full), full
 
 
-class VolumeRefiner(nn.Module):
-    """From a completed volume and the picture's features, cells half as wide for rendering colours.
-
-    Args:
-        full: Channels of the completed volume's features.
-        fine_channels: Channels that were unprojected at twice its resolution.
-        out_channels: Of the fine cells; the first, the density, is added to `DENSITY_GAIN` times the completed volume's.
-        width: Channels in between.
-    """
-
-    def __init__(self, full: int, fine_channels: int, out_channels: int, width: int = 16) -> None:
-        super().__init__()
-        self.up = nn.Conv3d(full, 8 * width, 1)
-        self.conv_in, self.conv = nn.Conv3d(fine_channels, width, 1), nn.Conv3d(width, width, 3, padding=1)
-        self.conv_out = nn.Conv3d(width, out_channels, 1)
-        _start_at_zero(self.conv_out)
-
-    def forward(
-        self,
-        full: Float[Tensor, "batch full n n n"],
-        fine: Float[Tensor, "batch fine_channels m m m"],
-        density: Float[Tensor, "batch 1 n n n"],
-    ) -> Float[Tensor, "batch out_channels m m m"]:
-        """Fine cells."""
-        batch, n = len(full), full.shape[-1]
-        cells = self.up(full).reshape(batch, -1, 2, 2, 2, n, n, n).permute(0, 1, 5, 2, 6, 3, 7, 4)
-        x = F.silu(cells.reshape(batch, -1, 2 * n, 2 * n, 2 * n) + self.conv_in(fine))
-        x = x.contiguous(memory_format=torch.channels_last_3d)
-        out = self.conv_out(F.silu(x + self.conv(x)))
-        return torch.cat([out[:, :1] + DENSITY_GAIN * _twice(density), out[:, 1:]], 1)
-
-
-class PictureHead(nn.Module):
-    """From a render and the composited features, corrections of the mean latent and of the render; starts as nothing.
-
-    Args:
-        channels: Of the composited features.
-        latent_channels: Of the autoencoder.
-        scale: Pixels of the render to a pixel of the features.
-        width: Channels in between.
-    """
-
-    def __init__(self, channels: int, latent_channels: int, scale: int, width: int = 96) -> None:
-        super().__init__()
-        self.scale, self.latent_channels = scale, latent_channels
-        self.conv_in = nn.Conv2d(channels + 4 * scale**2, width, 3, padding=1)
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_out = nn.Conv2d(width, latent_channels + 3 * scale**2, 1)
-        _start_at_zero(self.conv_out)
-
-    def forward(
-        self, composited: Float[Tensor, "batch channels h w"], render: Float[Tensor, "batch 4 height width"]
-    ) -> tuple[Float[Tensor, "batch c h w"], Float[Tensor, "batch 3 height width"]]:
-        """What is to be added to the mean latent, and to rgb."""
-        x = torch.cat([composited, F.pixel_unshuffle(render, self.scale)], 1)
-        x = self.conv_out(F.silu(self.conv(F.silu(self.conv_in(x)))))
-        return x[:, : self.latent_channels], F.pixel_shuffle(x[:, self.latent_channels :], self.scale)
-
-
-def _twice(x: Tensor) -> Tensor:
+def twice(x: Float[Tensor, "batch c n n n"]) -> Float[Tensor, "batch c m m m"]:
+    """A volume at twice its resolution."""
     return F.interpolate(x, scale_factor=2, mode="trilinear")
 
 
-def _start_at_zero(layer: Any) -> None:
+def start_at_zero(layer: Any) -> None:
+    """Make a layer give zeros until it is trained."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -1,9 +1,10 @@
-"""Rendering a lifted object's colours on a CPU: numba kernels that walk each ray, as `volume_kernels` does for features.
+"""Rendering a lifted object's colours on a CPU: numba kernels that walk each ray.
 
-They are njit code, which no type checker follows. A cell holds density, rgb, and the share of the picture's colour at
-its place; see `viewdistill.diffusion.picture_compositing` for names, shapes and types. All arrays are float32, and
-volumes have a rim of zeros, so that every sample lies between eight cells. Most of a volume is empty: samples between
-cells of raw density below `EMPTY` are passed over, and rays end where less than `OPAQUE` of the light is left.
+They are njit code, which no type checker follows, as those of `viewdistill.diffusion.volume_kernels` are. A cell holds
+density, rgb, and the share of the picture's colour at its place; see `viewdistill.diffusion.picture_compositing` for
+names, shapes and types. All arrays are float32, and volumes have a rim of zeros, so that every sample lies between
+eight cells. Most of a volume is empty: samples between cells of raw density below `EMPTY` are passed over, and rays end
+where less than `OPAQUE` of the light is left.
 """
 
 import math
@@ -20,7 +21,7 @@ EMPTY, OPAQUE = np.float32(-6), np.float32(1e-3)
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def occupied(density, side):
-    """Whether one of the eight cells from each cell on, in a volume of ``side`` cells a side, is denser than `EMPTY`."""
+    """Whether one of the eight cells from each cell on is denser than `EMPTY`; ``side`` cells a side."""
     found = np.zeros(len(density), np.bool_)
     for z in range(side - 1):
         for y in range(side - 1):
@@ -41,7 +42,11 @@ def between(origins, directions, ray, depth, radius, side, weights):
     x = ((origins[ray, 0] + depth * directions[ray, 0]) / radius + ONE) * scale + HALF
     y = ((origins[ray, 1] + depth * directions[ray, 1]) / radius + ONE) * scale + HALF
     z = ((origins[ray, 2] + depth * directions[ray, 2]) / radius + ONE) * scale + HALF
-    ix, iy, iz = min(max(np.int64(x), 0), side - 2), min(max(np.int64(y), 0), side - 2), min(max(np.int64(z), 0), side - 2)
+    ix, iy, iz = (
+        min(max(np.int64(x), 0), side - 2),
+        min(max(np.int64(y), 0), side - 2),
+        min(max(np.int64(z), 0), side - 2),
+    )
     fx, fy, fz = x - np.float32(ix), y - np.float32(iy), z - np.float32(iz)
     gx, gy, gz = ONE - fx, ONE - fy, ONE - fz
     weights[0], weights[1], weights[2], weights[3] = gx * gy * gz, fx * gy * gz, gx * fy * gz, fx * fy * gz
@@ -94,7 +99,9 @@ def render_rays(
                 continue
             raw = ZERO
             for corner in range(8):
-                raw += weights[corner] * density[cell + ((corner >> 2) * side + ((corner >> 1) & 1)) * side + (corner & 1)]
+                raw += (
+                    weights[corner] * density[cell + ((corner >> 2) * side + ((corner >> 1) & 1)) * side + (corner & 1)]
+                )
             left = light * np.float32(math.exp(-softplus(raw + bias) * scale * length))
             own[:] = ZERO
             for corner in range(8):

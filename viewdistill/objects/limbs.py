@@ -10,6 +10,8 @@ from viewdistill.objects.parts import Part, Shape
 from viewdistill.objects.shapes import curve, ellipsoid, lathe, tube
 from viewdistill.objects.solid import Solid
 
+UP = np.array([0.0, 0.0, 1.0])
+
 Body = Float[np.ndarray, "vertices 3"]
 
 
@@ -90,12 +92,14 @@ def _handles(rng: np.random.Generator, body: Body) -> list[Solid]:
     if chance(rng, 0.25):
         left, right = _surface(body, np.array([0, -1.0, 1.0])), _surface(body, np.array([0, 1.0, 1.0]))
         rise = np.array([0.0, 0.0, size * float(rng.uniform(0.35, 0.7))])
-        return [tube(curve([left.tolist(), (left + rise).tolist(), (right + rise).tolist(), right.tolist()], 10), radius)]
+        return [
+            tube(curve([left.tolist(), (left + rise).tolist(), (right + rise).tolist(), right.tolist()], 10), radius)
+        ]
     angle, out = rng.uniform(0, 2 * np.pi), size * float(rng.uniform(0.2, 0.45))
     handles: list[Solid] = []
     for turn in (0.0, np.pi) if chance(rng, 0.35) else (0.0,):
         heading = np.array([np.cos(angle + turn), np.sin(angle + turn), 0.0])
-        top, bottom = _surface(body, heading + [0, 0, 0.7]), _surface(body, heading - [0, 0, 0.6])
+        top, bottom = _surface(body, heading + 0.7 * UP), _surface(body, heading - 0.6 * UP)
         controls = [top, top + out * heading * 1.2, bottom + out * heading, bottom]
         handles.append(tube(curve([c.tolist() for c in controls], 10), radius, 8))
     return handles
@@ -105,9 +109,9 @@ def _spout(rng: np.random.Generator, body: Body) -> list[Solid]:
     radius, size = 1.4 * _thickness(rng, body), _size(body)
     angle = rng.uniform(-1.0, 1.0)
     heading = np.array([np.cos(angle), np.sin(angle), 0.0])
-    start = _surface(body, heading - [0, 0, rng.uniform(-0.2, 0.5)])
+    start = _surface(body, heading - rng.uniform(-0.2, 0.5) * UP)
     out, rise = size * rng.uniform(0.2, 0.45), size * rng.uniform(0.1, 0.45)
-    middle, end = start + out * heading, start + 1.15 * out * heading + [0, 0, rise]
+    middle, end = start + out * heading, start + 1.15 * out * heading + rise * UP
     path = curve([start.tolist(), middle.tolist(), end.tolist()], 8)
     return [tube(path, np.linspace(1.6 * radius, 0.9 * radius, 8), 10)]
 

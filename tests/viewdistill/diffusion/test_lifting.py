@@ -133,7 +133,9 @@ def test_the_shipped_lifting_gives_the_features_that_its_unet_was_trained_with()
     with torch.no_grad():
         features = lifting.look(lifting.volume(ramp, torch.tensor([20.0])), torch.tensor([20.0]), pose)[0]
     assert features.shape == (2, 30, 16, 16)
-    found = torch.stack([features.mean((1, 2, 3)), features.std((1, 2, 3)), features[:, 3, 8, 8], features[:, 28, 5, 9]])
+    found = torch.stack(
+        [features.mean((1, 2, 3)), features.std((1, 2, 3)), features[:, 3, 8, 8], features[:, 28, 5, 9]]
+    )
     torch.testing.assert_close(found, torch.tensor(PINNED), atol=2e-4, rtol=1e-3)
 
 

@@ -39,7 +39,10 @@ def pose(azimuth: float, elevation: float) -> Tensor:
 def test_the_kernels_render_what_plain_torch_does_with_its_gradient() -> None:
     torch.manual_seed(0)
     cells = ball().repeat(2, 1, 1, 1, 1) + torch.cat([torch.zeros(1), torch.ones(4)]) * torch.randn(2, 16, 16, 16, 5)
-    picture, reference = torch.rand(2, 3, 24, 24), look_at(torch.zeros(2), torch.tensor([10.0, 40.0]), torch.full((2,), 1.5))
+    picture, reference = (
+        torch.rand(2, 3, 24, 24),
+        look_at(torch.zeros(2), torch.tensor([10.0, 40.0]), torch.full((2,), 1.5)),
+    )
     c2w = look_at(torch.tensor([0.0, 30, 140, 260]), torch.tensor([10.0, -5, 50, 20]), torch.full((4,), 1.5))
     origins, directions = (line.reshape(2, -1, 3) for line in rays(c2w, 49.1, 20, 20))
     found: list[tuple[Tensor, Tensor]] = []
@@ -51,7 +54,15 @@ def test_the_kernels_render_what_plain_torch_does_with_its_gradient() -> None:
             turned, centre = reference[:, :3, :3], reference[:, None, :3, 3]
             tangent = torch.deg2rad(torch.tensor(49.1 / 2)).tan().item()
             seen = render_in_torch(
-                volume, picture, origins, directions, (origins - centre) @ turned, directions @ turned, 0.62, tangent, 20
+                volume,
+                picture,
+                origins,
+                directions,
+                (origins - centre) @ turned,
+                directions @ turned,
+                0.62,
+                tangent,
+                20,
             )
         weight = torch.linspace(-1, 1, seen.numel()).view_as(seen)
         found.append((seen.detach(), torch.autograd.grad((seen * weight).sum(), volume)[0]))
@@ -71,7 +82,8 @@ def test_the_reference_camera_sees_its_own_picture_and_others_see_it_turned() ->
     with torch.no_grad():
         _, at_home = lifting.look_and_render(lifted, elevation, pose(0, 20))
         _, turned = lifting.look_and_render(lifted, elevation, pose(25, 20))
-    assert at_home is not None and turned is not None
+    assert at_home is not None
+    assert turned is not None
     seen = at_home[0, 0, 6] > 0.99
     assert seen.float().mean() > 0.15
     torch.testing.assert_close(at_home[0, 0, :3][:, seen], picture[0][:, seen], atol=0.02, rtol=0)
@@ -99,7 +111,8 @@ def test_gradients_reach_every_weight() -> None:
     lifted, estimated = lifting.volume_and_elevation(latent, elevation, torch.rand(2, 3, 32, 32))
     features, pictures = lifting.look_and_render(lifted, elevation, 0.3 * torch.randn(2, 2, 4))
     assert features.shape == (2, 2, lifting.out_channels, 8, 8)
-    assert pictures is not None and pictures.shape == (2, 2, 7, 32, 32)
+    assert pictures is not None
+    assert pictures.shape == (2, 2, 7, 32, 32)
     (features.square().mean() + pictures.square().mean() + estimated.sum()).backward()
     silent = [name for name, p in lifting.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []

@@ -1,6 +1,7 @@
 """Patterned objects: their prints, thin parts and lights; and that objects of other seeds are not touched by them."""
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def points_on_front(rows: int = 40) -> np.ndarray:
 
 def paint(design: Print, rows: int = 40) -> np.ndarray:
     points = points_on_front(rows)
-    rgb = design.paint(points, np.tile(np.float32([1, 0, 0]), (len(points), 1)))
+    rgb = design.paint(points, np.tile(np.array([1, 0, 0], np.float32), (len(points), 1)))
     assert rgb.dtype == np.float32
     assert 0 <= rgb.min() <= rgb.max() <= 1
     return rgb.reshape(rows, rows, 3)
@@ -76,7 +77,7 @@ def test_tiles_have_one_colour_each_and_seams_between() -> None:
     rgb = paint(Tiles(FRONT, (RED, BLUE), WHITE, (0.25, 0.25), 0.2, 0.0, 0.0, 7))
     inner = rgb.reshape(4, 10, 4, 10, 3)[:, 3:7, :, 3:7]
     assert (inner == inner[:, :1, :, :1]).all()
-    np.testing.assert_allclose(rgb[0::10], np.broadcast_to(np.float32(WHITE), (4, 40, 3)))
+    np.testing.assert_allclose(rgb[0::10], np.broadcast_to(np.array(WHITE, np.float32), (4, 40, 3)))
     found = np.unique(inner[:, 0, :, 0].reshape(-1, 3), axis=0)
     np.testing.assert_allclose(found, [BLUE, RED], rtol=1e-6)
     board = paint(Tiles(FRONT, (RED, BLUE), WHITE, (0.25, 0.25), 0.0, 0.0, 0.0, -1))[5::10, 5::10]
@@ -107,7 +108,7 @@ def test_pictures_vary_at_many_scales_and_shades_darken_only() -> None:
     assert soft[..., 0].std() > soft[..., 1].std() > 0
     plain = Uniform(Color("red", RED))
     shaded = paint(Decorated(plain, (), (0.0, 9.0, 0.0), 0.5))
-    assert (shaded <= np.float32(RED) + 1e-6).all()
+    assert (shaded <= np.array(RED, np.float32) + 1e-6).all()
     assert shaded[..., 0].max() - shaded[..., 0].min() > 0.3
 
 
@@ -116,11 +117,11 @@ def test_decals_are_seen_from_the_side_they_face_only(corners: int) -> None:
     decal = Decal((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), 0.2, corners, Uniform(Color("blue", BLUE)))
     design = Decorated(Uniform(Color("red", RED)), (decal,), (1.0, 0.0, 0.0), 0.0)
     rgb = paint(design)
-    assert (rgb[20, 20] == np.float32(BLUE)).all()
-    assert (rgb[0, 0] == np.float32(RED)).all()
+    assert (rgb[20, 20] == np.array(BLUE, np.float32)).all()
+    assert (rgb[0, 0] == np.array(RED, np.float32)).all()
     points = points_on_front()
-    behind = design.paint(points, np.tile(np.float32([-1, 0, 0]), (len(points), 1)))
-    assert (behind == np.float32(RED)).all()
+    behind = design.paint(points, np.tile(np.array([-1, 0, 0], np.float32), (len(points), 1)))
+    assert (behind == np.array(RED, np.float32)).all()
 
 
 def test_around_the_axis_a_print_turns_with_the_surface() -> None:
@@ -154,7 +155,7 @@ def test_patterned_objects_are_printed_and_seeds_of_tests_are_apart() -> None:
     free = {family(np.random.default_rng(0)).family for family in FREE_FORM_FAMILIES}
     assert 0.2 < np.mean([obj.family in free for obj in objects]) < 0.8
     ranges = (TRAIN_SEEDS, PATTERNED_SEEDS, TEST_SEEDS, PATTERNED_TEST_SEEDS)
-    assert all(a.stop <= b.start for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a.stop <= b.start for a, b in pairwise(ranges))
     words = " ".join(obj.caption for obj in objects)
     assert "bold" in words or "mosaic" in words
 
