@@ -20,6 +20,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from commands.parsing import OneLineParser, one_line
+from commands.scaling.cluster import available_cores
+from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import write_json
 from experiments.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
 from experiments.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
@@ -27,9 +30,6 @@ from experiments.plan import PlannedRun, Planner, Priors
 from experiments.ray_execution import on_ray
 from experiments.scores import default_threads, score
 from experiments.studies import ABLATIONS, Study
-from viewdistill.cli import OneLineParser, one_line
-from viewdistill.cli.configuration import REPOSITORY
-from viewdistill.cli.scaling.cluster import available_cores
 from viewdistill.errors import ViewDistillError
 
 QUICK = 2, 1

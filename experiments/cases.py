@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from commands.generation.examples import EXAMPLES
+from commands.stages.input import SIZE
 from datamodules.run_folder import atomic_path, write_json
 from viewdistill.cameras import FOVY_ZERO123
-from viewdistill.cli.examples import EXAMPLES
-from viewdistill.cli.input import SIZE
 from viewdistill.objects.generator import generate
 from viewdistill.objects.render import poses, render
 

@@ -18,10 +18,10 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
+from commands.parsing import OneLineParser, one_line
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import load_views
 from datamodules.run_folder import InputMeta, RunFolder
-from viewdistill.cli import OneLineParser, one_line
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.atomic import replacing
 from viewdistill.mesh.contact_sheet import grid

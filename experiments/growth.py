@@ -20,10 +20,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from commands.parsing import one_line
+from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, make_folder
 from experiments.rows import write_rows
-from viewdistill.cli import one_line
-from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.errors import ViewDistillError
 
 STEPS = 40

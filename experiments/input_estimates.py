@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from commands.stages.input_choices import picture_and_mask
 from datamodules.run_folder import read_json, write_json
-from viewdistill.cli.input_choices import picture_and_mask
 from viewdistill.diffusion.classifier import classify
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.elevation import estimate_elevation

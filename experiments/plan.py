@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
+from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder
 from experiments.cases import Case
 from experiments.studies import Arm, Study
 from viewdistill import __version__
-from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.errors import ViewDistillError
 
 NEEDS: dict[str, tuple[str, ...]] = {

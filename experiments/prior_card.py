@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.rendered_objects import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from commands.evaluation.evaluate_prior import Pairs, render_pairs, sample
+from datamodules.object_sets import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
 from lightning_modules.trained_prior import TRAINING_FILE
-from viewdistill.cli.evaluate_prior import Pairs, render_pairs, sample
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor, noise_bias, recover_one_step
 from viewdistill.mesh.contact_sheet import grid

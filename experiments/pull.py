@@ -15,9 +15,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from commands.evaluation.evaluate_prior import Pairs, render_pairs
 from datamodules.run_folder import atomic_path, make_folder
 from experiments.rows import write_rows
-from viewdistill.cli.evaluate_prior import Pairs, render_pairs
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor
 from viewdistill.guidance.family import METHODS

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from commands.scaling.cluster import JOBS_OF_A_PROCESS, RETRIES, Share, available_cores, cluster
+from commands.scaling.worker import enter_process, run_command
 from experiments.execution import Execute
-from viewdistill.cli.scaling.cluster import JOBS_OF_A_PROCESS, RETRIES, Share, available_cores, cluster
-from viewdistill.cli.scaling.worker import enter_process, run_command
 from viewdistill.errors import ViewDistillError
 
 

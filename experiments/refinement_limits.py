@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from transformers.utils import logging
 
+from commands.evaluation.truth import same_camera, truth_of_run
+from commands.parsing import OneLineParser, one_line
 from datamodules.cameras import read_rgba
 from datamodules.dreambooth import PromptedImages
 from datamodules.posed_views import ViewCamera, load_views
@@ -30,8 +32,6 @@ from experiments.gallery import labels
 from experiments.rows import write_rows
 from lightning_modules.reference_score import resize
 from lightning_modules.specialization import Specialization
-from viewdistill.cli import OneLineParser, one_line
-from viewdistill.cli.evaluation_truth import same_camera, truth_of_run
 from viewdistill.diffusion.refinement import RefinementSettings, refine
 from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.images import over_white, psnr

@@ -19,12 +19,12 @@ import transformers
 import yaml
 from PIL import Image
 
+from commands.stages.configuration import REPOSITORY
 from datamodules.captions import build_tokenizer
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.prompts import Prompts
 from datamodules.run_folder import RunFolder, read_json, write_json
-from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.diffusion.conditioning import CameraProjection
 
 STEPS = 2

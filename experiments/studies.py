@@ -26,9 +26,9 @@ from typing import Any, Literal
 
 import yaml
 
+from commands.evaluation.evaluate import PROTOCOL_NAMES
+from commands.generation.examples import EXAMPLES
 from experiments.cases import Case
-from viewdistill.cli.evaluate import PROTOCOL_NAMES
-from viewdistill.cli.examples import EXAMPLES
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS
 

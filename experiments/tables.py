@@ -13,13 +13,13 @@ from pathlib import Path
 
 import yaml
 
+from commands.parsing import OneLineParser, one_line
 from datamodules.run_folder import atomic_path
 from experiments.ablate import RUNS, load_studies
 from experiments.comparison import Comparison, compare, count_failures, load_runs, one_prior
 from experiments.costs import costs_csv
 from experiments.plots import plot
 from experiments.table_formats import csv_text, latex, markdown
-from viewdistill.cli import OneLineParser, one_line
 from viewdistill.errors import ViewDistillError
 
 QUOTED = Path(__file__).with_name("quoted.yaml")

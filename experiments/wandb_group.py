@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from commands.parsing import OneLineParser, one_line
+from commands.tracking.run import DEFAULTS, Mode, run_mode
 from experiments.ablate import RUNS, load_studies
 from experiments.comparison import Run, load_runs
 from experiments.plan import digest
 from experiments.studies import Study
-from viewdistill.cli import OneLineParser, one_line
-from viewdistill.cli.tracking.run import DEFAULTS, Mode, run_mode
 from viewdistill.errors import ViewDistillError
 
 PROJECT = "viewdistill-ablations"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import STAGES, RunFolder, read_json, write_json
-from viewdistill.cli.configuration import REPOSITORY
 
 CHECKPOINTS = {"field": "last.ckpt", "specialize_1": "last.ckpt", "specialize_2": "last.ckpt", "surface": "last.ckpt"}
 """What a fitted stage has written when it is worth while to kill it."""

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from datamodules.rendered_objects import HELD_OUT_SEEDS
-from viewdistill.cli.evaluate_prior import Pairs, render_pairs
+from commands.evaluation.evaluate_prior import Pairs, render_pairs
+from datamodules.object_sets import HELD_OUT_SEEDS
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.metrics.images import over_white, psnr
 from viewdistill.objects.dataset import RenderSettings, render_object

@@ -4,4 +4,4 @@ The package holds the mathematics (cameras, guidance, diffusion, fields, renderi
 and the command line. It follows *Optimized View and Geometry Distillation from Multi-view Diffuser* (arXiv 2312.06198).
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

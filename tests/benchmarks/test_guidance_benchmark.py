@@ -18,9 +18,9 @@ from diffusers.models.attention_processor import AttnProcessor
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
+from commands.stages.configuration import REPOSITORY
 from lightning_modules.reference_score import resize
 from tests.benchmarks.pairs import only_when_timing, ratio
-from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.family import METHODS
 from viewdistill.guidance.gradient import score_loss, weight

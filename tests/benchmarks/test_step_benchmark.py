@@ -15,13 +15,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from commands.stages.configuration import REPOSITORY
+from commands.stages.fitting import StageRun, build, train
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.run_folder import RunFolder
 from lightning_modules.radiance_field import RadianceField
 from tests.benchmarks.pairs import only_when_timing, ratio
 from tests.dreambooth_stages import finish, finish_class_images, finish_novel_views
-from viewdistill.cli.configuration import REPOSITORY
-from viewdistill.cli.lightning import StageRun, build, train
 from viewdistill.fields.hash_grid import HashGrid
 
 pytestmark = [

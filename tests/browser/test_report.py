@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from commands.reporting import report
 from datamodules.run_folder import RunFolder
 from tests.reported_run import CAPTION, box_mesh, complete_run
 from viewdistill.cameras import FOVY_ZERO123, look_at
-from viewdistill.cli import report
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.textured_mesh import TexturedMesh
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from commands.stages.fitting import StageRun, fit
 from datamodules.curves import CurveRow, load_curves, load_rows, save_rows
 from datamodules.run_folder import make_folder
-from viewdistill.cli.lightning import StageRun, fit
 from viewdistill.errors import ViewDistillError
 
 
@@ -20,8 +20,8 @@ def config(tmp_path: Path) -> Path:
     content = {
         "trainer": trainer,
         "checkpoint_every": 5,
-        "model": {"class_path": "tests.cli.toy_stage.ToyModel"},
-        "data": {"class_path": "tests.cli.toy_stage.ToyData"},
+        "model": {"class_path": "tests.commands.stages.toy_stage.ToyModel"},
+        "data": {"class_path": "tests.commands.stages.toy_stage.ToyData"},
     }
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(content))

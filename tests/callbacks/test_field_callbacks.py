@@ -27,7 +27,7 @@ def module(**changes: Any) -> RadianceField:
     grid = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
     sizes: dict[str, Any] = {"radius": 0.75, "hidden_width": 16, "occupancy_resolution": 16, "n_samples_per_ray": 32}
     field = FieldSettings(grid, **sizes, **changes)
-    weights = LossWeights(sparsity=0.0, opaque=0.0)
+    weights = LossWeights(color=500.0, mask=100.0)
     return RadianceField(field, GuidanceSettings(method="none"), weights, view_size=16, input_size=16, input_rays=64)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from commands.main import main as viewdistill
+from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import read_json
 from experiments.ablate import ablate, load_studies, main
 from experiments.tables import tables
-from viewdistill.cli import main as viewdistill
-from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.errors import ViewDistillError
 
 # Of pytorch-lightning, about its own use of jsonargparse.

@@ -1,11 +1,11 @@
 import numpy as np
 from PIL import Image
 
+from commands.generation.examples import EXAMPLES
+from commands.stages.configuration import REPOSITORY
+from commands.stages.input import SIZE
 from datamodules.run_folder import read_json
 from experiments.cases import Case
-from viewdistill.cli.configuration import REPOSITORY
-from viewdistill.cli.examples import EXAMPLES
-from viewdistill.cli.input import SIZE
 from viewdistill.objects.generator import TEST_SEEDS
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from commands.evaluation.evaluate_prior import Pairs
 from experiments.pull import COMPARED, Pull, measure, plot, pull_of
-from viewdistill.cli.evaluate_prior import Pairs
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS
 

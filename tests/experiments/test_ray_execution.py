@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from commands.scaling.cluster import Share
+from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import read_json
 from experiments.ray_execution import run_stage, slots
 from tests.processes import ended, wait_for, worker_of
-from viewdistill.cli.configuration import REPOSITORY
-from viewdistill.cli.scaling.cluster import Share
 
 STUDY = """\
 id: tiny

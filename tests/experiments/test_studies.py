@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from commands.generation.examples import EXAMPLES
+from commands.stages.configuration import REPOSITORY
 from experiments.cases import Case
 from experiments.plan import UNCONFIGURED
 from experiments.studies import ABLATIONS, Study
 from tests.experiments.finished_runs import STUDY, toy_study
-from viewdistill.cli.configuration import REPOSITORY
-from viewdistill.cli.examples import EXAMPLES
 from viewdistill.errors import ViewDistillError
 
 SHIPPED = sorted(ABLATIONS.glob("*.yaml"))

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from commands.stages.configuration import REPOSITORY
+from commands.stages.fitting import StageCLI, StageRun
 from datamodules.run_folder import RunFolder
-from viewdistill.cli.configuration import REPOSITORY
-from viewdistill.cli.lightning import StageCLI, StageRun
 from viewdistill.errors import ViewDistillError
 
 # Of pytorch-lightning, about its own use of jsonargparse.

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from commands.stages.configuration import REPOSITORY
 from datamodules.cameras import CameraSampler
 from datamodules.curves import load_curves
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.seeding import Purpose, generator_at
-from viewdistill.cli.configuration import REPOSITORY
 from viewdistill.errors import ViewDistillError
 
 STEPS = 60

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from commands.stages.configuration import REPOSITORY
+from commands.stages.fitting import StageCLI, StageRun
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.run_folder import RunFolder
-from viewdistill.cli.configuration import REPOSITORY
-from viewdistill.cli.lightning import StageCLI, StageRun
 from viewdistill.errors import ViewDistillError
 
 # Of pytorch-lightning, about its own use of jsonargparse.

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
+from commands.main import main
 from datamodules.object_sets import PATTERNED_TEST, TEST, ObjectSets
 from datamodules.object_store import ObjectStore
 from datamodules.rendered_objects import Batches, CaptionedLatents, ObjectImages, SeededBatches, ViewGroups
@@ -29,7 +30,6 @@ from lightning_modules.prior_export import (
 from lightning_modules.text_to_image import TextToImage, nano_unet, sample_timesteps
 from lightning_modules.trained_prior import TRAINING_FILE
 from lightning_modules.view_synthesis import ViewSynthesis, widen_input
-from viewdistill.cli import main
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.objects.dataset import load
 

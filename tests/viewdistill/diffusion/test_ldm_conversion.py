@@ -21,8 +21,8 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from commands.main import main
 from tests.viewdistill.diffusion import original_checkpoint as original
-from viewdistill.cli import main
 from viewdistill.diffusion import ldm_keys
 from viewdistill.diffusion.ldm_checkpoint import read_state_dict
 from viewdistill.diffusion.ldm_conversion import convert

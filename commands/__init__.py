@@ -1,0 +1,1 @@
+"""The command line: one room for each thing it does, above the stages and below the experiments."""

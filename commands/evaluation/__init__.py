@@ -1,0 +1,1 @@
+"""Scores of runs, meshes, views and priors."""

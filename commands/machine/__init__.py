@@ -1,0 +1,1 @@
+"""What this machine has and which back ends are in use."""

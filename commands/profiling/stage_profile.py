@@ -1,0 +1,233 @@
+"""One stage under the profiler: its settings, its steps, what it computes in."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from callbacks.gradient_probe import GradientProbe
+from callbacks.phase_profile import PhaseProfile
+from callbacks.prompt_grid import PromptGrid
+from commands.profiling.ceilings import Ceilings, measure
+from commands.profiling.trace import PhaseTable, phase_table
+from commands.stages.configuration import configuration
+from commands.stages.fitting import StageCLI, StageRun, build, train
+from commands.stages.requirements import require
+from datamodules.run_folder import RunFolder
+from datamodules.stage_record import peak_memory_mb
+from lightning_modules.checkpoints import load_weights, read_checkpoint
+from viewdistill.errors import ViewDistillError
+from viewdistill.precision import DTYPES, Precision, dtype_of, fast_bfloat16
+
+PROBED_STEPS = 3
+"""Steps whose losses and gradients are compared between precisions."""
+
+
+@dataclass(frozen=True)
+class ProfiledStage:
+    """What the profiler has to know of a stage."""
+
+    needs: tuple[str, ...]
+    """Stages that have to be complete, besides ``input``."""
+    config: str
+    """The shipped YAML."""
+    precisions: tuple[str, ...]
+    """Settings that say what to compute in."""
+    rates: tuple[str, ...]
+    """Learning rates."""
+
+
+FIELD_RATES = ("model.optimizer.encoding_lr", "model.optimizer.network_lr")
+
+PROFILED = {
+    "field": ProfiledStage(
+        (), "configs/field.yaml", ("model.field.precision", "model.guidance.precision"), FIELD_RATES
+    ),
+    "specialize_1": ProfiledStage(
+        ("novel_views", "class_images"), "configs/specialize_1.yaml", ("model.precision",), ("model.learning_rate",)
+    ),
+    "specialize_2": ProfiledStage(
+        ("novel_views", "specialize_1"), "configs/specialize_2.yaml", ("model.precision",), ("model.learning_rate",)
+    ),
+    "surface": ProfiledStage(
+        ("views",),
+        "configs/surface.yaml",
+        ("model.surface.precision", "model.reference.precision"),
+        (*FIELD_RATES, "model.optimizer.inverse_std_lr"),
+    ),
+}
+"""The fitted stages."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A precision beside fp32, from the same weights and the same randomness."""
+
+    precision: str
+    """By name."""
+    step_ms: float
+    """Median of the steps after the first."""
+    speed: float
+    """Steps in the time of one of fp32's."""
+    loss: float
+    """Largest |L - L₃₂| / |L₃₂|."""
+    gradient: float
+    """Largest ‖g - g₃₂‖ / ‖g₃₂‖ over all parameters."""
+    cosine: float
+    """Smallest cosine between g and g₃₂."""
+
+
+@dataclass(frozen=True)
+class StageProfile:
+    """All that was measured of a stage."""
+
+    stage: str
+    """By name."""
+    device: str
+    """What it ran on."""
+    threads: int
+    """Of torch on the CPU."""
+    precision: str
+    """What the networks computed in."""
+    step_ms: float
+    """Median by the clock, without the profiler."""
+    table: PhaseTable
+    """Costs by phase."""
+    peak_memory_mb: float
+    """Of the process, or of a GPU's tensors where there is one; MB (10^6 bytes)."""
+    ceilings: Ceilings
+    """Of the machine."""
+    deviations: tuple[Deviation, ...]
+    """Precisions side by side."""
+
+
+def profile_stage(arguments: argparse.Namespace, folder: RunFolder, output: Path) -> StageProfile:
+    """Profile a stage.
+
+    Args:
+        arguments: Parsed options of `viewdistill profile`.
+        folder: The run.
+        output: The profile's folder.
+
+    Raises:
+        ViewDistillError: An earlier stage is missing, or a setting is wrong.
+    """
+    profiled = PROFILED[arguments.stage]
+    require(folder, *profiled.needs)
+    if arguments.fitted and arguments.stage.startswith("specialize"):
+        raise ViewDistillError("--fitted is for field and surface: what a LoRA has learnt does not change its steps")
+    runner = StageRunner(arguments, folder, output)
+    deviations = compare(runner, profiled, arguments.precisions)
+    times, counts = output / "trace.json.gz", output / ".counts.json.gz"
+    callback = PhaseProfile(times, counts, warmup=arguments.warmup, steps=arguments.steps)
+    cli = runner.run([], callback)
+    device = cli.trainer.strategy.root_device  # the model is back on the CPU by now
+    precision = used_precision(cli, profiled, device)
+    measured = {precision, "fp32", *(deviation.precision for deviation in deviations)}
+    table = phase_table(times, counts)
+    counts.unlink()
+    return StageProfile(
+        stage=arguments.stage,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        threads=torch.get_num_threads(),
+        precision=precision,
+        step_ms=1000 * statistics.median(callback.step_seconds),
+        table=table,
+        peak_memory_mb=peak_memory(device),
+        ceilings=measure(device, tuple(name for name in DTYPES if name in measured)),
+        deviations=deviations,
+    )
+
+
+class StageRunner:
+    """Builds a stage with other settings each time, and trains it until a callback says stop."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: RunFolder, output: Path) -> None:
+        """Keep what all runs have in common.
+
+        Args:
+            arguments: Parsed options.
+            folder: The run.
+            output: The profile's folder.
+        """
+        self.arguments, self.folder, self.output = arguments, folder, output
+
+    def run(self, settings: Sequence[str], callback: Callback) -> StageCLI:
+        """Train with a callback that ends it."""
+        arguments, stage = self.arguments, self.arguments.stage
+        seeds = [] if arguments.seed is None else [f"--model.seed={arguments.seed}", f"--data.seed={arguments.seed}"]
+        lora = [f"--model.initial_lora={self.folder.lora('specialize_1')}"] if stage == "specialize_2" else []
+        quiet = ["--trainer.limit_val_batches=0", "--trainer.enable_progress_bar=false"]
+        own = [f"--data.run_folder={self.folder.root}", *lora, *seeds, *quiet, *settings, *arguments.settings]
+        cli = build(
+            StageRun(self.output, f"{self.folder.root.absolute().name}-profile-{stage}"),
+            configuration(arguments, PROFILED[stage].config, own),
+            [callback],
+        )
+        # what is written and drawn at the end of a fit belongs to no step
+        kept = [c for c in cli.trainer.callbacks if not isinstance(c, ModelCheckpoint | PromptGrid)]  # type: ignore[attr-defined]
+        cli.trainer.callbacks = kept  # type: ignore[attr-defined]
+        if arguments.fitted:
+            path, remedy = self.folder.stage(stage) / "last.ckpt", f"`viewdistill {stage} {self.folder.root}`"
+            load_weights(cli.model, read_checkpoint(path, remedy, "cpu")["state_dict"], path, remedy)
+        train(cli.trainer, cli.model, cli.datamodule, None)
+        return cli
+
+
+def compare(
+    runner: StageRunner, profiled: ProfiledStage, precisions: Sequence[Precision] | None
+) -> tuple[Deviation, ...]:
+    """Run the same steps in several precisions, from the same weights.
+
+    Args:
+        runner: Of the stage.
+        profiled: Its settings.
+        precisions: Beside fp32; by default those that the processor computes fast.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if precisions is None:
+        precisions = ("bf16",) if fast_bfloat16(device) else ()
+    probes: dict[str, GradientProbe] = {}
+    for precision in dict.fromkeys(("fp32", *precisions)):
+        settings = [f"--{name}={precision}" for name in profiled.precisions]
+        settings += [f"--{name}=0" for name in profiled.rates]
+        probes[precision] = GradientProbe(PROBED_STEPS)
+        runner.run([*settings, "--trainer.logger=false"], probes[precision])
+    return tuple(deviation(name, probe, probes["fp32"]) for name, probe in probes.items())
+
+
+def deviation(precision: str, probe: GradientProbe, exact: GradientProbe) -> Deviation:
+    """How far a precision is from fp32."""
+    milliseconds, exact_milliseconds = (1000 * statistics.median(each.seconds[1:]) for each in (probe, exact))
+    losses = [abs(a - b) / max(abs(b), 1e-30) for a, b in zip(probe.losses, exact.losses, strict=True)]
+    pairs = list(zip(probe.gradients, exact.gradients, strict=True))
+    return Deviation(
+        precision,
+        milliseconds,
+        exact_milliseconds / milliseconds,
+        max(losses),
+        max(float((a - b).norm() / b.norm()) for a, b in pairs),
+        min(float(torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=0)) for a, b in pairs),
+    )
+
+
+def used_precision(cli: StageCLI, profiled: ProfiledStage, device: torch.device) -> Precision:
+    """What the last of a stage's precisions, that of its priors, comes down to on a device."""
+    settings: Any = cli.model.hparams
+    for key in profiled.precisions[-1].removeprefix("model.").split("."):
+        settings = settings[key]
+    dtype = dtype_of(settings, device)
+    return next(name for name, candidate in DTYPES.items() if candidate == dtype)
+
+
+def peak_memory(device: torch.device) -> float:
+    """Of the process, or of a GPU's tensors."""
+    return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else peak_memory_mb()

@@ -1,0 +1,1 @@
+"""Looking at runs: the report, the summary, comparisons and the live viewer."""

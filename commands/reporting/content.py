@@ -1,0 +1,177 @@
+"""What the report of a run shows, gathered from its files."""
+
+import io
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import yaml
+from PIL import Image
+
+from commands.reporting.run_warnings import run_warnings
+from datamodules.curves import load_curves
+from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
+from datamodules.run_folder import STAGES, InputMeta, RunFolder, read_json
+from viewdistill import __version__
+from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.export import InputCamera
+from viewdistill.report.curve_plot import curve_svg
+from viewdistill.report.mesh_data import data_url, viewer_mesh
+from viewdistill.report.page import Column, Gallery, Page, Plot, Stage
+
+
+def gather(folder: RunFolder, meta: InputMeta) -> Page:
+    """Everything that is there; what is missing is named.
+
+    Raises:
+        ViewDistillError: A file of a complete stage is missing or damaged.
+    """
+    stages = [stage for stage in STAGES if stage != "report"]
+    records = {stage: read_json(folder.record(stage)) for stage in stages if folder.record(stage).is_file()}
+    camera = InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg)
+    return Page(
+        name=meta.name,
+        caption=meta.caption,
+        version=__version__,
+        input_facts=input_facts(meta),
+        warnings=tuple(run_warnings(meta, records)),
+        missing=tuple(stage for stage in stages if stage not in records),
+        galleries=galleries(folder, records),
+        stages=tuple(stage_of(folder, name, record) for name, record in records.items()),
+        mesh=viewer_mesh(folder.glb, camera) if "mesh" in records else None,
+        mesh_facts=mesh_facts(records["mesh"]) if "mesh" in records else {},
+    )
+
+
+def input_facts(meta: InputMeta) -> dict[str, str]:
+    """The input camera and words, with who said them."""
+    return {
+        "source": meta.source,
+        "elevation": f"{meta.elevation_deg:g}° ({meta.elevation_source})",
+        "class word": f"{meta.class_word} ({meta.class_word_source})",
+        "mask": meta.mask_source,
+        "framing": meta.framing,
+        "camera": f"distance {meta.distance:g}, vertical field of view {meta.fovy_deg:g}°",
+    }
+
+
+def mesh_facts(record: dict[str, Any]) -> dict[str, str]:
+    """Figures of the mesh stage, for people."""
+    names = {
+        "source": "made from",
+        "vertices": "vertices",
+        "faces": "triangles",
+        "watertight": "watertight",
+        "texels_from_views": "texture from views",
+    }
+    figures = record.get("figures", {})
+    return {text: figure_text(name, figures[name]) for name, text in names.items() if name in figures}
+
+
+def figure_text(name: str, value: Any) -> str:
+    """One figure, for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "texels_from_views":
+        return f"{value:.0%}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def stage_of(folder: RunFolder, name: str, record: dict[str, Any]) -> Stage:
+    """Costs, settings and curves of a complete stage."""
+    config = folder.config(name)
+    figures = record.get("figures")
+    plots = [
+        Plot(metric, curve.values[-1], svg)
+        for metric, curve in load_curves(folder.curves(name)).items()
+        if (svg := curve_svg(metric, curve.steps, curve.values))
+    ]
+    return Stage(
+        name=name,
+        seconds=record["seconds"],
+        peak_memory_mb=record["peak_memory_mb"],
+        finished_at=record.get("finished_at", ""),
+        settings=read_bytes(config).decode(errors="replace") if config.is_file() else "",
+        figures=yaml.safe_dump(figures, sort_keys=False, allow_unicode=True) if figures else "",
+        plots=tuple(plots),
+    )
+
+
+def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ...]:
+    """All pictures of complete stages, in the order of the stages; the input image first."""
+    picture = Column("framed, over white", (picture_url(folder.rgba),))
+    novel_note = "Samples of the view-conditioned prior, from which the specialisation learns the object."
+    samples_note = "Samples of each prompt; the first row shows instances."
+    makers: dict[str, Callable[[], Gallery]] = {
+        "field": lambda: field_gallery(folder),
+        "novel_views": lambda: posed_gallery("Novel views", novel_note, folder.novel_views),
+        "specialize_1": lambda: sheet("Specialisation, stage 1", samples_note, folder.samples("specialize_1")),
+        "specialize_2": lambda: sheet("Specialisation, stage 2", samples_note, folder.samples("specialize_2")),
+        "views": lambda: refined_gallery(folder),
+        "mesh": lambda: sheet("Mesh from eight sides", "Colour above, shape below.", folder.contact_sheet),
+    }
+    first = Gallery("Input", "The image that everything else is made from.", (picture,))
+    return (first, *(make() for stage, make in makers.items() if stage in complete))
+
+
+def field_gallery(folder: RunFolder) -> Gallery:
+    """Renders of the field: those for later stages where they are, else the last picture of validation."""
+    if (folder.field_renders / CAMERAS_FILE).is_file():
+        return posed_gallery("Field", "Renders of the radiance field.", folder.field_renders)
+    rings = sorted((folder.stage("field") / "views").glob("step_*.png"))
+    note = "The radiance field at the end of the fit: the input on the left, colour above, opacity below."
+    return sheet("Field", note, rings[-1] if rings else folder.field_renders)
+
+
+def posed_gallery(title: str, note: str, views: Path) -> Gallery:
+    """A folder of posed views."""
+    columns = [Column(camera_text(camera), (picture_url(path),)) for path, camera in load_cameras(views)]
+    return Gallery(title, note, tuple(columns))
+
+
+def refined_gallery(folder: RunFolder) -> Gallery:
+    """Refined views below the renders that they were made from, where those are still there."""
+    columns: list[Column] = []
+    for path, camera in load_cameras(folder.refined_views):
+        pair = [view for view in (folder.raw_views / path.name, path) if view.is_file()]
+        columns.append(Column(camera_text(camera), tuple(map(picture_url, pair))))
+    note = "Above: the field's render. Below: refined by the specialised prior."
+    return Gallery("Refined views", note, tuple(columns))
+
+
+def sheet(title: str, note: str, picture: Path) -> Gallery:
+    """One sheet of many pictures; a stage can be told to draw none."""
+    if not picture.is_file():
+        return Gallery(title, "The stage has left no pictures.")
+    return Gallery(title, note, (Column(picture.name, (picture_url(picture),)),), wide=True)
+
+
+def camera_text(camera: ViewCamera) -> str:
+    """Where a view was seen from."""
+    return f"azimuth {camera.azimuth_deg:g}°, elevation {camera.elevation_deg:g}°"
+
+
+def picture_url(path: Path) -> str:
+    """A PNG as the URL of itself.
+
+    Raises:
+        ViewDistillError: The file cannot be read or is damaged.
+    """
+    content = read_bytes(path)
+    try:
+        Image.open(io.BytesIO(content)).verify()
+    except (OSError, SyntaxError) as error:
+        raise ViewDistillError(f"{path}: damaged picture ({error}); run its stage again") from error
+    return data_url(content, "image/png")
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        ViewDistillError: The file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ViewDistillError(f"{path}: not readable ({error.strerror}); run its stage again") from error

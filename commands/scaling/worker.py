@@ -1,0 +1,166 @@
+"""What a worker does: one image to a complete run, by the functions of the command line, in its own process.
+
+The process lives on between objects, and with it the priors that it has loaded (`lightning_modules.field_scores`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.parsing import parse
+from commands.scaling.batch import Batch
+from commands.scaling.images import ImageFile
+from commands.stages.configuration import REPOSITORY
+from viewdistill.errors import ViewDistillError
+
+if TYPE_CHECKING:
+    from commands.scaling.results import Results
+    from datamodules.run_folder import RunFolder
+
+LOG = "objects.log"
+"""In a run folder: what the stages said."""
+
+MAKE_SETTINGS = ".settings"
+"""In a stage's folder: what `make object` ran it with. It goes when the stage is run here, so that make looks again."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One object to make."""
+
+    image: ImageFile
+    """The input."""
+    batch: Batch
+    """What to do."""
+    digests: dict[str, str]
+    """Of the batch on the machine that gives the job."""
+    out: str
+    """Where results go, see `commands.scaling.results.results_at`."""
+    working_folder: str
+    """Where relative paths in settings start."""
+    threads: int
+    """Of the worker's computations."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job went."""
+
+    name: str
+    """Of the object."""
+    error: str | None = None
+    """One line; none where the object is complete."""
+    stages: tuple[str, ...] = ()
+    """That were run; the others were complete before."""
+    seconds: float = 0.0
+    """It took."""
+    worker: str = ""
+    """Host and process that did it."""
+
+
+def make_object(job: Job) -> Outcome:
+    """Complete one object; whatever goes wrong with it is told and not raised."""
+    start, ran = time.perf_counter(), list[str]()
+    enter_process(job.threads, job.working_folder)
+    error = None
+    try:
+        complete(job, ran)
+    except ViewDistillError as problem:
+        error = str(problem)
+    except (Exception, SystemExit) as problem:  # a defect, or a setting that ends the process: the others go on
+        reason = next(iter(str(problem).splitlines()), "")
+        where = traceback.extract_tb(problem.__traceback__)[-1]
+        error = f"{type(problem).__name__}: {reason} ({Path(where.filename).name}, line {where.lineno})"
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    return Outcome(job.image.name, error, tuple(ran), time.perf_counter() - start, worker)
+
+
+def enter_process(threads: int, working_folder: str) -> None:
+    """Settings of the whole process; those of threads hold only where they come before the libraries are loaded.
+
+    Args:
+        threads: Of computations.
+        working_folder: Where relative paths start; the repository where there is no such folder here.
+    """
+    for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(variable, str(threads))
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.chdir(working_folder if Path(working_folder).is_dir() else REPOSITORY)
+
+
+def complete(job: Job, ran: list[str]) -> None:
+    """Run the stages that are not complete.
+
+    Args:
+        job: The object.
+        ran: Names of the stages are added to it once they are complete.
+
+    Raises:
+        ViewDistillError: A stage cannot be run, or this machine would make other things of the settings.
+    """
+    from commands.scaling.results import results_at
+
+    if job.batch.digests() != job.digests:
+        raise ViewDistillError(
+            f"{socket.gethostname()}: code, configs or priors in {REPOSITORY} are not those of the machine that gave "
+            "the job; install the same version on all machines"
+        )
+    results, name = results_at(job.out), job.image.name
+    keys = job.batch.keys(job.digests, (job.image.content, job.image.description))
+    with results.workspace(name) as folder:
+        done = {stage: key for stage, key in results.progress(name).items() if keys.get(stage) == key}
+        # The images of a class are in a cache of the machine that sampled them, which need not be this one.
+        if "specialize_1" not in done:
+            done.pop("class_images", None)
+        for stage in job.batch.stages:
+            if stage in done:
+                results.fetch(folder, stage)
+                continue
+            run_stage(job, results, folder, stage, done)
+            done[stage] = keys[stage]
+            results.save_progress(name, done)
+            ran.append(stage)
+        if ran:
+            run_command(["summary", str(folder.root)], folder.root / LOG)
+            results.keep(folder, None)
+
+
+def run_stage(job: Job, results: Results, folder: RunFolder, stage: str, done: dict[str, str]) -> None:
+    """Run one stage and bring its files to their place.
+
+    Raises:
+        ViewDistillError: It cannot be run; before the input stage is complete, nothing of the object is left then.
+    """
+    # Of an image that cannot be used, nothing is to be left: there may be nothing known of the object yet.
+    if results.progress(folder.name):
+        results.save_progress(folder.name, done)
+    (folder.stage(stage) / MAKE_SETTINGS).unlink(missing_ok=True)
+    if stage == "input":
+        with tempfile.TemporaryDirectory(prefix="viewdistill-") as temporary:
+            image = job.image.place(Path(temporary))
+            run_command(job.batch.command(stage, image, folder.root), Path(os.devnull))
+    else:
+        run_command(job.batch.command(stage, job.image.path, folder.root), folder.root / LOG)
+    results.keep(folder, stage)
+
+
+def run_command(arguments: list[str], log: Path) -> None:
+    """Run a subcommand in this process, as `viewdistill` would.
+
+    Args:
+        arguments: After the program's name.
+        log: What it prints is added to this file.
+
+    Raises:
+        ViewDistillError: It cannot be run.
+    """
+    with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+        parse(arguments)()

@@ -1,0 +1,50 @@
+"""Weights & Biases as Lightning's logger of the fitted stages."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import WandbLogger
+
+from commands.tracking.run import PROJECT, Mode, RunDescription, run_mode, start_run
+
+
+class Tracker(WandbLogger):
+    """A W&B run in the stage's folder, started with the first thing that is logged.
+
+    Args:
+        name: Name of the run.
+        save_dir: The stage's folder, within the object's; ``wandb/`` is written to it.
+        project: W&B project.
+        offline: Whether to keep everything on disk; by default what ``WANDB_MODE`` says, see
+            `commands.tracking.run.run_mode`.
+    """
+
+    def __init__(self, name: str, save_dir: str, project: str = PROJECT, offline: bool | None = None) -> None:
+        self.mode: Mode = run_mode() if offline is None else "offline" if offline else "online"
+        folder = Path(save_dir)
+        group, stage = folder.absolute().parts[-2:]
+        self.description = RunDescription(name, folder, group, stage, project)
+        self._run: Any = None
+        super().__init__(name=name, save_dir=save_dir, project=project, offline=self.mode != "online")
+
+    def describe(self, config: Mapping[str, Any], tags: tuple[str, ...]) -> None:
+        """Say what the run is about, before it is started.
+
+        Args:
+            config: All settings of the stage, nested.
+            tags: For filtering.
+        """
+        self.description = replace(self.description, config=config, tags=tags)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The run; Lightning's own way to start it waits long for a service that is away, and has no disabled mode."""
+        if self._run is None:
+            self._run = self._experiment = start_run(self.description, self.mode)
+            self._run.define_metric("trainer/global_step")
+            self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return self._run

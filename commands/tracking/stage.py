@@ -1,0 +1,89 @@
+"""A complete stage in Weights & Biases."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from commands.tracking.run import RunDescription, first_line, open_run, run_mode, start_run
+from commands.tracking.tags import run_tags
+from datamodules.run_folder import RunFolder, read_json
+
+
+def track_stage(
+    folder: RunFolder,
+    stage: str,
+    uses: Iterable[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    overlays: Iterable[Path] = (),
+    tags: Iterable[str] = (),
+) -> None:
+    """Tell W&B what a stage did: settings, costs, pictures, what it wrote and what it read.
+
+    It is told after the stage's record is written, from its files: nothing that W&B does can spoil a stage, and the
+    seconds it takes are not the stage's. A fitted stage's run is open by then, started by Lightning's logger; where the
+    fit had none, nothing is tracked. The run is finished here.
+
+    Args:
+        folder: The object's run folder.
+        stage: The stage; complete.
+        uses: Complete stages whose files it read.
+        settings: Of a stage that has no ``config.yaml``.
+        overlays: Configurations that were read besides the shipped one, of a stage that is not fitted.
+        tags: Besides those that follow from a ``config.yaml``, of a stage that is not fitted.
+    """
+    if run_mode() == "disabled" and open_run() is None:
+        return
+    try:
+        config = stage_config(folder, stage, settings or {})
+        run = open_run()
+        if run is None:
+            if "trainer" in config:
+                return
+            found = run_tags(config, overlays, folder.root) if folder.config(stage).is_file() else ()
+            name = folder.root.absolute().name
+            described = RunDescription(
+                f"{name}-{stage}", folder.stage(stage), name, stage, tags=(*found, *tags), config=config
+            )
+            run = start_run(described, live=False)
+        try:
+            if not run.disabled:
+                complete_run(run, folder, stage, uses)
+        finally:
+            run.finish()
+    except Exception as error:  # of W&B, or of a file that has been damaged since: the stage is complete all the same
+        print(f"{stage}: not all of it is kept in W&B ({first_line(error)})", file=sys.stderr)
+
+
+def stage_config(folder: RunFolder, stage: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a stage."""
+    path = folder.config(stage)
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {**content, **settings}
+
+
+def option_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of a subcommand that has no ``config.yaml``."""
+    own = {
+        name: value for name, value in vars(arguments).items() if name not in ("command", "config", "run", "settings")
+    }
+    return {name: str(value) if isinstance(value, Path) else value for name, value in own.items()}
+
+
+def complete_run(run: Any, folder: RunFolder, stage: str, uses: Iterable[str]) -> None:
+    """Add to a run what a stage left, and under ``input`` of the config what is known about the object."""
+    from commands.tracking.artifacts import log_artifacts
+    from commands.tracking.media import stage_media
+
+    record = read_json(folder.record(stage))
+    if folder.input_meta.is_file():
+        run.config.update({"input": read_json(folder.input_meta)}, allow_val_change=True)
+    log_artifacts(run, folder, stage, uses)
+    if media := stage_media(folder, stage):
+        run.log(media)
+    run.summary.update({name: record[name] for name in ("seconds", "peak_memory_mb")} | record.get("figures", {}))

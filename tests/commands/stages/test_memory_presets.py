@@ -1,0 +1,79 @@
+"""The presets for GPUs of some memory: each is read on top of zero123-xl, and changes something that is there."""
+
+import argparse
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from commands.stages import class_images, novel_views
+from commands.stages.configuration import REPOSITORY
+from commands.stages.fitting import StageCLI, StageRun
+from datamodules.run_folder import RunFolder
+
+# Of pytorch-lightning, about its own use of jsonargparse.
+pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
+
+CONFIGS = REPOSITORY / "configs"
+BASE = CONFIGS / "presets" / "zero123-xl"
+OVERLAYS = sorted(path.relative_to(BASE) for path in BASE.glob("*/*.yaml"))
+SAMPLED = {"novel_views": novel_views, "class_images": class_images}
+
+
+def changes(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def assert_holds(settings: Any, changed: Any) -> None:
+    """Every changed value is in the resolved settings."""
+    if isinstance(changed, dict):
+        for name, value in changed.items():
+            assert_holds(settings[name], value)
+    else:
+        assert settings == changed
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=str)
+def test_overlay_is_read_on_top_of_its_preset(
+    run_folder: RunFolder, overlay: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = overlay.stem
+    shipped, base = CONFIGS / f"{stage}.yaml", BASE / overlay.name
+    overlays = [base, BASE / overlay]
+    if stage in SAMPLED:
+        parser = argparse.ArgumentParser()
+        SAMPLED[stage].add_arguments(parser)
+        options = [str(run_folder.root), *(f"--config={path}" for path in overlays), "--print_config"]
+        arguments, arguments.settings = parser.parse_known_args(options)
+        with pytest.raises(SystemExit):
+            SAMPLED[stage].run(arguments)
+        settings = yaml.safe_load(capsys.readouterr().out)
+    else:
+        files = [f"--config={path}" for path in (shipped, *overlays)]
+        quiet = ["--trainer.accelerator=cpu", "--trainer.logger=false", f"--data.run_folder={run_folder.root}"]
+        cli = StageCLI(StageRun(run_folder.stage(stage), "disc"), [*files, *quiet])
+        settings = yaml.safe_load(cli.dump())
+    assert_holds(settings, changes(BASE / overlay))
+
+
+def test_there_is_a_preset_for_every_common_size() -> None:
+    assert {path.parent.name for path in OVERLAYS} == {"8gb", "12gb", "16gb", "24gb", "40gb"}
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        ("zero123-xl/12gb", ["zero123-xl/field.yaml", "zero123-xl/12gb/field.yaml"]),
+        ("zero123-xl/16gb", ["zero123-xl/field.yaml"]),
+        ("zero123-xl", ["zero123-xl/field.yaml"]),
+        ("", []),
+    ],
+)
+def test_make_puts_the_size_on_top_of_the_preset(tmp_path: Path, preset: str, expected: list[str]) -> None:
+    asks = tmp_path / "ask.mk"
+    asks.write_text("include Makefile\nask:\n\t@echo $(call overlay,field)\n")
+    command = ["make", "--no-print-directory", "-f", str(asks), "ask", f"PRESET={preset}"]
+    answer = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert answer.split() == [f"--config=configs/presets/{path}" for path in expected]
