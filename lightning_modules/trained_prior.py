@@ -109,8 +109,9 @@ class TrainedPrior(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
-        """Lay out the weights of networks of images as a GPU's convolutions read them."""
+        """On a GPU, lay out the weights of networks of images as its convolutions read them, and allow TF32."""
         if self.trainer.strategy.root_device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
             for name in ("unet", "vae"):
                 network = getattr(self, name, None)
                 if isinstance(network, nn.Module):

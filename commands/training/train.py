@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from viewdistill.errors import ViewDistillError
+
 MODELS = {
     "autoencoder": "configs/autoencoder.yaml",
     "lifting": "configs/lifting.yaml",
@@ -13,7 +15,8 @@ MODELS = {
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--trainer.max_steps 100`; `--print_config`
-prints them all with their values. Training that was stopped resumes from the last checkpoint in its folder."""
+prints them all with their values. Training that was stopped resumes from the last checkpoint in its folder. On a GPU
+add `--config configs/presets/gpu/MODEL.yaml` and `--minutes`: rates follow the clock; all sittings count."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", choices=tuple(MODELS), help="which part of the priors to train")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of checkpoints (default: .cache/priors/<model>)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, metavar="N", help="minutes of training in all sittings, in place of a number of steps"
     )
     add_configuration_arguments(parser, "the model's YAML in configs/")
 
@@ -35,7 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from commands.stages.configuration import configuration
 
-    settings = configuration(arguments, MODELS[arguments.model], arguments.settings)
+    by_clock: list[str] = []
+    if arguments.minutes is not None:
+        if not arguments.minutes > 0:
+            raise ViewDistillError(f"--minutes is {arguments.minutes:g}; give a number above 0")
+        by_clock = [f"--model.minutes={arguments.minutes}", "--trainer.max_steps=-1", "--trainer.max_epochs=-1"]
+    settings = configuration(arguments, MODELS[arguments.model], [*by_clock, *arguments.settings])
     from commands.stages.fitting import StageRun, fit
 
     folder = arguments.out or Path(".cache/priors") / arguments.model.replace("-", "_")

@@ -1,6 +1,7 @@
 """The training of the embedded priors: small real runs, exported and loaded by the stock classes."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
@@ -16,6 +18,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from commands.main import main
+from commands.stages.configuration import REPOSITORY
 from datamodules.object_sets import PATTERNED_TEST, TEST, ObjectSets
 from datamodules.object_store import ObjectStore
 from datamodules.rendered_objects import Batches, CaptionedLatents, ObjectImages, SeededBatches, ViewGroups
@@ -27,13 +30,13 @@ from lightning_modules.prior_export import (
     export_text_to_image,
     export_view_synthesis,
 )
-from lightning_modules.text_to_image import TextToImage, nano_unet, sample_timesteps
-from lightning_modules.trained_prior import TRAINING_FILE
+from lightning_modules.text_to_image import TextToImage, copy_weights, nano_unet, sample_timesteps
+from lightning_modules.trained_prior import TRAINING_FILE, save_component
 from lightning_modules.view_synthesis import ViewSynthesis, widen_input
+from viewdistill.diffusion.prior_files import weight_names
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.objects.dataset import load
 
-NANO = Path(__file__).parents[2] / "priors" / "nano"
 SIZE = 16
 WIDTHS = [16, 32]
 
@@ -122,12 +125,15 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
     assert torch.isfinite(view.predict_noise(noisy, t, condition, torch.zeros(2, 4))).all()
 
 
-@pytest.mark.parametrize("model", ["autoencoder", "lifting", "text-to-image", "view-synthesis"])
-def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, tmp_path: Path) -> None:
-    """`viewdistill train` takes a step with the shipped YAML, over a few tiny objects, and leaves a checkpoint."""
-    settings = {"trainer.devices": 1, "trainer.strategy": "auto", "trainer.max_steps": 1, "trainer.logger": "false"}
+MODELS = ("autoencoder", "lifting", "text-to-image", "view-synthesis")
+
+
+def tiny_settings(model: str, trained: Path, objects: Path) -> dict[str, Any]:
+    """Settings that make a shipped training tiny."""
+    settings: dict[str, Any] = {"trainer.devices": 1, "trainer.strategy": "auto", "trainer.logger": "false"}
     settings |= {f"data.sets.{name}": value for name, value in asdict(tiny_sets(objects)).items()}
     settings |= {f"data.batches.{name}": value for name, value in asdict(BATCHES).items()}
+    settings["data.render_workers"] = 0
     if model != "autoencoder":
         settings["data.vae"] = trained / "zero123" / "vae"
     if model == "text-to-image":
@@ -138,10 +144,50 @@ def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, 
     if model == "view-synthesis":
         settings |= {"model.vae": trained / "zero123" / "vae", "model.image_size": SIZE, "data.views": 2}
         settings["model.lifting"] = trained / "zero123" / "lifting"
-        settings["model.initial_unet"] = NANO / "stable-diffusion" / "unet"
+        settings["model.initial_unet"] = trained / "stable-diffusion" / "unet"
+    return settings
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_shipped_configuration_trains(model: str, trained: Path, objects: Path, tmp_path: Path) -> None:
+    """`viewdistill train` takes a step with the shipped YAML, over a few tiny objects, and leaves a checkpoint."""
+    settings = tiny_settings(model, trained, objects) | {"trainer.max_steps": 1}
     options = [f"--{name}={value}" for name, value in settings.items()]
     assert main(["train", model, "--out", str(tmp_path), *options]) == 0
     assert (tmp_path / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_preset_for_a_gpu_trains_by_the_clock(model: str, trained: Path, objects: Path, tmp_path: Path) -> None:
+    """All of it but the device: tiny batches on the CPU, objects held in memory, a checkpoint that can be exported."""
+    settings = tiny_settings(model, trained, objects)
+    settings |= {"trainer.accelerator": "cpu", "trainer.precision": "32-true", "trainer.callbacks": "null"}
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    preset = f"--config={REPOSITORY / 'configs/presets/gpu' / model.replace('-', '_')}.yaml"
+    assert main(["train", model, "--out", str(tmp_path), preset, "--minutes=0.01", *options]) == 0
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert content["global_step"] >= 1
+    assert content["training"]["samples"] % 4 == 0
+    # What is not about size is as shipped: the clock ends it, and a minute is the most that can be lost.
+    shipped = yaml.safe_load(Path(preset.removeprefix("--config=")).read_text())
+    assert shipped["trainer"]["precision"] == "bf16-mixed"
+    assert shipped["trainer"]["max_steps"] == -1
+    assert shipped["trainer"]["callbacks"][1]["init_args"]["train_time_interval"] == "0:01:00"
+    assert shipped["trainer"]["callbacks"][1]["init_args"]["dirpath"] == f".cache/priors/{model.replace('-', '_')}"
+
+
+def test_the_presets_for_a_gpu_fit_into_twelve_minutes() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    minutes = {name: float(value) for name, value in re.findall(r"^minutes_(\w+) := ([\d.]+)$", makefile, re.MULTILINE)}
+    assert minutes.keys() == {model.replace("-", "_") for model in MODELS}
+    assert sum(minutes.values()) <= 12
+    for name, value in minutes.items():
+        first = (REPOSITORY / "configs/presets/gpu" / f"{name}.yaml").read_text().splitlines()[0]
+        assert f"--minutes {value:g}`" in first
+
+
+def test_minutes_must_be_positive() -> None:
+    assert main(["train", "lifting", "--minutes=0"]) == 2
 
 
 def test_tables_and_ends_of_the_text_conditioned_model_are_left_to_adamw(objects: Path) -> None:
@@ -166,6 +212,23 @@ def test_samples_are_counted(trained: Path) -> None:
     for folder in ("stable-diffusion", "stable-diffusion/vae", "zero123"):
         counts = json.loads((trained / folder / TRAINING_FILE).read_text())
         assert (counts["steps"], counts["samples"]) == (2, 8)
+
+
+def test_weights_are_split_below_fifteen_megabytes_and_come_back(tmp_path: Path) -> None:
+    """A UNet of the shipped size in two files that the loader takes; one file of an earlier export is gone."""
+    torch.manual_seed(0)
+    unet = nano_unet(4, [64, 128, 192], 16, 128)
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"old")
+    save_component(unet, tmp_path / "unet")
+    files = sorted((tmp_path / "unet").glob("*.safetensors"))
+    assert len(files) == 2
+    assert max(file.stat().st_size for file in files) < 16_000_000
+    assert "diffusion_pytorch_model.safetensors.index.json" in weight_names("unet", None)
+    read = UNet2DConditionModel.from_pretrained(tmp_path / "unet")
+    copy_weights(tmp_path, {"unet": nano_unet(4, [64, 128, 192], 16, 128)})
+    assert all(torch.equal(p, q.half()) for p, q in zip(read.half().parameters(), unet.parameters(), strict=True))
+    assert next(unet.parameters()).dtype is torch.float32
 
 
 def test_scaling_factor_gives_latents_unit_deviation(trained: Path, objects: Path) -> None:
