@@ -175,15 +175,22 @@ words: $(INSTALLED) ## two texts through the whole pipeline: docs/words.png; a q
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png
 	@$(VIEWDISTILL) objects-preview --out "$$RUNS/objects-preview.png"
 
+# With GPU=1, minutes of training on one GPU; they end by the clock.
+minutes_autoencoder := 1.5
+minutes_lifting := 4
+minutes_text_to_image := 3
+minutes_view_synthesis := 3.5
+on_gpu = $(if $(GPU),--config=configs/presets/gpu/$1.yaml --minutes=$(minutes_$1))
+
 .PHONY: priors
-priors: $(INSTALLED) ## train the embedded priors again from nothing: hours; resumes
-	@$(VIEWDISTILL) train autoencoder
+priors: $(INSTALLED) ## train the embedded priors again from nothing: days on two cores, with GPU=1 twelve minutes on one GPU; resumes
+	@$(VIEWDISTILL) train autoencoder $(call on_gpu,autoencoder)
 	@$(VIEWDISTILL) export-prior autoencoder
-	@$(VIEWDISTILL) train lifting
+	@$(VIEWDISTILL) train lifting $(call on_gpu,lifting)
 	@$(VIEWDISTILL) export-prior lifting
-	@$(VIEWDISTILL) train text-to-image
+	@$(VIEWDISTILL) train text-to-image $(call on_gpu,text_to_image)
 	@$(VIEWDISTILL) export-prior text-to-image
-	@$(VIEWDISTILL) train view-synthesis
+	@$(VIEWDISTILL) train view-synthesis $(call on_gpu,view_synthesis)
 	@$(VIEWDISTILL) export-prior text-to-image view-synthesis --out priors/nano
 	@$(BIN)/python -m experiments.prior_card
 

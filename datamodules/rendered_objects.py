@@ -1,10 +1,9 @@
-"""Data of the embedded priors: renders of procedural objects, as images, captioned latents and pairs of views.
+"""Data of the embedded priors: renders of procedural objects, as images, captioned latents and groups of views.
 
-Whole batches are drawn by index: batch ``i`` of a run is a function of (seed, i) alone, so a resumed run goes on with
-the batches it has not seen, and two processes take alternate ones.
+Whole batches are drawn by index: batch ``i`` of a run is a function of (seed, i) and of the objects that are rendered
+by then, so a resumed run goes on with batches it has not seen, and two processes take alternate ones.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +14,15 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.captions import build_tokenizer
-from datamodules.latent_cache import LatentCache
+from datamodules.object_sets import Kind, ObjectSets, is_rendered, render_in_background
+from datamodules.object_store import CPU, ObjectStore, StoredObjects
 from viewdistill.cameras import relative_pose
-from viewdistill.objects.backgrounds import composite, random_background
-from viewdistill.objects.dataset import RenderedObjects, RenderSettings, build, load
 
-BROAD_SEEDS = 500_000
-"""First seed of the broad set; the view set starts at 0."""
-
-HELD_OUT_SEEDS = 10_000_000
-"""First seed of objects that no prior is trained on: the training families with new parameters."""
-
-HELD_OUT_FAMILY_SEEDS = 20_000_000
-"""First seed of objects of the two families that no prior is trained on."""
+TAKE_UP_EVERY = 100
+"""Batches between two looks for objects that were rendered since."""
 
 
 class SeededBatches(Dataset[Any]):
@@ -50,213 +41,227 @@ class SeededBatches(Dataset[Any]):
 
 
 @dataclass(frozen=True)
-class ObjectSets:
-    """The rendered sets, all kept in one folder.
-
-    ``views`` (white background, one light an object), ``broad`` (another light for every view), ``held_out`` (new
-    objects of the training families) and ``held_out_families`` (objects of the families that are never trained on).
-    """
-
-    folder: str = ".cache/priors/objects"
-    """Where the sets are kept."""
-    objects: int = 12_000
-    """Objects of the view set."""
-    broad_objects: int = 6_000
-    """Objects of the broad set."""
-    held_out_objects: int = 256
-    """Objects of each held-out set."""
-    views_per_object: int = 8
-    """Views of an object; half as many in the broad set."""
-    image_size: int = 64
-    """Side of the images, pixels."""
-
-    def described(self) -> dict[str, tuple[range, RenderSettings]]:
-        """Seeds and rendering of every set."""
-        views = self.views_per_object
-        plain = RenderSettings(views_per_object=views, size=self.image_size)
-        broad = RenderSettings(views_per_object=max(2, views // 2), size=self.image_size, light_per_view=True)
-        count = self.held_out_objects
-        return {
-            "views": (range(self.objects), plain),
-            "broad": (range(BROAD_SEEDS, BROAD_SEEDS + self.broad_objects), broad),
-            "held_out": (range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + count), plain),
-            "held_out_families": (range(HELD_OUT_FAMILY_SEEDS, HELD_OUT_FAMILY_SEEDS + count), plain),
-        }
-
-
-@dataclass(frozen=True)
 class Batches:
     """The stream of batches."""
 
-    size: int = 32
-    """Samples a batch and process."""
+    size: int = 128
+    """Samples, or references with their views, a batch and process."""
     validation: int = 8
-    """Held-out batches."""
-    per_epoch: int = 1_000_000
+    """Held-out batches of random views; data of groups take every held-out object once."""
+    per_epoch: int = 100_000_000
     """Length of what Lightning calls an epoch."""
     seed: int = 0
     """Seed of the stream."""
 
 
 class ObjectImages(pl.LightningDataModule):
-    """Images in [0, 1] for the autoencoder, half from the view set and half from the broad one.
+    """Images in [0, 1] of objects of all kinds, for the autoencoder.
 
-    Half of the broad set's views have a coloured or textured background. This module also builds the sets that the two
-    diffusion priors use.
+    This module also has the sets rendered that the other priors use.
 
     Args:
         sets: The rendered sets.
         batches: The stream of batches.
+        render_workers: Processes that render missing objects beside the training; 0 for none.
+        vae: ``vae`` folder that makes latents, where they are wanted.
     """
 
-    def __init__(self, sets: ObjectSets | None = None, batches: Batches | None = None) -> None:
+    kinds: tuple[Kind, ...] = ("plain", "patterned", "broad")
+
+    def __init__(
+        self,
+        sets: ObjectSets | None = None,
+        batches: Batches | None = None,
+        render_workers: int = 1,
+        vae: str | None = None,
+    ) -> None:
         super().__init__()
-        self.sets, self.batches = sets or ObjectSets(), batches or Batches()
-        self.folder = Path(self.sets.folder)
+        self.sets, self.batches, self.render_workers = sets or ObjectSets(), batches or Batches(), render_workers
+        self.vae = None if vae is None else Path(vae)
+        self.drawn = 0
 
     def prepare_data(self) -> None:
-        """Render what is missing of the sets, and learn the tokenizer of their captions."""
-        for name, (seeds, settings) in self.sets.described().items():
-            build(self.folder / name, seeds, settings, verbose=True)
-        captions = json.loads((self.folder / "views" / "captions.json").read_text())
-        if not (self.folder / "tokenizer").exists():
-            build_tokenizer(captions).save_pretrained(self.folder / "tokenizer")
+        """Render the validation sets and the first objects of each kind, and learn the tokenizer of their captions."""
+        self.sets.held_out_sets()
+        shards = self.sets.shards()
+        first = [next(shard for shard in shards if shard.kind == kind) for kind in ("plain", "patterned", "broad")]
+        captions = [caption for shard in first for caption in self.sets.render(shard).captions]
+        folder = Path(self.sets.folder) / "tokenizer"
+        if not folder.exists():
+            build_tokenizer(captions).save_pretrained(folder)
 
     def setup(self, stage: str) -> None:
-        """Map the rendered sets into memory."""
-        self.views, self.broad = load(self.folder / "views"), load(self.folder / "broad")
-        self.held_out = load(self.folder / "held_out")
+        """Take up what is rendered, and have the rest rendered by the first process."""
+        trainer = self.trainer
+        device = trainer.strategy.root_device if trainer else CPU
+        self.store = ObjectStore(self.sets, self.kinds, self.vae, device)
+        self.store.take_up()
+        self.held_out: list[StoredObjects] = []
+        for name, objects in self.sets.held_out_sets().items():
+            kept = self.store.file_of_latents(Path(self.sets.folder) / name)
+            self.held_out.append(StoredObjects(objects, textured=False, encoder=self.store.encoder, kept=kept))
+        first = trainer is None or trainer.is_global_zero
+        if first and self.render_workers and not all(map(is_rendered, self.sets.shards())):
+            render_in_background(self.sets, ("plain", "patterned", "broad"), self.render_workers)
 
-    def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
+    def draw_training(self, rng: np.random.Generator) -> Any:
+        """A batch of what is rendered by now."""
+        self.drawn += 1
+        if self.drawn % TAKE_UP_EVERY == 0:
+            self.store.take_up()
+        return self.draw(rng)
+
+    def draw(self, rng: np.random.Generator) -> Any:
         """Images [batch, 3, size, size] of random views."""
-        images: list[np.ndarray] = []
-        for _ in range(self.batches.size):
-            broad = not held_out and rng.random() < 0.5
-            rgba = random_view(self.held_out if held_out else self.broad if broad else self.views, rng)
-            textured = broad and rng.random() < 0.5
-            background = random_background(rng, len(rgba)) if textured else white(len(rgba))
-            images.append(composite(rgba, background))
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+        items, views = self.store.draw(rng, self.batches.size, 1)
+        return self.store.pictures(items, views)[:, 0, :3].float() / 255
+
+    def draw_held_out(self, rng: np.random.Generator) -> Any:
+        """The same of held-out objects."""
+        return torch.cat([_rgb(part, item, [view]) for part, item, view in self._random_held_out(rng)])
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the step the trainer is at."""
         start = self.trainer.global_step * self.trainer.world_size if self.trainer else 0
-        stream = SeededBatches(lambda rng: self.draw(rng, False), self.batches.seed, start, self.batches.per_epoch)
+        stream = SeededBatches(self.draw_training, self.batches.seed, start, self.batches.per_epoch)
         return DataLoader(stream, batch_size=None)
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> Any:
         """The same held-out batches every time."""
-        held_out = SeededBatches(lambda rng: self.draw(rng, True), self.batches.seed + 1, 0, self.batches.validation)
-        return DataLoader(held_out, batch_size=None)
+        stream = SeededBatches(self.draw_held_out, self.batches.seed + 1, 0, self.batches.validation)
+        return DataLoader(stream, batch_size=None)
+
+    def _random_held_out(self, rng: np.random.Generator) -> list[tuple[StoredObjects, int, int]]:
+        parts = [self.held_out[int(rng.integers(len(self.held_out)))] for _ in range(self.batches.size)]
+        return [(part, int(rng.integers(len(part))), int(rng.integers(part.views))) for part in parts]
 
 
 class CaptionedLatents(ObjectImages):
-    """Scaled latents with captions for the text-conditioned prior: half from the view set, half from the broad one.
+    """Scaled latents with captions for the text-conditioned prior, of objects of all kinds.
 
     Args:
-        vae: ``vae`` folder that makes the latents; they are encoded once and kept beside the renders.
+        vae: ``vae`` folder that makes the latents; they are kept beside the renders.
         sets: The rendered sets.
         batches: The stream of batches.
-    """
-
-    def __init__(self, vae: str, sets: ObjectSets | None = None, batches: Batches | None = None) -> None:
-        super().__init__(sets, batches)
-        self.vae = Path(vae)
-
-    def prepare_data(self) -> None:
-        """Render and encode what is missing."""
-        super().prepare_data()
-        for name in self.sets.described():
-            LatentCache.build(self.folder / name, self.vae, textured=name == "broad")
-
-    def setup(self, stage: str) -> None:
-        """Map renders and latents into memory."""
-        super().setup(stage)
-        self.view_latents = LatentCache(self.folder / "views", self.vae)
-        self.broad_latents = LatentCache(self.folder / "broad", self.vae)
-        self.held_out_latents = LatentCache(self.folder / "held_out", self.vae)
-
-    def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
-        """``latents`` [B, 4, h, w] and ``captions``."""
-        latents: list[np.ndarray] = []
-        captions: list[str] = []
-        for _ in range(self.batches.size):
-            broad = not held_out and rng.random() < 0.5
-            images = self.held_out if held_out else self.broad if broad else self.views
-            cache = self.held_out_latents if held_out else self.broad_latents if broad else self.view_latents
-            item, view = int(rng.integers(len(images.rgba))), int(rng.integers(images.rgba.shape[1]))
-            latents.append(cache.sample(item, view, rng))
-            captions.append(images.captions[item])
-        return {"latents": torch.from_numpy(np.stack(latents)), "captions": captions}
-
-
-class ViewGroups(ObjectImages):
-    """A reference view and several others of the same object, for the view-conditioned prior and its lifting.
-
-    Args:
-        vae: ``vae`` folder that makes the latents; they are encoded once and kept beside the renders.
-        sets: The rendered sets.
-        batches: The stream of batches; their size counts references.
-        views: Other views for each reference.
+        render_workers: Processes that render missing objects beside the training; 0 for none.
     """
 
     def __init__(
-        self, vae: str, sets: ObjectSets | None = None, batches: Batches | None = None, views: int = 1
+        self, vae: str, sets: ObjectSets | None = None, batches: Batches | None = None, render_workers: int = 1
     ) -> None:
-        super().__init__(sets, batches)
-        self.vae, self.views_per_reference = Path(vae), views
+        super().__init__(sets, batches, render_workers, vae)
 
-    def prepare_data(self) -> None:
-        """Render and encode what is missing."""
-        super().prepare_data()
-        for name in ("views", "held_out"):
-            LatentCache.build(self.folder / name, self.vae, textured=False)
+    def draw(self, rng: np.random.Generator) -> Any:
+        """``latents`` [B, 4, h, w] and ``captions``."""
+        items, views = self.store.draw(rng, self.batches.size, 1)
+        moments = self.store.moments(items, views)[:, 0]
+        return {"latents": self._sample(moments, rng), "captions": [self.store.captions[item] for item in items]}
 
-    def setup(self, stage: str) -> None:
-        """Map renders and latents into memory."""
-        super().setup(stage)
-        self.view_latents = LatentCache(self.folder / "views", self.vae)
-        self.held_out_latents = LatentCache(self.folder / "held_out", self.vae)
+    def draw_held_out(self, rng: np.random.Generator) -> Any:
+        """The same of held-out objects."""
+        chosen = self._random_held_out(rng)
+        moments = torch.from_numpy(np.concatenate([part.moments(item, [view]) for part, item, view in chosen]))
+        captions = [part.objects.captions[item] for part, item, _ in chosen]
+        return {"latents": self._sample(moments, rng), "captions": captions}
 
-    def draw(self, rng: np.random.Generator, held_out: bool) -> Any:
-        """Batch of `lightning_modules.view_synthesis` and `lightning_modules.lifting`; wanted views lie flat."""
-        images, cache = (self.held_out, self.held_out_latents) if held_out else (self.views, self.view_latents)
-        items = rng.integers(len(images.rgba), size=self.batches.size)
-        chosen = [rng.choice(images.rgba.shape[1], 1 + self.views_per_reference, replace=False) for _ in items]
-        sources = [(int(item), int(views[0])) for item, views in zip(items, chosen, strict=True)]
-        targets = [(int(item), int(view)) for item, views in zip(items, chosen, strict=True) for view in views[1:]]
-        size, side = images.rgba.shape[2], self.view_latents.moments.shape[-1]
+    def _sample(self, moments: Float[Tensor, "*n c h w"], rng: np.random.Generator) -> Float[Tensor, "*n half h w"]:
+        """Scaled samples of posteriors: what a diffusion model is trained on."""
+        assert self.store.encoder is not None
+        mean, log_variance = moments.chunk(2, -3)
+        generator = torch.Generator(mean.device).manual_seed(int(rng.integers(1 << 62)))
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        return (mean + (0.5 * log_variance).exp() * noise) * self.store.encoder.scaling_factor
 
-        def over_white(rows: list[tuple[int, int]]) -> Tensor:
-            return torch.from_numpy(np.stack([composite(images.rgba[row], white(size)) for row in rows]))
 
-        alpha = np.stack([images.rgba[row][None, ..., 3] for row in targets])
+class ViewGroups(CaptionedLatents):
+    """Reference views with several views of the same objects, for the view-conditioned prior and its lifting.
+
+    Args:
+        vae: ``vae`` folder that makes the latents; they are kept beside the renders.
+        sets: The rendered sets.
+        batches: The stream of batches; their size counts references.
+        render_workers: Processes that render missing objects beside the training; 0 for none.
+        views: Views of each reference that are wanted.
+        latent_views: Of how many of them the latents are wanted; all where none is said.
+        with_reference: The first wanted view is the reference itself.
+        pictures: The wanted views are also given as pictures.
+    """
+
+    kinds = ("plain", "patterned")
+
+    def __init__(
+        self,
+        vae: str,
+        sets: ObjectSets | None = None,
+        batches: Batches | None = None,
+        render_workers: int = 1,
+        views: int = 4,
+        latent_views: int | None = None,
+        with_reference: bool = False,
+        pictures: bool = False,
+    ) -> None:
+        super().__init__(vae, sets, batches, render_workers)
+        self.wanted, self.latent_views = views, latent_views or views
+        self.with_reference, self.with_pictures = with_reference, pictures
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """A batch of `lightning_modules.view_synthesis` and `lightning_modules.lifting`; wanted views lie flat.
+
+        ``image`` [B, 3, H, W], ``image_latent`` [B, 4, h, w] its posterior mode, unscaled; ``elevation`` [B], degrees;
+        ``pose`` [B, K, 4]; ``latents`` [B L, 4, h, w], scaled samples of the first L wanted views; and, where pictures
+        are wanted, ``target_image`` [B K, 3, H, W] and ``opacity`` [B K, 1, H, W].
+        """
+        apart = 0 if self.with_reference else 1
+        items, views = self.store.draw(rng, self.batches.size, apart + self.wanted)
+        wanted = views[:, apart:]
+        moments = self.store.moments(items, np.concatenate([views[:, :1], wanted[:, : self.latent_views]], 1))
+        cameras = self.store.cameras(items, views)
+        pictures = self.store.pictures(items, views if self.with_pictures else views[:, :1]).float() / 255
         batch = {
-            "image": over_white(sources).permute(0, 3, 1, 2),
-            "image_latent": torch.from_numpy(np.stack([cache.mode(*row) for row in sources])),
-            "elevation": torch.from_numpy(np.stack([images.cameras[row][1] for row in sources])).float(),
-            "pose": group_pose(images, sources, targets),
-            "latents": torch.from_numpy(np.stack([cache.sample(*row, rng) for row in targets])),
-            "silhouettes": F.adaptive_avg_pool2d(torch.from_numpy(alpha.astype(np.float32) / 255), side),
+            "image": pictures[:, 0, :3].contiguous(),
+            "image_latent": moments[:, 0].chunk(2, 1)[0],
+            "elevation": cameras[:, 0, 1],
+            "pose": poses(cameras[:, :1], cameras[:, apart:]),
+            "latents": self._sample(moments[:, 1:].flatten(0, 1), rng),
         }
-        return {**batch, "target_image": over_white(targets).permute(0, 3, 1, 2)} if held_out else batch
+        return {**batch, **_targets(pictures[:, apart:])} if self.with_pictures else batch
+
+    def val_dataloader(self) -> Any:
+        """All held-out objects of each set, with pictures of all views; the first is the reference and wanted too."""
+        return [DataLoader(self.held_out_groups(part), batch_size=None) for part in self.held_out]  # type: ignore[arg-type]
+
+    def held_out_groups(self, part: StoredObjects, size: int = 8) -> list[dict[str, Tensor]]:
+        """Batches of one held-out set, each object once."""
+        batches: list[dict[str, Tensor]] = []
+        for start in range(0, len(part), size):
+            rows = range(start, min(start + size, len(part)))
+            stacked = np.stack([part.pictures(item, range(part.views)) for item in rows])
+            pictures = torch.from_numpy(stacked).permute(0, 1, 4, 2, 3).float() / 255
+            cameras = torch.from_numpy(np.array(part.objects.cameras[rows.start : rows.stop]))
+            moments = torch.from_numpy(np.stack([part.moments(item, range(part.views)) for item in rows]))
+            batches.append(
+                {
+                    "image": pictures[:, 0, :3].contiguous(),
+                    "image_latent": moments[:, 0].chunk(2, 1)[0],
+                    "elevation": cameras[:, 0, 1],
+                    "pose": poses(cameras[:, :1], cameras),
+                    "latents": self._sample(moments.flatten(0, 1), np.random.default_rng([77, start])),
+                    **_targets(pictures),
+                }
+            )
+        return batches
 
 
-def group_pose(
-    images: RenderedObjects, sources: list[tuple[int, int]], targets: list[tuple[int, int]]
-) -> Float[Tensor, "batch views 4"]:
-    """Relative poses of wanted views, which are ordered by their reference; rows are (object, view)."""
-    source = torch.from_numpy(np.stack([images.cameras[row] for row in sources])).float()
-    target = torch.from_numpy(np.stack([images.cameras[row] for row in targets])).float()
-    source = source.repeat_interleave(len(targets) // len(sources), 0)
-    return relative_pose(*source.unbind(-1), *target.unbind(-1)).unflatten(0, (len(sources), -1))
+def poses(source: Float[Tensor, "batch 1 3"], target: Float[Tensor, "batch views 3"]) -> Float[Tensor, "batch views 4"]:
+    """Relative poses of cameras (azimuth and elevation in degrees, distance)."""
+    given = source.expand_as(target).flatten(0, 1)
+    return relative_pose(*given.unbind(-1), *target.flatten(0, 1).unbind(-1)).unflatten(0, target.shape[:2])
 
 
-def random_view(images: RenderedObjects, rng: np.random.Generator) -> np.ndarray:
-    """RGBA [size, size, 4] uint8 of a random view of a random object."""
-    return images.rgba[rng.integers(len(images.rgba)), rng.integers(images.rgba.shape[1])]
+def _targets(pictures: Float[Tensor, "batch views 4 height width"]) -> dict[str, Tensor]:
+    flat = pictures.flatten(0, 1)
+    return {"target_image": flat[:, :3].contiguous(), "opacity": flat[:, 3:].contiguous()}
 
 
-def white(size: int) -> Float[np.ndarray, "size size 3"]:
-    """The background of Zero-1-to-3's renders."""
-    return np.ones((size, size, 3), np.float32)
+def _rgb(part: StoredObjects, item: int, views: list[int]) -> Float[Tensor, "views 3 height width"]:
+    return torch.from_numpy(part.pictures(item, views)[..., :3]).permute(0, 3, 1, 2).float() / 255

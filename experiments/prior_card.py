@@ -22,7 +22,7 @@ from torch import Tensor
 from commands import options
 from commands.evaluation.evaluate_prior import Pairs, render_pairs, sample
 from commands.parsing import OneLineParser
-from datamodules.rendered_objects import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from datamodules.object_sets import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
 from experiments.script import parse_request, run_script, script_parser
 from lightning_modules.trained_prior import TRAINING_FILE
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior

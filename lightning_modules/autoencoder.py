@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from lightning_modules.trained_prior import TrainedPrior
+from lightning_modules.trained_prior import TrainedPrior, save_component
 
 
 class Autoencoder(TrainedPrior):
@@ -26,6 +26,7 @@ class Autoencoder(TrainedPrior):
         learning_rate: Peak rate of AdamW.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
+        minutes: Minutes of training after which it has, in place of steps, and training ends.
         initial_folder: Continue from this ``vae`` folder in place of fresh weights.
     """
 
@@ -38,9 +39,10 @@ class Autoencoder(TrainedPrior):
         learning_rate: float = 1e-3,
         warmup_steps: int = 100,
         total_steps: int = 10_000,
+        minutes: float | None = None,
         initial_folder: str | None = None,
     ) -> None:
-        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-4)
+        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-4, minutes=minutes)
         self.save_hyperparameters()
         self.kl_weight = kl_weight
         blocks = len(block_out_channels)
@@ -85,5 +87,4 @@ class Autoencoder(TrainedPrior):
     def save_pretrained(self, folder: Path, latent_std: float) -> None:
         """Write ``folder`` (fp16 safetensors) with the scaling factor that gives the latents unit deviation."""
         self.vae.register_to_config(scaling_factor=round(1 / latent_std, 5))
-        self.vae.half().save_pretrained(folder)
-        self.vae.float()
+        save_component(self.vae, folder)

@@ -12,16 +12,18 @@ from torch.nn import functional as F
 
 from lightning_modules.muon import Muon
 from lightning_modules.text_to_image import copy_weights
-from lightning_modules.trained_prior import TrainedPrior
+from lightning_modules.trained_prior import TrainedPrior, save_component
 from viewdistill.diffusion.lifting import ELEVATION_SPREAD, ReferenceLifting
+from viewdistill.diffusion.lifting_growth import grow
 from viewdistill.metrics.images import psnr
+from viewdistill.precision import plain_attention
 
 
 class Lifting(TrainedPrior):
     """Trains a `ReferenceLifting` as a feed-forward model: one reference view, several others of the same object.
 
-    It learns the mean of the wanted views' latents, their silhouettes, and the elevation of the reference. The mean is
-    blurred where the reference does not say what is there; the diffusion model that it serves is for that.
+    It learns the mean of the wanted views' latents and pixels, their silhouettes, and the elevation of the reference.
+    The mean is blurred where the reference does not say what is there; the diffusion model that it serves is for that.
 
     Args:
         vae: ``vae`` folder of the autoencoder; validation decodes with it.
@@ -30,12 +32,18 @@ class Lifting(TrainedPrior):
         volume_widths: Channels of the 3D UNet at full, half and quarter resolution.
         encoder_blocks: Attention blocks over the reference's tokens.
         volume_blocks: Attention blocks at quarter resolution.
-        silhouette_weight: Of the silhouettes' squared error, to the latents' of weight 1.
+        groups: Of the 3D UNet's normalisations.
+        bottleneck: Width and number of further attention blocks.
+        picture_size: Side of the views, pixels.
+        pixel_weight: Of the pixels' squared error, to the latents' of weight 1; half of it falls on the uncorrected
+            render.
+        silhouette_weight: Of the silhouettes' squared error.
         elevation_weight: Of the elevation's squared error, in standard deviations.
         learning_rate: Peak rate of `Muon`, which takes its kernels and matrices, and of AdamW, which takes the rest.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
-        initial_folder: Go on from this component, for example ``priors/nano/zero123/lifting``.
+        minutes: Minutes of training after which it has, in place of steps.
+        initial_folder: Go on from this component, for example ``priors/nano/zero123/lifting``; a smaller one is grown.
     """
 
     def __init__(
@@ -43,18 +51,24 @@ class Lifting(TrainedPrior):
         vae: str,
         latent_size: int = 16,
         channels: int = 24,
-        volume_widths: Sequence[int] = (24, 48, 96),
+        volume_widths: Sequence[int] = (48, 96, 96),
         encoder_blocks: int = 4,
         volume_blocks: int = 6,
+        groups: int = 16,
+        bottleneck: Sequence[int] = (256, 6),
+        picture_size: int = 64,
+        pixel_weight: float = 8.0,
         silhouette_weight: float = 0.5,
         elevation_weight: float = 0.02,
         learning_rate: float = 1.5e-3,
         warmup_steps: int = 100,
         total_steps: int = 10_000,
+        minutes: float | None = None,
         initial_folder: str | None = None,
     ) -> None:
-        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2)
+        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2, minutes=minutes)
         self.save_hyperparameters()
+        self.pixel_weight = pixel_weight
         self.silhouette_weight, self.elevation_weight = silhouette_weight, elevation_weight
         self.lifting = ReferenceLifting(
             latent_size=latent_size,
@@ -62,9 +76,16 @@ class Lifting(TrainedPrior):
             encoder_blocks=encoder_blocks,
             volume_widths=volume_widths,
             volume_blocks=volume_blocks,
+            groups=groups,
+            bottleneck=bottleneck,
+            picture_size=picture_size,
         ).train()
         if initial_folder:
-            copy_weights(Path(initial_folder).parent, {Path(initial_folder).name: self.lifting})
+            trained = ReferenceLifting.from_pretrained(initial_folder, torch_dtype=torch.float32)
+            if [*trained.state_dict()] == [*self.lifting.state_dict()]:
+                copy_weights(Path(initial_folder).parent, {Path(initial_folder).name: self.lifting})
+            else:
+                grow(trained, self.lifting)
             self.continue_counts(Path(initial_folder))
         # In a tuple, so that it is no part of this module: not trained, not saved, not averaged.
         self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
@@ -72,52 +93,70 @@ class Lifting(TrainedPrior):
 
     def predict_views(
         self, batch: dict[str, Tensor]
-    ) -> tuple[Float[Tensor, "views c h w"], Float[Tensor, "views 1 h w"], Float[Tensor, " batch"]]:
-        """Scaled latents and silhouettes of all wanted views, and the elevations estimated from the references."""
-        volume, estimated = self.lifting.volume_and_elevation(batch["image_latent"], batch["elevation"])
-        features = self.lifting.look(volume, batch["elevation"], batch["pose"]).flatten(0, 1)
-        return self.lifting.mean_view(features), self.lifting.opacity(features), estimated
+    ) -> tuple[Float[Tensor, "views out h w"], Float[Tensor, "views 7 height width"], Float[Tensor, " batch"]]:
+        """Features and pictures of all wanted views, and the elevations estimated from the references."""
+        with plain_attention(batch["image"].device):
+            lifted, estimated = self.lifting.volume_and_elevation(
+                batch["image_latent"], batch["elevation"], batch["image"]
+            )
+        features, pictures = self.lifting.look_and_render(lifted, batch["elevation"], batch["pose"])
+        assert pictures is not None
+        return features.flatten(0, 1), pictures.flatten(0, 1), estimated
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weighted terms of the loss; batch as of `training_step`."""
+        references, views = batch["pose"].shape[:2]
+        features, pictures, estimated = self.predict_views(batch)
+        means = self.lifting.mean_view(features).unflatten(0, (references, views))
+        means = means[:, : len(batch["latents"]) // references].flatten(0, 1)
+        small = F.adaptive_avg_pool2d(batch["opacity"], features.shape[-1])
+        half = 0.5 * self.pixel_weight
+        return {
+            "latents": F.mse_loss(means.float(), batch["latents"]),
+            "pixels": half * F.mse_loss(pictures[:, :3], batch["target_image"]),
+            "render": half * F.mse_loss(pictures[:, 3:6], batch["target_image"]),
+            "silhouettes": self.silhouette_weight
+            * (F.mse_loss(self.lifting.opacity(features), small) + F.mse_loss(pictures[:, 6:], batch["opacity"])),
+            "elevation": self.elevation_weight
+            * F.mse_loss(estimated / ELEVATION_SPREAD, batch["elevation"] / ELEVATION_SPREAD),
+        }
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """One step on groups of views.
 
         Args:
-            batch: ``image_latent`` [B, 4, h, w] posterior modes of the references, unscaled; ``elevation`` [B] of their
-                cameras, degrees; ``pose`` [B, K, 4] of the wanted views; ``latents`` [B K, 4, h, w] their scaled
-                posterior samples; ``silhouettes`` [B K, 1, h, w] in [0, 1].
+            batch: Of `datamodules.rendered_objects.ViewGroups` with pictures; the first wanted view is the reference.
             batch_idx: Not used.
         """
-        views = len(batch["latents"])
+        views = len(batch["target_image"])
         self.count(views)
-        latents, silhouettes, estimated = self.predict_views(batch)
-        losses = {
-            "latents": F.mse_loss(latents, batch["latents"]),
-            "silhouettes": self.silhouette_weight * F.mse_loss(silhouettes, batch["silhouettes"]),
-            "elevation": self.elevation_weight
-            * F.mse_loss(estimated / ELEVATION_SPREAD, batch["elevation"] / ELEVATION_SPREAD),
-        }
+        losses = self.losses(batch)
         self.log_dict({f"train/{name}": loss for name, loss in losses.items()}, batch_size=views)
         return torch.stack(list(losses.values())).sum()
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """PSNR of the decoded mean views, and of the reference view in their place; error of the elevations."""
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """PSNR of the mean views, decoded and rendered, of unseen views and of the reference; of copies of it."""
+        references, views = batch["pose"].shape[:2]
         with torch.no_grad():
-            latents, _, estimated = self.predict_views(batch)
-            decoded: Any = self.validation_vae[0].decode(cast(Any, latents / self.scaling_factor))
-        images = decoded.sample.clamp(-1, 1) / 2 + 0.5
-        copies = batch["image"].repeat_interleave(batch["pose"].shape[1], 0)
+            features, pictures, estimated = self.predict_views(batch)
+            vae: Any = self.validation_vae[0].to(cast(Any, features.device))
+            decoded: Any = vae.decode(self.lifting.mean_view(features).float() / self.scaling_factor)
+        made = {"decoded": decoded.sample / 2 + 0.5, "picture": pictures[:, :3], "render": pictures[:, 3:6]}
+        made["mixed"] = 0.5 * (made["decoded"] + made["picture"])
+        made["copy"] = batch["image"].repeat_interleave(views, 0)
+        name = ("test", "patterned")[dataloader_idx]
         scores = {
-            "psnr": psnr(images, batch["target_image"]).mean(),
-            "psnr_copy_input": psnr(copies, batch["target_image"]).mean(),
-            "elevation_error_deg": (estimated - batch["elevation"]).abs().mean(),
+            f"{name}/samples": torch.tensor(float(self.samples_seen)),
+            f"{name}/elevation_error_deg": (estimated - batch["elevation"]).abs().mean(),
         }
-        self.log_dict({f"val/{n}": s for n, s in scores.items()}, prog_bar=True, sync_dist=True, batch_size=len(images))
-        self.log("val/samples", float(self.samples_seen), batch_size=len(images))
+        for kind, images in made.items():
+            each = psnr(images.clamp(0, 1), batch["target_image"]).unflatten(0, (references, views))
+            scores[f"{name}/{kind}"], scores[f"{name}/{kind}_input"] = each[:, 1:].mean(), each[:, 0].mean()
+        self.log_dict(scores, sync_dist=True, batch_size=references, add_dataloader_idx=False)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``folder``, a ``lifting`` component (fp16)."""
-        self.lifting.half().save_pretrained(folder)
-        self.float()
+        save_component(self.lifting, folder)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Kernels and matrices between features, for `Muon`; then tables of positions, gains, biases and the ends."""

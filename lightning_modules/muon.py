@@ -1,18 +1,24 @@
-"""Muon (Jordan et al. 2024) for networks of convolutions, in float32.
+"""Muon (Jordan et al. 2024) for networks of convolutions, all matrices of one shape in one batched call.
 
 The momentum of every matrix is replaced by the nearest semi-orthogonal matrix, so that all directions of a layer learn
-at one rate. `torch.optim.Muon` takes matrices only, and orthogonalises in bfloat16, which most CPUs emulate. Here
-kernels are matrices of output channels by everything else, and the Newton-Schulz iteration runs on the Gram matrix of
-the shorter side: for a square 3D kernel that is about a quarter of the work.
+at one rate. `torch.optim.Muon` takes matrices only, one after the other, and orthogonalises in bfloat16, which most
+CPUs emulate. Here kernels are matrices of output channels by everything else. Where bfloat16 is fast the iteration runs
+in it; elsewhere in float32 on the Gram matrix of the shorter side, for a square 3D kernel about a quarter of the work.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from viewdistill.precision import fast_bfloat16
+
+LISTS: Any = torch
+"""Torch's operations on lists of tensors, which it does not export under their names."""
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic; chosen by Jordan et al. for a steep start, it leaves singular values between about 0.7 and 1.2."""
@@ -24,22 +30,40 @@ ADAMW_RMS = 0.2
 2025, "Muon is scalable for LLM training")."""
 
 
-def orthogonalized(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
-    """About the nearest semi-orthogonal matrix, U V^T of the singular value decomposition U S V^T.
+def orthogonalized(matrices: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "batch rows columns"]:
+    """About the nearest semi-orthogonal matrices, U V^T of the singular value decompositions U S V^T; float32."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = _iterated_in_bfloat16(x) if fast_bfloat16(x.device) else _iterated_on_gram(x)
+    return x.mT if tall else x
 
-    The quintic of Jordan et al. maps X to P X with P = a + b G + c G^2 and G = X X^T. P commutes with G, so the next
-    Gram matrix is P G P, and only the product of all P is applied to the matrix itself.
-    """
-    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = x / (x.norm() + 1e-7)
-    gram, product = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
+
+def _iterated_in_bfloat16(x: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "batch rows columns"]:
+    """The quintic of Jordan et al., X to a X + (b G + c G^2) X with G = X X^T."""
     a, b, c = COEFFICIENTS
+    x = x.bfloat16()
     for _ in range(ITERATIONS):
-        step = torch.addmm(b * gram, gram, gram, alpha=c)
-        step.diagonal().add_(a)
-        product, gram = step @ product, step @ gram @ step
-    x = product @ x
-    return x if matrix.shape[0] <= matrix.shape[1] else x.T
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.float()
+
+
+def _iterated_on_gram(x: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "batch rows columns"]:
+    """The same with P = a + b G + c G^2, which commutes with G.
+
+    The next Gram matrix is P G P, and only the product of all P is applied to the matrix itself.
+    """
+    a, b, c = COEFFICIENTS
+    gram, product = x @ x.mT, None
+    for iteration in range(ITERATIONS):
+        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        step.diagonal(dim1=1, dim2=2).add_(a)
+        product = step if product is None else step @ product
+        if iteration < ITERATIONS - 1:
+            gram = step @ gram @ step
+    assert product is not None
+    return product @ x
 
 
 class Muon(torch.optim.Optimizer):
@@ -79,26 +103,46 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            update_of = self._muon if group["orthogonal"] else self._adamw
-            for p in group["params"]:
-                if p.grad is not None:
-                    update = update_of(p, group)
-                    p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"])
+            given = [p for p in group["params"] if p.grad is not None]
+            if not given:
+                continue
+            LISTS._foreach_mul_(given, 1 - group["lr"] * group["weight_decay"])
+            (self._muon if group["orthogonal"] else self._adamw)(given, group)
         return loss
 
-    def _muon(self, p: nn.Parameter, group: dict[str, Any]) -> Tensor:
-        gradient, state = cast(Tensor, p.grad), self.state[p]
-        average = state.setdefault("momentum_buffer", torch.zeros_like(p))
-        average.lerp_(gradient, 1 - group["momentum"])
-        update = orthogonalized(gradient.lerp(average, group["momentum"]).flatten(1))
-        return update.view_as(p) * (ADAMW_RMS * math.sqrt(max(update.shape)))
+    def _muon(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        averages = self._states(parameters, "momentum_buffer")
+        gradients = [p.grad for p in parameters]
+        LISTS._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+        updates = LISTS._foreach_lerp(gradients, averages, group["momentum"])
+        by_shape: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, p in enumerate(parameters):
+            by_shape[p.shape[0], p[0].numel()].append(index)
+        for shape, members in by_shape.items():
+            found = orthogonalized(torch.stack([updates[index].reshape(shape) for index in members]))
+            found = [one.view_as(parameters[index]) for index, one in zip(members, found, strict=True)]
+            rate = group["lr"] * ADAMW_RMS * math.sqrt(max(shape))
+            LISTS._foreach_add_([parameters[index] for index in members], found, alpha=-rate)
 
-    def _adamw(self, p: nn.Parameter, group: dict[str, Any]) -> Tensor:
-        gradient, state = cast(Tensor, p.grad), self.state[p]
-        first = state.setdefault("exp_avg", torch.zeros_like(p))
-        second = state.setdefault("exp_avg_sq", torch.zeros_like(p))
-        state["step"] = state.get("step", 0) + 1
-        first.lerp_(gradient, 1 - group["betas"][0])
-        second.lerp_(gradient.square(), 1 - group["betas"][1])
-        correction = [1 - beta ** state["step"] for beta in group["betas"]]
-        return first / correction[0] / ((second / correction[1]).sqrt() + 1e-8)
+    def _adamw(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        gradients = [p.grad for p in parameters]
+        first, second = self._states(parameters, "exp_avg"), self._states(parameters, "exp_avg_sq")
+        LISTS._foreach_lerp_(first, gradients, 1 - group["betas"][0])
+        LISTS._foreach_mul_(second, group["betas"][1])
+        LISTS._foreach_addcmul_(second, gradients, gradients, 1 - group["betas"][1])
+        steps: list[int] = []
+        for p in parameters:
+            self.state[p]["step"] = self.state[p].get("step", 0) + 1
+            steps.append(self.state[p]["step"])
+        roots = LISTS._foreach_sqrt(second)
+        LISTS._foreach_div_(roots, [math.sqrt(1 - group["betas"][1] ** step) for step in steps])
+        LISTS._foreach_add_(roots, 1e-8)
+        rates = [-group["lr"] / (1 - group["betas"][0] ** step) for step in steps]
+        LISTS._foreach_addcdiv_(parameters, first, roots, rates)
+
+    def _states(self, parameters: list[nn.Parameter], name: str) -> list[Tensor]:
+        """What is kept of each parameter under a name; zeros at first."""
+        for p in parameters:
+            if name not in self.state[p]:
+                self.state[p][name] = torch.zeros_like(p)
+        return [self.state[p][name] for p in parameters]

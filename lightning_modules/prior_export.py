@@ -28,11 +28,12 @@ def export_autoencoder(checkpoint: Path, objects: Path, folder: Path) -> None:
 
     Args:
         checkpoint: Of `Autoencoder`.
-        objects: Folder of the rendered sets.
+        objects: Folder of the rendered sets; the first plain objects are used.
         folder: Where the component goes.
     """
     module = Autoencoder.load_from_checkpoint(checkpoint, map_location="cpu").eval()
-    rgba = load(objects / "views").rgba
+    shards = sorted(path.parent for path in objects.glob("plain-*/captions.json"))
+    rgba = load(shards[0]).rgba
     rows = np.linspace(0, len(rgba) - 1, SCALING_IMAGES).astype(int)
     white = np.ones((*rgba.shape[2:4], 3), np.float32)
     images = torch.from_numpy(np.stack([composite(rgba[row, 0], white) for row in rows])).permute(0, 3, 1, 2)

@@ -15,8 +15,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from datamodules.captions import load_tokenizer
 from lightning_modules.muon import Muon
-from lightning_modules.trained_prior import TrainedPrior
+from lightning_modules.trained_prior import TrainedPrior, save_component
 from viewdistill.diffusion.schedule import NoiseSchedule
+from viewdistill.precision import plain_attention
 
 
 def stable_diffusion_scheduler() -> DDIMScheduler:
@@ -90,6 +91,7 @@ class TextToImage(TrainedPrior):
         learning_rate: Peak rate of `Muon`, which takes kernels and matrices, and of AdamW, which takes the rest.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
+        minutes: Minutes of training after which it has, in place of steps, and training ends.
         initial_folder: Go on from this Stable-Diffusion folder (``unet`` and ``text_encoder``) in place of fresh
             weights, for example from ``priors/nano/stable-diffusion`` where the checkpoint is lost.
     """
@@ -107,9 +109,10 @@ class TextToImage(TrainedPrior):
         learning_rate: float = 5e-4,
         warmup_steps: int = 200,
         total_steps: int = 20_000,
+        minutes: float | None = None,
         initial_folder: str | None = None,
     ) -> None:
-        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2)
+        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2, minutes=minutes)
         self.save_hyperparameters()
         self.empty_caption = empty_caption
         self.emphasis, self.emphasis_from = emphasis, emphasis_from
@@ -154,7 +157,8 @@ class TextToImage(TrainedPrior):
         noise = torch.randn_like(latents)
         noisy = self.schedule.add_noise(latents, noise, timesteps)
         target = self.schedule.velocity(latents, noise, timesteps)
-        prediction = self.unet(noisy, timesteps, self.encode_captions(captions)).sample.float()
+        with plain_attention(latents.device):
+            prediction = self.unet(noisy, timesteps, self.encode_captions(captions)).sample.float()
         return F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -176,8 +180,7 @@ class TextToImage(TrainedPrior):
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``unet``, ``text_encoder``, ``tokenizer`` and ``scheduler`` into ``folder`` (fp16 safetensors)."""
-        self.unet.half().save_pretrained(folder / "unet")
-        self.text_encoder.half().save_pretrained(folder / "text_encoder")
+        save_component(self.unet, folder / "unet")
+        save_component(self.text_encoder, folder / "text_encoder")
         self.tokenizer.save_pretrained(folder / "tokenizer")
         stable_diffusion_scheduler().save_pretrained(folder / "scheduler")
-        self.float()

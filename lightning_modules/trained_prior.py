@@ -1,5 +1,6 @@
-"""What the trained priors share: an optimiser with warm-up, cosine and clipped gradients."""
+"""What the trained priors share: rates by steps or by the clock, clipped gradients, counts, and how they are saved."""
 
+import copy
 import json
 import math
 import time
@@ -15,6 +16,9 @@ from torch.optim.lr_scheduler import LambdaLR
 CLIPPED_NORM = 1.0
 """Norm that the gradient of a step is clipped to."""
 
+LARGEST_FILE = "15MB"
+"""Weights that are larger are split."""
+
 TRAINING_FILE = "training.json"
 """Beside a prior's components: steps, samples and seconds of its training."""
 
@@ -27,10 +31,19 @@ class TrainedPrior(pl.LightningModule):
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak, where it stays.
         weight_decay: Of matrices and kernels; biases and normalisation gains do not decay.
+        minutes: Minutes of training, of all sittings, after which the cosine has, in place of steps; training ends.
     """
 
-    def __init__(self, learning_rate: float, warmup_steps: int, total_steps: int, weight_decay: float) -> None:
+    def __init__(
+        self,
+        learning_rate: float,
+        warmup_steps: int,
+        total_steps: int,
+        weight_decay: float,
+        minutes: float | None = None,
+    ) -> None:
         super().__init__()
+        self.minutes = minutes
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
         self.earlier_steps = 0
@@ -78,7 +91,10 @@ class TrainedPrior(pl.LightningModule):
         """Factor on the learning rate at a step: linear warm-up, then half a cosine down to 0.05."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
-        progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
+        if self.minutes:
+            progress = min(1.0, self.training_seconds / (60 * self.minutes))
+        else:
+            progress = min(1.0, (step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
         return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -92,6 +108,15 @@ class TrainedPrior(pl.LightningModule):
         schedule = LambdaLR(optimizer, lambda step: self.rate_factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def setup(self, stage: str) -> None:
+        """On a GPU, lay out the weights of networks of images as its convolutions read them, and allow TF32."""
+        if self.trainer.strategy.root_device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
+            for name in ("unet", "vae"):
+                network = getattr(self, name, None)
+                if isinstance(network, nn.Module):
+                    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     def on_train_start(self) -> None:
         """Start the clock."""
         self.clock = time.monotonic()
@@ -101,6 +126,8 @@ class TrainedPrior(pl.LightningModule):
         self.samples_seen += batch_size * self.trainer.world_size
         now = time.monotonic()
         self.training_seconds, self.clock = self.training_seconds + now - self.clock, now
+        if self.minutes and self.training_seconds >= 60 * self.minutes:
+            self.trainer.should_stop = True
         self.log("train/samples", float(self.samples_seen), batch_size=batch_size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -121,3 +148,17 @@ class TrainedPrior(pl.LightningModule):
         """Clip the gradient here: Lightning's own clipping refuses fused optimisers under mixed precision."""
         norm = nn.utils.clip_grad_norm_(self.parameters(), CLIPPED_NORM)
         self.log("train/gradient_norm", norm)
+
+
+def save_component(module: Any, folder: Path) -> None:
+    """Write a component in fp16, in files that a repository takes without complaint; older files of it are removed.
+
+    Args:
+        module: A model of diffusers or transformers; its own weights stay as they are.
+        folder: The component's folder.
+    """
+    for old in (*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")):
+        old.unlink()
+    copy.deepcopy(module).half().to(memory_format=torch.contiguous_format).save_pretrained(
+        folder, max_shard_size=LARGEST_FILE
+    )

@@ -1,5 +1,6 @@
 """The view-conditioned prior in miniature ("nano-Zero123"): the part Zero-1-to-3 plays in the paper."""
 
+import copy
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from lightning_modules.muon import Muon
 from lightning_modules.text_to_image import copy_weights, sample_timesteps, stable_diffusion_scheduler
-from lightning_modules.trained_prior import TrainedPrior
+from lightning_modules.trained_prior import TrainedPrior, save_component
 from viewdistill.diffusion.conditioning import CameraProjection, drop_conditions, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.lifting import ReferenceLifting
 from viewdistill.diffusion.priors import ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling, sample, view_noise_predictor
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.metrics.images import psnr
+from viewdistill.precision import plain_attention
 
 
 def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DConditionModel:
@@ -54,10 +57,11 @@ class ViewSynthesis(TrainedPrior):
         patch_size: Side of the vision tower's patches, pixels.
         emphasis: Share of timesteps drawn from the noisy end only.
         emphasis_from: First timestep of that end.
-        learning_rate: Peak rate of AdamW.
+        learning_rate: Peak rate of `Muon`, which takes kernels and matrices, and of AdamW, which takes the rest.
         projection_rate: Factor on the rate of the camera projection (10 in Zero-1-to-3).
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
+        minutes: Minutes of training after which it has, in place of steps, and training ends.
         initial_folder: Go on from this Zero-1-to-3 folder (``unet``, ``image_encoder``, ``clip_camera_projection``),
             for example from ``priors/nano/zero123`` where the checkpoint is lost.
     """
@@ -77,9 +81,10 @@ class ViewSynthesis(TrainedPrior):
         projection_rate: float = 10.0,
         warmup_steps: int = 200,
         total_steps: int = 20_000,
+        minutes: float | None = None,
         initial_folder: str | None = None,
     ) -> None:
-        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2)
+        super().__init__(learning_rate, warmup_steps, total_steps, weight_decay=1e-2, minutes=minutes)
         self.save_hyperparameters()
         self.emphasis, self.emphasis_from = emphasis, emphasis_from
         self.projection_rate = projection_rate
@@ -123,7 +128,7 @@ class ViewSynthesis(TrainedPrior):
         lifting: Any = self.lifting[0].to(cast(Any, latents.device))
         tokens = image_tokens(self.image_encoder, preprocess_for_clip(batch["image"], self.image_encoder), "all")
         with torch.no_grad():
-            volume = lifting.volume(batch["image_latent"], batch["elevation"])
+            volume = lifting.volume(batch["image_latent"], batch["elevation"], batch["image"])
             lifted = lifting.look(volume, batch["elevation"], pose).flatten(0, 1)
         concatenated = torch.cat([per_view(batch, "image_latent"), lifted], 1)
         tokens = tokens.repeat_interleave(pose.shape[1], 0)
@@ -135,7 +140,8 @@ class ViewSynthesis(TrainedPrior):
         noise = torch.randn_like(latents)
         noisy = self.schedule.add_noise(latents, noise, timesteps)
         target = self.schedule.velocity(latents, noise, timesteps)
-        prediction = self.unet(torch.cat([noisy, concatenated], 1), timesteps, context).sample.float()
+        with plain_attention(latents.device):
+            prediction = self.unet(torch.cat([noisy, concatenated], 1), timesteps, context).sample.float()
         return F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -145,8 +151,9 @@ class ViewSynthesis(TrainedPrior):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["latents"]))
         return loss
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """Held-out v-prediction error on fixed noise; PSNR of samples, and of the input view in their place."""
+        batch = unseen_views(batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(batch_idx)
             loss = self.loss(batch, keep_conditions=True).mean()
@@ -155,14 +162,11 @@ class ViewSynthesis(TrainedPrior):
                 "psnr": psnr(self.sample(batch), target),
                 "psnr_copy_input": psnr(per_view(batch, "image"), target),
             }
-        self.log("val/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch["latents"]))
-        self.log_dict(
-            {f"val/{name}": score.mean() for name, score in scores.items()},
-            prog_bar=True,
-            sync_dist=True,
-            batch_size=len(batch["latents"]),
-        )
-        self.log("val/samples", float(self.samples_seen), batch_size=len(batch["latents"]))
+        scores = {"loss": loss, **{name: score.mean() for name, score in scores.items()}}
+        scores["samples"] = torch.tensor(float(self.samples_seen))
+        set_name, rows = ("val", "patterned")[dataloader_idx], len(batch["latents"])
+        logged = {f"{set_name}/{name}": score for name, score in scores.items()}
+        self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=rows, add_dataloader_idx=False)
 
     def sample(self, batch: dict[str, Tensor], guidance_scale: float = 2.0) -> Float[Tensor, "batch 3 height width"]:
         """Novel views by 20 steps of DDIM: fewer than the final evaluation takes, enough to follow a training."""
@@ -182,21 +186,36 @@ class ViewSynthesis(TrainedPrior):
         return prior.decode_latents(latents).float().clamp(0, 1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The camera projection learns faster than the networks, as in Zero-1-to-3."""
+        """Kernels and matrices for `Muon`, the rest; the camera projection learns faster, as in Zero-1-to-3."""
         projection = {
             "params": list(self.clip_camera_projection.parameters()),
             "weight_decay": 0.0,
             "lr": self.learning_rate * self.projection_rate,
         }
-        return [*self.decayed([*self.unet.parameters(), *self.image_encoder.parameters()]), projection]
+        networks = {"unet": self.unet, "image_encoder": self.image_encoder}
+        return [*self.orthogonal(networks, adamw=("embedding", "conv_in", "conv_out")), projection]
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """`Muon` on the parameter groups."""
+        return Muon(self.parameter_groups(), lr=self.learning_rate)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``unet``, ``image_encoder``, ``clip_camera_projection`` and ``scheduler`` into ``folder`` (fp16)."""
-        self.unet.half().save_pretrained(folder / "unet")
-        self.image_encoder.half().save_pretrained(folder / "image_encoder")
-        self.clip_camera_projection.half().save_pretrained(folder / "clip_camera_projection")
+        save_component(self.unet, folder / "unet")
+        save_component(self.image_encoder, folder / "image_encoder")
+        copy.deepcopy(self.clip_camera_projection).half().save_pretrained(folder / "clip_camera_projection")
         stable_diffusion_scheduler().save_pretrained(folder / "scheduler")
-        self.float()
+
+
+def unseen_views(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A held-out batch without the first wanted view of each reference, which is the reference itself."""
+    references, views = batch["pose"].shape[:2]
+
+    def rest(flat: Tensor) -> Tensor:
+        return flat.unflatten(0, (references, views))[:, 1:].flatten(0, 1)
+
+    flat = {name: rest(batch[name]) for name in ("latents", "target_image", "opacity")}
+    return {**batch, **flat, "pose": batch["pose"][:, 1:]}
 
 
 def per_view(batch: dict[str, Tensor], name: str) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from commands.evaluation.evaluate_prior import Pairs, render_pairs
-from datamodules.rendered_objects import HELD_OUT_SEEDS
+from datamodules.object_sets import HELD_OUT_SEEDS
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.metrics.images import psnr
 from viewdistill.objects.dataset import RenderSettings, render_object

@@ -1,12 +1,17 @@
 """The number format that a network computes in, and which one is worth while where.
 
 Half of the bits are faster only where the processor multiplies them: a CPU that does not (no AVX-512 or AMX bf16, as in
-laptops and in servers before 2022) computes bfloat16 one number at a time, tens of times slower than float32.
+laptops and in servers before 2022) converts to float32 and back, some times slower than float32. What a library says
+about its support counts both kinds, so the products of two matrices are timed.
 """
 
-from typing import Literal
+import functools
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """A number format by name; ``auto`` is bf16 where that is fast, else fp32."""
@@ -16,10 +21,35 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfl
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for bfloat16: asked of CUDA, and on a CPU of oneDNN, which would use them."""
+    """Whether a device computes bfloat16 faster than float32: asked of CUDA, and measured once on a CPU."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cpu" and _bfloat16_is_faster_on_cpu()
+
+
+@functools.cache
+def _bfloat16_is_faster_on_cpu() -> bool:
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    return _seconds_of_a_product(torch.bfloat16) < _seconds_of_a_product(torch.float32)
+
+
+def _seconds_of_a_product(dtype: torch.dtype, size: int = 256, repeats: int = 5) -> float:
+    """Least time of several products of two square matrices, after one that warms up."""
+    matrix = torch.ones(size, size, dtype=dtype)
+    seconds: list[float] = []
+    for _ in range(1 + repeats):
+        start = time.perf_counter()
+        _ = matrix @ matrix
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+def plain_attention(device: torch.device) -> AbstractContextManager[Any]:
+    """A context in which a CPU computes attention plainly where it is in bfloat16: its fused backward pass is slow."""
+    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return sdpa_kernel(SDPBackend.MATH)
+    return nullcontext()
 
 
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:

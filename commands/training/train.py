@@ -18,7 +18,8 @@ MODELS = {
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--trainer.max_steps 100`; `--print_config`
-prints them all with their values. Training that was stopped resumes from the last checkpoint in its folder."""
+prints them all with their values. Training that was stopped resumes from the last checkpoint in its folder. On a GPU
+add `--config configs/presets/gpu/MODEL.yaml` and `--minutes`: rates follow the clock; all sittings count."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Request:
     """Model to train, one of `MODELS`."""
     out: Path | None = None
     """Folder of checkpoints; ``.cache/priors/<model>`` where not given."""
+    minutes: float | None = None
+    """Minutes of training in all sittings, in place of a number of steps."""
     config: tuple[Path, ...] = ()
     """Overlays on the shipped YAML, in order."""
     seed: int | None = None
@@ -46,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of checkpoints (default: .cache/priors/<model>)",
     )
+    parser.add_argument(
+        "--minutes",
+        type=options.Number(0.0, above=True, unit="minutes"),
+        metavar="N",
+        help="minutes of training in all sittings, in place of a number of steps",
+    )
     add_configuration_arguments(parser, "the model's YAML in configs/")
 
 
@@ -55,7 +64,10 @@ def run(request: Request) -> None:
     Raises:
         ViewDistillError: A setting is wrong.
     """
-    settings = configuration(request, MODELS[request.model], request.settings)
+    by_clock: list[str] = []
+    if request.minutes is not None:
+        by_clock = [f"--model.minutes={request.minutes}", "--trainer.max_steps=-1", "--trainer.max_epochs=-1"]
+    settings = configuration(request, MODELS[request.model], [*by_clock, *request.settings])
     folder = request.out or Path(".cache/priors") / request.model.replace("-", "_")
     # Priors are trained in several sittings, often with other settings; only objects start again when settings change.
     stage = StageRun(folder, f"train-{request.model}", restart_when_changed=False)

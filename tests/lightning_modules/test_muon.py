@@ -6,22 +6,33 @@ import pytest
 import torch
 from torch import nn
 
+from lightning_modules import muon
 from lightning_modules.muon import ADAMW_RMS, Muon, orthogonalized
 
 
+@pytest.fixture(autouse=True)
+def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same path on every processor, whether bfloat16 is fast on it or not."""
+    monkeypatch.setattr(muon, "fast_bfloat16", lambda device: False)
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("shape", [(12, 40), (40, 12), (16, 16)])
-def test_the_result_is_near_the_semi_orthogonal_factor(shape: tuple[int, int]) -> None:
+def test_the_result_is_near_the_semi_orthogonal_factor(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], bfloat16: bool
+) -> None:
     torch.manual_seed(0)
     rows, columns = shape
     u, _, vh = torch.linalg.svd(torch.randn(shape), full_matrices=False)
     # Singular values over a factor of 30: an iteration that leaves small ones behind fails.
     matrix = u @ torch.diag(torch.logspace(0, -1.5, min(shape))) @ vh
-    found = orthogonalized(matrix)
+    monkeypatch.setattr(muon, "fast_bfloat16", lambda device: bfloat16)
+    found = orthogonalized(matrix[None])[0]
     assert found.shape == (rows, columns)
     values = torch.linalg.svdvals(found)
     assert 0.6 < float(values.min()) <= float(values.max()) < 1.3
     core = u.T @ found @ vh.T  # the singular vectors stay, in their order
-    torch.testing.assert_close(core, torch.diag(core.diagonal()), atol=1e-3, rtol=0)
+    torch.testing.assert_close(core, torch.diag(core.diagonal()), atol=0.02 if bfloat16 else 1e-3, rtol=0)
     assert (core.diagonal() > 0).all()
 
 
@@ -104,3 +115,28 @@ def test_momentum_carries_a_kernel_on_when_its_gradient_ends() -> None:
     kernel.grad = torch.zeros(2, 3)
     optimizer.step()
     torch.testing.assert_close(kernel.detach(), 2 * after, atol=1e-4, rtol=1e-3)  # its direction, whatever its size
+
+
+def test_matrices_of_one_shape_do_not_mix() -> None:
+    torch.manual_seed(0)
+    matrices = torch.randn(3, 8, 20) * torch.tensor([1.0, 1e-3, 1e3])[:, None, None]
+    together = orthogonalized(matrices)
+    for matrix, found in zip(matrices, together, strict=True):
+        torch.testing.assert_close(orthogonalized(matrix[None])[0], found, atol=1e-4, rtol=1e-3)
+
+
+def test_kernels_of_several_shapes_each_move_by_their_own_gradient() -> None:
+    torch.manual_seed(0)
+    shapes = ((4, 3, 3, 3), (4, 27), (27, 4), (6, 2, 1, 1, 1))
+    gradients = [torch.randn(shape) for shape in shapes]
+
+    def moved(*chosen: torch.Tensor) -> list[torch.Tensor]:
+        kernels = [nn.Parameter(torch.zeros_like(gradient)) for gradient in chosen]
+        optimizer = Muon([{"params": kernels, "orthogonal": True}], lr=0.1)
+        for kernel, gradient in zip(kernels, chosen, strict=True):
+            kernel.grad = gradient.clone()
+        optimizer.step()
+        return [kernel.detach() for kernel in kernels]
+
+    for found, gradient in zip(moved(*gradients), gradients, strict=True):
+        torch.testing.assert_close(found, moved(gradient)[0], atol=1e-5, rtol=1e-3)

@@ -10,37 +10,42 @@ and the reference latent, as GeNVS (Chan et al. 2023) does with features of a pi
 World frame of the volume: z up, the reference camera at azimuth 0; see `viewdistill.cameras`.
 """
 
-import functools
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
-from viewdistill.diffusion.lifting_networks import ReferenceEncoder, VolumeUNet
+from viewdistill.diffusion.lifting_geometry import (
+    before_camera,
+    cell_centres,
+    describe_places,
+    outside_autocast,
+    unproject,
+)
+from viewdistill.diffusion.lifting_networks import GROUPS, ReferenceEncoder, VolumeUNet
+from viewdistill.diffusion.lifting_picture_networks import PictureEncoder, PictureHead, VolumeRefiner
+from viewdistill.diffusion.picture_compositing import CELL_CHANNELS, render_colors
 from viewdistill.diffusion.volume_compositing import composite_volume
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
 """Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
 
 
-def _outside_autocast(method: Method) -> Method:
-    """A method that autocast leaves alone: it would place points and rays with bfloat16's two to three digits."""
+class LiftedReference(NamedTuple):
+    """A reference view as a volume."""
 
-    @functools.wraps(method)
-    def wrapped(self: "ReferenceLifting", *args: Any, **kwargs: Any) -> Any:
-        with torch.autocast(self.device.type, enabled=False):
-            return method(self, *args, **kwargs)
-
-    return cast(Method, wrapped)
+    features: Float[Tensor, "batch n n n channels"]
+    """Axes z, y, x; density before the other channels."""
+    colors: Float[Tensor, "batch m m m 5"] | None = None
+    """Finer cells for rendering colours, where the lifting has them: density, logits of rgb, and how much of the
+    picture's colour shows."""
+    picture: Float[Tensor, "batch 3 height width"] | None = None
+    """The reference picture, rgb in [0, 1], where there are colours."""
 
 
 class ReferenceLifting(ModelMixin, ConfigMixin):
@@ -64,6 +69,11 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         samples: Samples along a ray.
         fovy: Vertical field of view of all cameras, degrees.
         distance: Distance of the reference camera, world units.
+        groups: Of the normalisations of the 3D UNet at full and half resolution.
+        bottleneck: Width and number of further attention blocks at quarter resolution.
+        picture_size: Side of the reference picture, pixels, whose colours are rendered; 0 for features only.
+        picture_channels: Channels of the picture that are unprojected.
+        picture_samples: Samples along a ray when colours are rendered.
     """
 
     @register_to_config
@@ -83,8 +93,14 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         samples: int = 16,
         fovy: float = FOVY_ZERO123,
         distance: float = DISTANCE,
+        groups: int = GROUPS,
+        bottleneck: Sequence[int] = (0, 0),
+        picture_size: int = 0,
+        picture_channels: int = 16,
+        picture_samples: int = 32,
     ) -> None:
         super().__init__()
+        self.picture_size, self.picture_samples = picture_size, picture_samples
         self.latent_size, self.channels, self.resolution, self.samples = latent_size, channels, resolution, samples
         self.radius, self.fovy, self.distance = radius, fovy, distance
         self.encoder = ReferenceEncoder(
@@ -98,6 +114,9 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             token_width,
             resolution,
             volume_blocks,
+            groups,
+            (bottleneck[0], bottleneck[1]),
+            picture_channels if picture_size else 0,
         )
         self.colour = nn.Linear(2 * latent_channels, channels)
         tokens = (latent_size // 2) ** 2
@@ -112,85 +131,133 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             nn.Conv2d(composited, 64, 3, padding=1), nn.SiLU(), nn.Conv2d(64, latent_channels, 3, padding=1)
         )
         self.linear_head = nn.Conv2d(composited, latent_channels, 1)
+        if picture_size:
+            self.picture_encoder = PictureEncoder(picture_channels)
+            self.refiner = VolumeRefiner(volume_widths[0], picture_channels, CELL_CHANNELS)
+            self.picture_head = PictureHead(composited, latent_channels, picture_size // latent_size)
 
     def estimate_elevation(self, latent: Float[Tensor, "batch c h w"]) -> Float[Tensor, " batch"]:
         """Elevation of the camera that took a view, from its unscaled latent; degrees."""
         return self._elevation_of(self.encoder(latent)[1])
 
     def volume(
-        self, latent: Float[Tensor, "batch c h w"], elevation: Float[Tensor, " batch"]
-    ) -> Float[Tensor, "batch n n n channels"]:
-        """The completed volume; axes z, y, x, and density before the other channels.
+        self,
+        latent: Float[Tensor, "batch c h w"],
+        elevation: Float[Tensor, " batch"],
+        picture: Float[Tensor, "batch 3 height width"] | None = None,
+    ) -> LiftedReference:
+        """The completed volume.
 
         Args:
             latent: Posterior mode of the reference view, unscaled.
             elevation: Of its camera, degrees.
+            picture: The view itself, rgb in [0, 1], for a lifting with a ``picture_size``.
         """
-        return self.volume_and_elevation(latent, elevation)[0]
+        return self.volume_and_elevation(latent, elevation, picture)[0]
 
-    @_outside_autocast
     def volume_and_elevation(
-        self, latent: Float[Tensor, "batch c h w"], elevation: Float[Tensor, " batch"]
-    ) -> tuple[Float[Tensor, "batch n n n channels"], Float[Tensor, " batch"]]:
+        self,
+        latent: Float[Tensor, "batch c h w"],
+        elevation: Float[Tensor, " batch"],
+        picture: Float[Tensor, "batch 3 height width"] | None = None,
+    ) -> tuple[LiftedReference, Float[Tensor, " batch"]]:
         """The volume, and the elevation as it would be estimated: for training, which needs both."""
         features, tokens = self.encoder(latent)
-        batch, n = len(latent), self.resolution
         elevation = elevation.float()
-        points = self._grid(latent.device)
-        c2w = look_at(torch.zeros_like(elevation), elevation, torch.full_like(elevation, self.distance))
-        local = torch.einsum("zyxj,bji->bzyxi", points, c2w[:, :3, :3])
-        scale = 1 / ((self.distance - local[..., 2]) * math.tan(math.radians(self.fovy / 2)))
-        pixels = torch.stack([local[..., 0] * scale, -local[..., 1] * scale], -1).reshape(batch, n * n, n, 2)
-        maps = torch.cat([features, latent], 1)
-        seen = F.grid_sample(maps, pixels.to(maps.dtype), padding_mode="border", align_corners=False)
-        seen = seen.reshape(batch, -1, n, n, n)
-        places = (
-            torch.cat(
-                [
-                    points.expand(batch, -1, -1, -1, -1) / self.radius,
-                    local / self.radius,
-                    torch.deg2rad(elevation).sin()[:, None, None, None, None].expand(-1, n, n, n, 1),
-                    (points.norm(dim=-1, keepdim=True) / self.radius).expand(batch, -1, -1, -1, -1),
-                ],
-                -1,
-            )
-            .permute(0, 4, 1, 2, 3)
-            .to(maps.dtype)
-        )
-        volume = self.volume_unet(torch.cat([seen, places], 1), tokens).permute(0, 2, 3, 4, 1)
+        points = cell_centres(self.resolution, self.radius, latent.device)
+        local = before_camera(points, self._reference_camera(elevation))
+        seen = self._unproject(torch.cat([features, latent], 1), local)
+        places = describe_places(points, local, elevation, self.radius).to(seen)
+        fine = None
+        if self.picture_size:
+            assert picture is not None, "this lifting renders the picture's colours: give it the picture"
+            fine_points = cell_centres(2 * self.resolution, self.radius, latent.device)
+            fine_local = before_camera(fine_points, self._reference_camera(elevation))
+            fine = self._unproject(self.picture_encoder(picture.to(latent)), fine_local)
+        completed, full = self.volume_unet(torch.cat([seen, places], 1), tokens, fine)
+        volume = completed.permute(0, 2, 3, 4, 1)
         # The latents themselves, at the cell and on average, go around the UNet: it need not learn to pass colours on.
         at_cell = seen[:, -latent.shape[1] :].permute(0, 2, 3, 4, 1)
         average = latent.mean((2, 3))[:, None, None, None].expand_as(at_cell)
         colour = self.colour(torch.cat([at_cell, average], -1))
-        return torch.cat([volume[..., :1], volume[..., 1:] + colour], -1), self._elevation_of(tokens)
+        volume = torch.cat([volume[..., :1], volume[..., 1:] + colour], -1)
+        colors = None
+        if fine is not None:
+            colors = self.refiner(full, fine, completed[:, :1]).permute(0, 2, 3, 4, 1)
+        return LiftedReference(volume, colors, picture), self._elevation_of(tokens)
 
-    @_outside_autocast
     def look(
         self,
-        volume: Float[Tensor, "batch n n n channels"],
+        lifted: LiftedReference,
         elevation: Float[Tensor, " batch"],
         relative_pose: Float[Tensor, "batch views 4"],
     ) -> Float[Tensor, "batch views out h w"]:
         """Features of the views of other cameras; `mean_view` and `opacity` say what two parts of them are.
 
         Args:
-            volume: From `volume`.
+            lifted: From `volume`.
             elevation: Of the reference cameras, degrees.
             relative_pose: T of the wanted cameras, see `viewdistill.cameras.relative_pose`.
         """
+        return self.look_and_render(lifted, elevation, relative_pose)[0]
+
+    def mean_picture(
+        self,
+        lifted: LiftedReference,
+        elevation: Float[Tensor, " batch"],
+        relative_pose: Float[Tensor, "batch views 4"],
+    ) -> Float[Tensor, "batch views 3 height width"]:
+        """The wanted views themselves on average, over white, of a lifting with a ``picture_size``.
+
+        What the reference shows of them keeps its details. Arguments are those of `look`.
+        """
+        pictures = self.look_and_render(lifted, elevation, relative_pose)[1]
+        assert pictures is not None, "this lifting renders no pictures"
+        return pictures[:, :, :3].clamp(0, 1)
+
+    def look_and_render(
+        self,
+        lifted: LiftedReference,
+        elevation: Float[Tensor, " batch"],
+        relative_pose: Float[Tensor, "batch views 4"],
+    ) -> tuple[Float[Tensor, "batch views out h w"], Float[Tensor, "batch views 7 height width"] | None]:
+        """Features of the views, and their pictures: rgb, then rgb and opacity as rendered; for training."""
         batch, views = relative_pose.shape[:2]
-        size = self.latent_size
-        polar, sine, cosine, farther = relative_pose.float().flatten(0, 1).unbind(-1)
-        wanted = elevation.float().repeat_interleave(views) - torch.rad2deg(polar)
-        c2w = look_at(torch.rad2deg(torch.atan2(sine, cosine)), wanted, self.distance + farther)
-        origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
-        sums = composite_volume(volume.float(), origins, directions, self.radius, self.samples)
-        features, opacity, depth = sums.split([self.channels, 1, 1], -1)
-        relief = depth - opacity * self.distance
-        composited = torch.cat([features, opacity, relief], -1).unflatten(1, (views, size, size)).flatten(0, 1)
-        composited = composited.permute(0, 3, 1, 2).contiguous().to(volume)
+        c2w = self._wanted_cameras(elevation, relative_pose)
+        composited = self._composite(lifted, c2w).to(self.dtype)
         mean = self.latent_head(composited) + self.linear_head(composited)
-        return torch.cat([mean, composited], 1).unflatten(0, (batch, views))
+        if lifted.colors is None:
+            return torch.cat([mean, composited], 1).unflatten(0, (batch, views)), None
+        render = self._render(lifted, elevation, c2w).to(composited)
+        of_latent, of_rgb = self.picture_head(composited, render)
+        pictures = torch.cat([render[:, :3] + of_rgb, render], 1)
+        looks = torch.cat([mean + of_latent, composited], 1)
+        return looks.unflatten(0, (batch, views)), pictures.unflatten(0, (batch, views))
+
+    @outside_autocast
+    def _composite(self, lifted: LiftedReference, c2w: Tensor) -> Float[Tensor, "rows composited h w"]:
+        """Features, opacity and relief along the rays of the latents' pixels."""
+        batch, size = len(lifted.features), self.latent_size
+        origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
+        sums = composite_volume(lifted.features.float(), origins, directions, self.radius, self.samples)
+        features, opacity, depth = sums.split([self.channels, 1, 1], -1)
+        composited = torch.cat([features, opacity, depth - opacity * self.distance], -1)
+        return composited.reshape(len(c2w), size, size, -1).permute(0, 3, 1, 2).contiguous()
+
+    @outside_autocast
+    def _render(self, lifted: LiftedReference, elevation: Tensor, c2w: Tensor) -> Float[Tensor, "rows 4 height width"]:
+        """Rgb over white, and opacity."""
+        assert lifted.colors is not None
+        assert lifted.picture is not None
+        batch, size = len(lifted.colors), self.picture_size
+        origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
+        reference = self._reference_camera(elevation.float())
+        found = render_colors(
+            lifted.colors.float(), lifted.picture.float(), reference, origins, directions, self.radius, self.fovy,
+            self.picture_samples,
+        )  # fmt: skip
+        over_white = found[..., :3] + (1 - found[..., 3:])
+        return torch.cat([over_white, found[..., 3:]], -1).reshape(-1, size, size, 4).permute(0, 3, 1, 2)
 
     def mean_view(self, features: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch c h w"]:
         """In the features of a view: the scaled latent that it has on average, as far as the reference tells."""
@@ -200,12 +267,18 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """In the features of a view: its silhouette."""
         return features[:, -2:-1]
 
+    @outside_autocast
     def _elevation_of(self, tokens: Tensor) -> Tensor:
-        return self.elevation(tokens)[:, 0] * ELEVATION_SPREAD + ELEVATION_MEAN
+        return self.elevation(tokens.to(self.dtype))[:, 0] * ELEVATION_SPREAD + ELEVATION_MEAN
 
-    def _grid(self, device: torch.device) -> Float[Tensor, "n n n 3"]:
-        """Centres of the cells, world units."""
-        n = self.resolution
-        axis = ((torch.arange(n, device=device) + 0.5) / n * 2 - 1) * self.radius
-        z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-        return torch.stack([x, y, z], -1)
+    def _unproject(self, maps: Float[Tensor, "batch c h w"], local: Tensor) -> Float[Tensor, "batch c n n n"]:
+        return unproject(maps, local, self.distance, self.fovy)
+
+    def _reference_camera(self, elevation: Float[Tensor, " batch"]) -> Float[Tensor, "batch 4 4"]:
+        return look_at(torch.zeros_like(elevation), elevation, torch.full_like(elevation, self.distance))
+
+    @outside_autocast
+    def _wanted_cameras(self, elevation: Tensor, relative_pose: Tensor) -> Float[Tensor, "rows 4 4"]:
+        polar, sine, cosine, farther = relative_pose.float().flatten(0, 1).unbind(-1)
+        wanted = elevation.float().repeat_interleave(relative_pose.shape[1]) - torch.rad2deg(polar)
+        return look_at(torch.rad2deg(torch.atan2(sine, cosine)), wanted, self.distance + farther)

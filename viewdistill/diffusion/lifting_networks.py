@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GROUPS = 8
-"""Of every group normalisation."""
+"""Of every group normalisation, unless said otherwise."""
 
 
 class ResidualBlock(nn.Module):
@@ -18,13 +18,14 @@ class ResidualBlock(nn.Module):
     Args:
         convolution: ``nn.Conv2d`` or ``nn.Conv3d``.
         width: Channels.
+        groups: Of the normalisations.
     """
 
-    def __init__(self, convolution: type[nn.Conv2d] | type[nn.Conv3d], width: int) -> None:
+    def __init__(self, convolution: type[nn.Conv2d] | type[nn.Conv3d], width: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, width), convolution(width, width, 3, padding=1)
-        _start_at_zero(self.conv2)
+        self.norm1, self.conv1 = nn.GroupNorm(groups, width), convolution(width, width, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(groups, width), convolution(width, width, 3, padding=1)
+        start_at_zero(self.conv2)
 
     def forward(self, x: Float[Tensor, "batch width ..."]) -> Float[Tensor, "batch width ..."]:
         """The block."""
@@ -45,8 +46,8 @@ class AttentionBlock(nn.Module):
         self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
         self.tokens = nn.Linear(token_width, width)
         self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
-        _start_at_zero(self.attention.out_proj)
-        _start_at_zero(cast(nn.Linear, self.feed_forward[-1]))
+        start_at_zero(self.attention.out_proj)
+        start_at_zero(cast(nn.Linear, self.feed_forward[-1]))
 
     def forward(
         self, x: Float[Tensor, "batch width ..."], tokens: Float[Tensor, "batch tokens token_width"]
@@ -99,6 +100,32 @@ class ReferenceEncoder(nn.Module):
         return self.conv_out(self.fine(x)), coarse.flatten(2).transpose(1, 2)
 
 
+class Bottleneck(nn.Module):
+    """Attention blocks at a width of their own, added to what they are given; start as nothing.
+
+    Args:
+        width: Channels of what is given.
+        inner_width: Channels of the blocks.
+        token_width: Channels of the tokens.
+        blocks: Their number.
+    """
+
+    def __init__(self, width: int, inner_width: int, token_width: int, blocks: int) -> None:
+        super().__init__()
+        self.conv_in, self.conv_out = nn.Conv3d(width, inner_width, 1), nn.Conv3d(inner_width, width, 1)
+        self.attention = nn.ModuleList([AttentionBlock(inner_width, token_width) for _ in range(blocks)])
+        start_at_zero(self.conv_out)
+
+    def forward(
+        self, x: Float[Tensor, "batch width n n n"], tokens: Float[Tensor, "batch tokens token_width"]
+    ) -> Float[Tensor, "batch width n n n"]:
+        """The sum."""
+        inner = self.conv_in(x)
+        for block in self.attention:
+            inner = block(inner, tokens)
+        return x + self.conv_out(inner)
+
+
 class VolumeUNet(nn.Module):
     """Completes an unprojected volume, at three resolutions with attention at the coarsest.
 
@@ -109,6 +136,9 @@ class VolumeUNet(nn.Module):
         token_width: Channels of the reference's tokens.
         resolution: Cells along each axis.
         blocks: Attention blocks over the cells at quarter resolution.
+        groups: Of the normalisations at full and half resolution.
+        bottleneck: Width and number of further attention blocks there.
+        fine_channels: Of what is unprojected at twice the resolution; 0 for nothing.
     """
 
     def __init__(
@@ -119,40 +149,62 @@ class VolumeUNet(nn.Module):
         token_width: int,
         resolution: int,
         blocks: int,
+        groups: int = GROUPS,
+        bottleneck: tuple[int, int] = (0, 0),
+        fine_channels: int = 0,
     ) -> None:
         super().__init__()
         full, half, quarter = widths
         side = resolution // 4
         self.conv_in, self.fine_in = nn.Conv3d(in_channels, full, 1), nn.Conv3d(full, full, 3, padding=1)
-        self.down1, self.block1 = nn.Conv3d(full, half, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, half)
+        self.down1 = nn.Conv3d(full, half, 3, stride=2, padding=1)
+        self.block1 = ResidualBlock(nn.Conv3d, half, groups)
         self.down2, self.block2 = nn.Conv3d(half, quarter, 3, stride=2, padding=1), ResidualBlock(nn.Conv3d, quarter)
         self.position = nn.Parameter(0.02 * torch.randn(1, quarter, side, side, side))
         self.attention = nn.ModuleList([AttentionBlock(quarter, token_width) for _ in range(blocks)])
+        self.bottleneck = Bottleneck(quarter, bottleneck[0], token_width, bottleneck[1]) if bottleneck[1] else None
         self.block3 = ResidualBlock(nn.Conv3d, quarter)
-        self.up1, self.block4 = nn.Conv3d(quarter + half, half, 1), ResidualBlock(nn.Conv3d, half)
+        self.up1, self.block4 = nn.Conv3d(quarter + half, half, 1), ResidualBlock(nn.Conv3d, half, groups)
         self.up2, self.fine_out = nn.Conv3d(half + full, full, 1), nn.Conv3d(full, full, 3, padding=1)
-        self.conv_out = nn.Sequential(nn.GroupNorm(GROUPS, full), nn.SiLU(), nn.Conv3d(full, out_channels, 1))
+        self.conv_out = nn.Sequential(nn.GroupNorm(groups, full), nn.SiLU(), nn.Conv3d(full, out_channels, 1))
+        self.unprojected = nn.Conv3d(fine_channels, full, 2, stride=2) if fine_channels else None
 
     def forward(
-        self, x: Float[Tensor, "batch in_channels n n n"], tokens: Float[Tensor, "batch tokens token_width"]
-    ) -> Float[Tensor, "batch out_channels n n n"]:
-        """The completed volume."""
+        self,
+        x: Float[Tensor, "batch in_channels n n n"],
+        tokens: Float[Tensor, "batch tokens token_width"],
+        fine: Float[Tensor, "batch fine_channels m m m"] | None = None,
+    ) -> tuple[Float[Tensor, "batch out_channels n n n"], Float[Tensor, "batch full n n n"]]:
+        """The completed volume, and what it was read from.
+
+        Args:
+            x: The unprojected volume.
+            tokens: Of the reference.
+            fine: What is unprojected at twice the resolution, where there is something.
+        """
         x = self.conv_in(x).contiguous(memory_format=torch.channels_last_3d)
+        if self.unprojected is not None and fine is not None:
+            x = x + self.unprojected(fine)
         full = x + F.silu(self.fine_in(F.silu(x)))
         half = self.block1(self.down1(full))
         quarter = self.block2(self.down2(half)) + self.position
         for block in self.attention:
             quarter = block(quarter, tokens)
+        if self.bottleneck is not None:
+            quarter = self.bottleneck(quarter, tokens)
         quarter = self.block3(quarter)
-        half = self.block4(self.up1(torch.cat([_twice(quarter), half], 1)))
-        full = self.up2(torch.cat([_twice(half), full], 1))
-        return self.conv_out(full + F.silu(self.fine_out(F.silu(full))))
+        half = self.block4(self.up1(torch.cat([twice(quarter), half], 1)))
+        full = self.up2(torch.cat([twice(half), full], 1))
+        full = full + F.silu(self.fine_out(F.silu(full)))
+        return self.conv_out(full), full
 
 
-def _twice(x: Tensor) -> Tensor:
+def twice(x: Float[Tensor, "batch c n n n"]) -> Float[Tensor, "batch c m m m"]:
+    """A volume at twice its resolution."""
     return F.interpolate(x, scale_factor=2, mode="trilinear")
 
 
-def _start_at_zero(layer: Any) -> None:
+def start_at_zero(layer: Any) -> None:
+    """Make a layer give zeros until it is trained."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

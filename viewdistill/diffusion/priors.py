@@ -20,7 +20,7 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTraine
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.latents import LatentDiffusionPrior
-from viewdistill.diffusion.lifting import ReferenceLifting
+from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
 from viewdistill.diffusion.loading import load_camera_projection, load_component, load_tokenizer, locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.published import Pose
@@ -121,8 +121,8 @@ class ViewCondition:
     """Posterior mode of the image's latents, *unscaled* (Zero-1-to-3's convention)."""
     input_polar: float | None = None
     """Polar angle of the input camera from +z, radians, for a prior whose pose holds it; else none."""
-    volume: Float[Tensor, "images n n n channels"] | None = None
-    """The input image lifted into a volume, for a prior that has a lifting; else none."""
+    lifted: LiftedReference | None = None
+    """The input image as a volume, for a prior that has a lifting; else none."""
     elevation: Float[Tensor, " images"] | None = None
     """Elevation of the input cameras, degrees, where there is a volume."""
 
@@ -228,7 +228,8 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             if elevation_deg is None
             else torch.as_tensor(elevation_deg, dtype=torch.float32).to(given.device).expand(len(images))
         )
-        return ViewCondition(tokens.float(), latent, polar, self.lifting.volume(given, elevation), elevation)
+        lifted = self.lifting.volume(given, elevation, images)
+        return ViewCondition(tokens.float(), latent, polar, lifted, elevation)
 
     def predict_noise(
         self,
@@ -280,10 +281,10 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         """Cross-attention context, and what is concatenated with the noisy latents."""
         batch = len(relative_pose)
         concatenated = condition.latent.expand(batch, -1, -1, -1)
-        if self.lifting is not None and condition.volume is not None and condition.elevation is not None:
-            images = len(condition.volume)
+        if self.lifting is not None and condition.lifted is not None and condition.elevation is not None:
+            images = len(condition.elevation)
             poses = relative_pose.unflatten(0, (images, batch // images))
-            lifted = self.lifting.look(condition.volume, condition.elevation, poses).flatten(0, 1)
+            lifted = self.lifting.look(condition.lifted, condition.elevation, poses).flatten(0, 1)
             concatenated = torch.cat([concatenated, lifted.float()], 1)
         tokens = condition.tokens.expand(batch, -1, -1).to(self.clip_camera_projection.proj.weight.dtype)
         if condition.input_polar is not None:

@@ -140,7 +140,7 @@ def describe(noun: str, slots: Sequence[str], materials: Sequence[Material], are
             eighth of the whole are told.
     """
     main = materials[0]
-    before, behind = main.pattern.describe(main.base.name, main.second.name)
+    before, behind = main.describe()
     extras = [behind] if behind else []
     if main.label is not None:
         extras.append(f"{'' if extras else 'with '}{with_article(main.label.color.name)} label")

@@ -1,7 +1,7 @@
 """Solid materials: albedo as a function of object-space point and normal, so that no texture coordinates are needed.
 
 A material is a base colour, a pattern that mixes in a second colour, and perhaps a label on the front (+x) of the
-object. Lengths are in units of the object's longest box side, which is 1.
+object; a print may take the place of both colours. Lengths are in units of the object's longest box side, which is 1.
 """
 
 from dataclasses import dataclass
@@ -239,6 +239,19 @@ class Label:
         rgb[inside & marked] = np.asarray(self.emblem_color.rgb, rgb.dtype)
 
 
+@runtime_checkable
+class Print(Protocol):
+    """Colours of a surface, any number of them; see `viewdistill.objects.prints`."""
+
+    def paint(self, points: Points, normals: Points) -> Points:
+        """Linear rgb in [0, 1] of surface points with unit outward normals, of the points' dtype."""
+        ...
+
+    def describe(self, base: str, second: str) -> tuple[str, str]:
+        """See `Pattern`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Material:
     """What one slot of an object is made of."""
@@ -248,6 +261,12 @@ class Material:
     """The pattern's colour; not visible with `Plain`."""
     pattern: Pattern
     label: Label | None = None
+    printed: Print | None = None
+    """Covers the pattern where there is one."""
+
+    def describe(self) -> tuple[str, str]:
+        """Words in front of the noun and behind it ("red", "with white stripes")."""
+        return (self.printed or self.pattern).describe(self.base.name, self.second.name)
 
     def albedo(self, points: Points, normals: Points) -> Points:
         """Diffuse colour of surface points.
@@ -260,7 +279,9 @@ class Material:
             Linear rgb in [0, 1], of the points' dtype.
         """
         base = np.asarray(self.base.rgb, points.dtype)
-        if isinstance(self.pattern, Plain):
+        if self.printed is not None:
+            rgb = self.printed.paint(points, normals)
+        elif isinstance(self.pattern, Plain):
             rgb = np.tile(base, (len(points), 1))
         else:
             second = np.asarray(self.second.rgb, points.dtype)

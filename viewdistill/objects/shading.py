@@ -1,6 +1,6 @@
 """Lights and shading normals of the renderer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -33,6 +33,14 @@ def random_light(rng: np.random.Generator) -> Light:
         fill=rng.uniform(0.05, 0.2),
         fill_direction=_direction(fill_azimuth, fill_elevation),
     )
+
+
+def random_flat_light(rng: np.random.Generator) -> Light:
+    """A light that hardly tells the shape: nearly uniform, as under an overcast sky or a ring flash."""
+    light = random_light(rng)
+    rest = float(rng.choice([0.0, rng.uniform(0.05, 0.35)]))
+    ambient = float(rng.uniform(0.85, 1.0)) - 0.4 * rest
+    return replace(light, ambient=ambient, key=rest * light.key, fill=rest * light.fill)
 
 
 def _direction(azimuth: float, elevation: float) -> tuple[float, float, float]:

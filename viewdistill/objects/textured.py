@@ -3,19 +3,22 @@
 Names: a *slot* is the role of a material ("body", "trim"); parts of one slot share one material.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import trimesh
 from jaxtyping import Float, Int
 
-from viewdistill.objects.choosing import choose_materials, describe
+from viewdistill.objects.choosing import Box, choose_materials, describe
 from viewdistill.objects.materials import Material
 from viewdistill.objects.parts import Shape
 
 LARGEST_RADIUS = 0.61
 """Bounding radius above which an object is made smaller: the Zero-1-to-3 camera (fovy 49.134 degrees, distance 1.5)
 sees a ball of radius 1.5 sin(fovy / 2) = 0.623 whole, and box-like objects of unit side would be cut off."""
+
+ChooseMaterials = Callable[[np.random.Generator, Sequence[str], Sequence[Box]], list[Material]]
 
 _GRID = 2.0**-20
 """Vertices are rounded to this grid, so that the last bits of sin and cos of one processor or another do not matter."""
@@ -51,12 +54,13 @@ class ProceduralObject:
         return trimesh.Trimesh(self.vertices, self.faces, process=False)
 
 
-def assemble(shape: Shape, rng: np.random.Generator) -> ProceduralObject:
+def assemble(shape: Shape, rng: np.random.Generator, choose: ChooseMaterials = choose_materials) -> ProceduralObject:
     """Joins the parts of a shape, brings it to its normal size and place, and gives it materials.
 
     Args:
         shape: Parts in any unit.
         rng: Source of the proportions and the materials.
+        choose: Gives each slot its material.
     """
     starts = np.cumsum([0, *(len(part.vertices) for part in shape.parts)])
     faces = np.concatenate([part.faces + start for part, start in zip(shape.parts, starts, strict=False)])
@@ -73,7 +77,7 @@ def assemble(shape: Shape, rng: np.random.Generator) -> ProceduralObject:
     order = np.argsort(-areas, kind="stable")
     slots = [names[i] for i in order]
     used = [vertices[faces[slot_of_face == i]].reshape(-1, 3) for i in order]
-    materials = choose_materials(rng, slots, [np.stack([points.min(0), points.max(0)]) for points in used])
+    materials = choose(rng, slots, [np.stack([points.min(0), points.max(0)]) for points in used])
     return ProceduralObject(
         vertices=vertices,
         faces=faces.astype(np.int64),

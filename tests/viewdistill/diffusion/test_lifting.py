@@ -10,7 +10,7 @@ from tests.viewdistill.diffusion.saved_priors import save
 from tests.viewdistill.tiny_priors import tiny_lifting
 from viewdistill.cameras import look_at, project, relative_pose
 from viewdistill.diffusion.fingerprints import fingerprint
-from viewdistill.diffusion.lifting import ReferenceLifting
+from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
 from viewdistill.diffusion.loading import locate
 from viewdistill.diffusion.prior_files import VIEW_COMPONENTS
 from viewdistill.diffusion.priors import ViewConditionedPrior
@@ -19,9 +19,17 @@ ViewBuilder = Callable[..., ViewConditionedPrior]
 
 T = torch.tensor([40, 700])
 
+PINNED = [
+    [0.1249113380908966, 0.10044819861650467],
+    [0.5531349778175354, 0.531264066696167],
+    [1.8097704648971558, 1.6841678619384766],
+    [0.3367291986942291, 0.22622187435626984],
+]
+"""Of two views: mean and deviation of their features, and two numbers among them."""
+
 
 def marked(lifting: ReferenceLifting, z: int, y: int, x: int) -> torch.Tensor:
-    """A volume that is empty but for one opaque cell."""
+    """Features of a volume that is empty but for one opaque cell."""
     n = lifting.resolution
     volume = torch.zeros(1, n, n, n, lifting.channels + 1)
     volume[..., 0] = -8
@@ -35,7 +43,7 @@ def test_a_cell_is_seen_where_the_camera_convention_puts_it(azimuth: float, elev
     z, y, x = 11, 4, 10
     pose = relative_pose(*(torch.tensor(float(v)) for v in (0, 20, 1.5, azimuth, elevation, distance)))
     with torch.no_grad():
-        features = lifting.look(marked(lifting, z, y, x), reference, pose[None, None])[0]
+        features = lifting.look(LiftedReference(marked(lifting, z, y, x)), reference, pose[None, None])[0]
     seen = lifting.opacity(features)[0, 0]
     seen = seen * (seen > 0.1)  # not the trace of density that makes "empty" cells
     point = (torch.tensor([[x, y, z]]) + 0.5) / lifting.resolution * 2 - 1
@@ -56,7 +64,7 @@ def test_what_stands_before_hides_what_stands_behind() -> None:
     both[0, 8, 8, 2] = 40
     both[0, 8, 8, 2, 1:] = -40
     with torch.no_grad():
-        alone, hiding = (lifting.look(volume, level, pose)[0, 0] for volume in (near, both))
+        alone, hiding = (lifting.look(LiftedReference(v), level, pose)[0, 0] for v in (near, both))
     composited = slice(4, 4 + lifting.channels)
     row, column = divmod(int(alone[-2].argmax()), 16)
     torch.testing.assert_close(hiding[composited, row, column], alone[composited, row, column], atol=0.5, rtol=0.02)
@@ -70,7 +78,7 @@ def test_a_volume_holds_what_the_reference_shows_before_it_is_trained() -> None:
     left[..., :8] = 1
     with torch.no_grad():
         lifting.volume_unet.conv_out[2].weight.zero_()  # pyright: ignore[reportArgumentType, reportCallIssue, reportIndexIssue]
-        volume = lifting.volume(left, torch.zeros(1))[0, ..., 1:]
+        volume = lifting.volume(left, torch.zeros(1)).features[0, ..., 1:]
     # From +x, with z up, the left of the picture is the side of -y.
     assert (volume[:, :4] - volume[:, 12:]).abs().max() > 0.1
     torch.testing.assert_close(volume[:, 0], volume[:, 3])
@@ -101,14 +109,34 @@ def test_features_depend_on_every_input_and_gradients_reach_every_weight() -> No
 
 
 def test_autocast_does_not_move_points_and_rays() -> None:
+    """Only the networks compute in bfloat16: a silhouette made of given cells is the same to the last bit."""
     torch.manual_seed(0)
     lifting, latent, pose = tiny_lifting(), torch.randn(1, 4, 8, 8), torch.randn(1, 2, 4) * 0.3
     elevation = torch.tensor([35.3])
     with torch.no_grad():
-        expected = lifting.look(lifting.volume(latent, elevation), elevation, pose)
+        volume = lifting.volume(latent, elevation)
+        expected, elevations = lifting.look(volume, elevation, pose), lifting.estimate_elevation(latent)
         with torch.autocast("cpu", torch.bfloat16):
-            found = lifting.look(lifting.volume(latent, elevation), elevation, pose)
-    assert torch.equal(found, expected)
+            found = lifting.look(volume, elevation, pose)
+            reduced = lifting.look(lifting.volume(latent, elevation), elevation, pose)
+            assert lifting.volume(latent, elevation).features.dtype is torch.bfloat16
+            torch.testing.assert_close(lifting.estimate_elevation(latent), elevations, atol=1.0, rtol=0.0)
+    assert torch.equal(found[:, :, 4:], expected[:, :, 4:])
+    torch.testing.assert_close(reduced, expected, atol=0.03, rtol=0.03)
+
+
+def test_the_shipped_lifting_gives_the_features_that_its_unet_was_trained_with() -> None:
+    """Pinned: whatever the class learns to do, `priors/nano` keeps its layout and its numbers."""
+    lifting = ReferenceLifting.from_pretrained("priors/nano/zero123/lifting", torch_dtype=torch.float32).eval()
+    ramp = torch.linspace(-2, 2, 4 * 16 * 16).reshape(1, 4, 16, 16)
+    pose = torch.tensor([[[0.0, 0.0, 1.0, 0.0], [0.2, 0.9, -0.4, 0.0]]])
+    with torch.no_grad():
+        features = lifting.look(lifting.volume(ramp, torch.tensor([20.0])), torch.tensor([20.0]), pose)[0]
+    assert features.shape == (2, 30, 16, 16)
+    found = torch.stack(
+        [features.mean((1, 2, 3)), features.std((1, 2, 3)), features[:, 3, 8, 8], features[:, 28, 5, 9]]
+    )
+    torch.testing.assert_close(found, torch.tensor(PINNED), atol=2e-4, rtol=1e-3)
 
 
 def test_views_of_a_batch_do_not_mix() -> None:

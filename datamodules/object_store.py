@@ -1,0 +1,240 @@
+"""Rendered objects at hand: mapped from disk on a CPU, all in the memory of a GPU; with their latents."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from jaxtyping import Float, Int, UInt8
+from numpy.lib.format import open_memmap
+from torch import Tensor
+
+from datamodules.object_sets import Kind, ObjectSets, Shard, is_rendered
+from viewdistill.objects.backgrounds import random_background
+from viewdistill.objects.dataset import RenderedObjects, load
+from viewdistill.precision import fast_bfloat16
+
+CPU = torch.device("cpu")
+
+
+class FrozenEncoder:
+    """An autoencoder that only encodes.
+
+    Args:
+        folder: ``vae`` folder.
+        device: Where it runs.
+    """
+
+    def __init__(self, folder: Path, device: torch.device = CPU) -> None:
+        vae: Any = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32)
+        self.vae = vae.eval().requires_grad_(False).to(device)
+        self.device = device
+        self.scaling_factor = float(vae.config.scaling_factor)
+        weights = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
+        self.fingerprint = hashlib.sha256(weights).hexdigest()[:12]
+        self.channels = 2 * int(vae.config.latent_channels)
+        self.reduction = 2 ** (len(vae.config.block_out_channels) - 1)
+
+    @torch.inference_mode()
+    def moments(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
+        """Means and log-variances of the posteriors of images in [0, 1], unscaled."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
+            return self.vae.quant_conv(self.vae.encoder(images.to(self.device) * 2 - 1)).float().clamp(-30, 20)
+
+
+class StoredObjects:
+    """Some objects with their latents, which are encoded when they are first asked for and kept beside the renders.
+
+    Args:
+        objects: The renders.
+        textured: Put a background behind every second view, the same one always.
+        encoder: Makes the latents.
+        kept: File of the latents; none keeps nothing.
+    """
+
+    def __init__(
+        self, objects: RenderedObjects, textured: bool, encoder: FrozenEncoder | None, kept: Path | None = None
+    ) -> None:
+        self.objects, self.textured, self.encoder = objects, textured, encoder
+        self._moments: np.ndarray | None = None
+        self._known: np.ndarray | None = None
+        if encoder is not None and kept is not None:
+            side = objects.rgba.shape[2] // encoder.reduction
+            shape = (*objects.rgba.shape[:2], encoder.channels, side, side)
+            self._moments = _mapped(kept.with_suffix(".npy"), np.float16, shape)
+            self._known = _mapped(kept.with_suffix(".known.npy"), np.bool_, shape[:2])
+
+    def __len__(self) -> int:
+        return len(self.objects.rgba)
+
+    @property
+    def views(self) -> int:
+        """Views of each object."""
+        return self.objects.rgba.shape[1]
+
+    def pictures(self, item: int, views: Sequence[int]) -> UInt8[np.ndarray, "views size size 4"]:
+        """Rgb over the background, and alpha, of views of an object."""
+        rgba = np.asarray(self.objects.rgba[item])
+        if not self.textured:
+            rgba = rgba[views]
+            return np.concatenate([over(rgba, np.float32(1)), rgba[..., 3:]], -1)
+        rgb = over_background(rgba, item)
+        return np.concatenate([rgb, rgba[..., 3:]], -1)[views]
+
+    def moments(self, item: int, views: Sequence[int]) -> Float[np.ndarray, "views channels h w"]:
+        """Means and log-variances of the latents' posteriors."""
+        assert self.encoder is not None, "a store without an encoder has no latents"
+        if self._moments is None or self._known is None:
+            return self._encode(item, views)
+        missing = [view for view in views if not self._known[item, view]]
+        if missing:
+            self._moments[item, missing] = self._encode(item, missing)
+            self._known[item, missing] = True
+        return np.asarray(self._moments[item][views], np.float32)
+
+    def _encode(self, item: int, views: Sequence[int]) -> np.ndarray:
+        assert self.encoder is not None
+        pixels = torch.from_numpy(self.pictures(item, views)[..., :3]).permute(0, 3, 1, 2).float() / 255
+        return self.encoder.moments(pixels).cpu().numpy()
+
+
+class ObjectStore:
+    """All objects of some kinds that are rendered so far; more are taken up as they are finished.
+
+    Objects have numbers, and their views. On a CPU pictures are read from disk as they are asked for; on another device
+    everything is held there, and asking for a batch is one indexing.
+
+    Args:
+        sets: The rendered sets.
+        kinds: Which of them.
+        vae: ``vae`` folder that makes latents; none where only pictures are wanted.
+        device: Where batches are wanted.
+        in_memory: Hold everything there; by default where it is no CPU.
+    """
+
+    def __init__(
+        self,
+        sets: ObjectSets,
+        kinds: Sequence[Kind],
+        vae: Path | None,
+        device: torch.device = CPU,
+        in_memory: bool | None = None,
+    ) -> None:
+        self.sets, self.kinds, self.device = sets, kinds, device
+        self.in_memory = device.type != "cpu" if in_memory is None else in_memory
+        self.encoder = None if vae is None else FrozenEncoder(vae, device)
+        self.waiting: list[Shard] = sets.shards(kinds)
+        self.parts: list[StoredObjects] = []
+        self.starts = np.zeros(1, np.int64)
+        self.captions: list[str] = []
+        self.views: list[int] = []
+        self._held: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def take_up(self) -> None:
+        """Add shards that were finished since the last time."""
+        finished = [shard for shard in self.waiting if is_rendered(shard)]
+        self.waiting = [shard for shard in self.waiting if shard not in finished]
+        for shard in finished:
+            objects = load(shard.folder)
+            kept = None if self.in_memory else self.file_of_latents(shard.folder)
+            part = StoredObjects(objects, shard.kind == "broad", self.encoder, kept)
+            if self.in_memory:
+                self._hold(part)
+            self.parts.append(part)
+            self.starts = np.append(self.starts, self.starts[-1] + len(part))
+            self.captions += objects.captions
+            self.views += [part.views] * len(part)
+
+    def file_of_latents(self, folder: Path) -> Path | None:
+        """Where latents are kept beside a set's renders, without suffix; none where there are no latents."""
+        return None if self.encoder is None else folder / f"latents-{self.encoder.fingerprint}"
+
+    def draw(self, rng: np.random.Generator, count: int, views: int) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of random objects [count], and different views of each [count, views]."""
+        items = rng.integers(len(self), size=count)
+        return items, np.stack([rng.permutation(self.views[item])[:views] for item in items])
+
+    def pictures(self, items: Int[np.ndarray, " n"], views: Int[np.ndarray, "n k"]) -> UInt8[Tensor, "n k 4 size size"]:
+        """Rgb over the background, and alpha."""
+        if self._held:
+            rows, columns = self._indices(items, views)
+            return self._held["pictures"][rows, columns]
+        found = [part.pictures(item, row) for part, item, row in self._parts(items, views)]
+        return torch.from_numpy(np.stack(found)).permute(0, 1, 4, 2, 3)
+
+    def moments(self, items: Int[np.ndarray, " n"], views: Int[np.ndarray, "n k"]) -> Float[Tensor, "n k channels h w"]:
+        """Means and log-variances of the latents' posteriors."""
+        if self._held:
+            rows, columns = self._indices(items, views)
+            return self._held["moments"][rows, columns].float()
+        return torch.from_numpy(np.stack([part.moments(item, row) for part, item, row in self._parts(items, views)]))
+
+    def cameras(self, items: Int[np.ndarray, " n"], views: Int[np.ndarray, "n k"]) -> Float[Tensor, "n k 3"]:
+        """Azimuth and elevation in degrees, distance."""
+        found = [part.objects.cameras[item][row] for part, item, row in self._parts(items, views)]
+        return torch.from_numpy(np.stack(found)).to(self.device, non_blocking=True)
+
+    def _parts(self, items: np.ndarray, views: np.ndarray) -> list[tuple[StoredObjects, int, list[int]]]:
+        numbers = np.searchsorted(self.starts, items, "right") - 1
+        return [
+            (self.parts[number], int(item - self.starts[number]), row.tolist())
+            for number, item, row in zip(numbers, items, views, strict=True)
+        ]
+
+    def _indices(self, items: np.ndarray, views: np.ndarray) -> tuple[Tensor, Tensor]:
+        both = torch.from_numpy(np.concatenate([items[:, None], views], 1)).to(self.device, non_blocking=True)
+        return both[:, :1], both[:, 1:]
+
+    def _hold(self, part: StoredObjects) -> None:
+        """Move pictures and latents of some objects to the device; space for all of them is taken at once."""
+        start, end = len(self), len(self) + len(part)
+        for first in range(0, len(part), 64):
+            rows = range(first, min(first + 64, len(part)))
+            pictures = np.stack([part.pictures(item, range(part.views)) for item in rows])
+            moved = torch.from_numpy(pictures).to(self.device).permute(0, 1, 4, 2, 3)
+            self._place("pictures", start + first, moved)
+            if self.encoder is not None:
+                encoded = self.encoder.moments(moved[:, :, :3].flatten(0, 1).float() / 255)
+                self._place("moments", start + first, encoded.half().unflatten(0, moved.shape[:2]))
+        assert end <= self._capacity
+
+    @property
+    def _capacity(self) -> int:
+        return sum(len(shard.seeds) for shard in self.sets.shards(self.kinds))
+
+    def _place(self, name: str, start: int, values: Tensor) -> None:
+        if name not in self._held:
+            shape = (self._capacity, self.sets.views_per_object, *values.shape[2:])
+            self._held[name] = torch.zeros(shape, dtype=values.dtype, device=self.device)
+        self._held[name][start : start + len(values), : values.shape[1]] = values
+
+
+def over(rgba: UInt8[np.ndarray, "*n 4"], background: Any) -> UInt8[np.ndarray, "*n 3"]:
+    """Straight colour and alpha over a background in [0, 1]."""
+    image = rgba.astype(np.float32)
+    alpha = image[..., 3:] / 255
+    return (image[..., :3] * alpha + 255 * background * (1 - alpha) + 0.5).astype(np.uint8)
+
+
+def over_background(rgba: UInt8[np.ndarray, "views size size 4"], item: int) -> UInt8[np.ndarray, "views size size 3"]:
+    """All views of an object over white, every second one over a background that depends on its number alone."""
+    background = np.ones((*rgba.shape[:3], 3), np.float32)
+    rng = np.random.default_rng([item, 77])
+    for view in range(0, len(rgba), 2):
+        background[view] = random_background(rng, rgba.shape[1])
+    return over(rgba, background)
+
+
+def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """An array in a file, which is made, all zeros, where it is missing."""
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        open_memmap(partial, "w+", dtype, shape).flush()
+        partial.replace(path)
+    return np.load(path, mmap_mode="r+")

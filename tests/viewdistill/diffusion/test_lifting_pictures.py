@@ -1,0 +1,135 @@
+"""Colours that a lifting renders, and takes from the reference picture."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from viewdistill.cameras import look_at, rays, relative_pose
+from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
+from viewdistill.diffusion.lifting_growth import grow
+from viewdistill.diffusion.picture_compositing import render_colors, render_in_torch
+from viewdistill.errors import ViewDistillError
+
+SMALL = {
+    "latent_size": 8, "channels": 8, "encoder_width": 8, "token_width": 16, "unprojected_channels": 8,
+    "volume_widths": (8, 16, 16), "volume_blocks": 1, "resolution": 8,
+}  # fmt: skip
+SMOOTH = 1e-4
+"""Of what rays that skip nearly empty space may differ from rays that do not, per sample."""
+
+
+def with_pictures(**changed: object) -> ReferenceLifting:
+    """A small lifting that renders colours of pictures of 32 pixels."""
+    return ReferenceLifting(**{**SMALL, "picture_size": 32, "picture_channels": 4, "picture_samples": 24, **changed})  # type: ignore[arg-type]
+
+
+def ball(n: int = 16, radius: float = 0.6) -> Tensor:
+    """Cells [1, n, n, n, 5] of an opaque ball in an empty volume; colours are left at 0."""
+    axis = (torch.arange(n) + 0.5) / n * 2 - 1
+    distance = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0)
+    cells = torch.zeros(1, n, n, n, 5)
+    cells[0, ..., 0] = ((radius - distance) * 60).clamp(-12, 25)
+    return cells
+
+
+def pose(azimuth: float, elevation: float) -> Tensor:
+    return relative_pose(*(torch.tensor(float(v)) for v in (0, 20, 1.5, azimuth, elevation, 1.5)))[None, None]
+
+
+def test_the_kernels_render_what_plain_torch_does_with_its_gradient() -> None:
+    torch.manual_seed(0)
+    cells = ball().repeat(2, 1, 1, 1, 1) + torch.cat([torch.zeros(1), torch.ones(4)]) * torch.randn(2, 16, 16, 16, 5)
+    picture, reference = (
+        torch.rand(2, 3, 24, 24),
+        look_at(torch.zeros(2), torch.tensor([10.0, 40.0]), torch.full((2,), 1.5)),
+    )
+    c2w = look_at(torch.tensor([0.0, 30, 140, 260]), torch.tensor([10.0, -5, 50, 20]), torch.full((4,), 1.5))
+    origins, directions = (line.reshape(2, -1, 3) for line in rays(c2w, 49.1, 20, 20))
+    found: list[tuple[Tensor, Tensor]] = []
+    for device_path in (True, False):
+        volume = cells.clone().requires_grad_()
+        if device_path:
+            seen = render_colors(volume, picture, reference, origins, directions, 0.62, 49.1, 20)
+        else:
+            turned, centre = reference[:, :3, :3], reference[:, None, :3, 3]
+            tangent = torch.deg2rad(torch.tensor(49.1 / 2)).tan().item()
+            seen = render_in_torch(
+                volume,
+                picture,
+                origins,
+                directions,
+                (origins - centre) @ turned,
+                directions @ turned,
+                0.62,
+                tangent,
+                20,
+            )
+        weight = torch.linspace(-1, 1, seen.numel()).view_as(seen)
+        found.append((seen.detach(), torch.autograd.grad((seen * weight).sum(), volume)[0]))
+    (ours, our_gradient), (theirs, their_gradient) = found
+    assert theirs[..., 3].max() > 0.99
+    torch.testing.assert_close(ours, theirs, atol=20 * SMOOTH, rtol=0)
+    difference = (our_gradient - their_gradient).norm() / their_gradient.norm()
+    assert difference < 0.01
+
+
+def test_the_reference_camera_sees_its_own_picture_and_others_see_it_turned() -> None:
+    lifting, picture = with_pictures(), torch.rand(1, 3, 32, 32)
+    cells = ball()
+    cells[..., 4] = 20  # all of the picture's colour
+    lifted = LiftedReference(torch.zeros(1, 8, 8, 8, 9), cells, picture)
+    elevation = torch.tensor([20.0])
+    with torch.no_grad():
+        _, at_home = lifting.look_and_render(lifted, elevation, pose(0, 20))
+        _, turned = lifting.look_and_render(lifted, elevation, pose(25, 20))
+    assert at_home is not None
+    assert turned is not None
+    seen = at_home[0, 0, 6] > 0.99
+    assert seen.float().mean() > 0.15
+    torch.testing.assert_close(at_home[0, 0, :3][:, seen], picture[0][:, seen], atol=0.02, rtol=0)
+    assert (turned[0, 0, :3][:, seen] - picture[0][:, seen]).abs().mean() > 0.1
+    white = at_home[0, 0, 6] == 0
+    torch.testing.assert_close(at_home[0, 0, :3][:, white], torch.ones(3, int(white.sum())), atol=0.01, rtol=0)
+
+
+def test_a_cell_may_show_its_own_colour_instead() -> None:
+    lifting, cells = with_pictures(), ball()
+    cells[..., 1:4], cells[..., 4] = torch.tensor([20.0, -20.0, 0.0]), -20
+    lifted = LiftedReference(torch.zeros(1, 8, 8, 8, 9), cells, torch.rand(1, 3, 32, 32))
+    with torch.no_grad():
+        picture = lifting.mean_picture(lifted, torch.tensor([20.0]), pose(120, 0))[0, 0]
+    torch.testing.assert_close(picture[:, 16, 16], torch.tensor([1.0, 0.0, 0.5]), atol=0.01, rtol=0)
+
+
+def test_gradients_reach_every_weight() -> None:
+    torch.manual_seed(0)
+    lifting = with_pictures(bottleneck=(16, 1))
+    with torch.no_grad():  # residual branches start at zero
+        for parameter in lifting.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    latent, elevation = torch.randn(2, 4, 8, 8), torch.tensor([10.0, 40.0])
+    lifted, estimated = lifting.volume_and_elevation(latent, elevation, torch.rand(2, 3, 32, 32))
+    features, pictures = lifting.look_and_render(lifted, elevation, 0.3 * torch.randn(2, 2, 4))
+    assert features.shape == (2, 2, lifting.out_channels, 8, 8)
+    assert pictures is not None
+    assert pictures.shape == (2, 2, 7, 32, 32)
+    (features.square().mean() + pictures.square().mean() + estimated.sum()).backward()
+    silent = [name for name, p in lifting.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert silent == []
+
+
+def test_a_grown_lifting_starts_with_the_features_of_the_smaller_one() -> None:
+    torch.manual_seed(0)
+    small = ReferenceLifting(**SMALL, groups=4)  # type: ignore[arg-type]
+    large = with_pictures(volume_widths=(16, 32, 16), groups=8, bottleneck=(32, 2), encoder_blocks=2)
+    grow(small, large)
+    latent, elevation, wanted = torch.randn(1, 4, 8, 8), torch.tensor([25.0]), 0.3 * torch.randn(1, 3, 4)
+    with torch.no_grad():
+        expected = small.look(small.volume(latent, elevation), elevation, wanted)
+        found = large.look(large.volume(latent, elevation, torch.rand(1, 3, 32, 32)), elevation, wanted)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_growing_refuses_a_smaller_lifting() -> None:
+    with pytest.raises(ViewDistillError, match="at least as large"):
+        grow(ReferenceLifting(**SMALL), with_pictures(volume_widths=(8, 8, 16)))  # type: ignore[arg-type]
