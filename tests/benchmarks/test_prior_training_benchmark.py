@@ -123,9 +123,7 @@ def test_nano_zero123_against_the_first_release(request: pytest.FixtureRequest) 
 
 
 @pytest.mark.parametrize("make", [now, lifting])
-def test_the_optimisers_part_of_a_step(
-    make: Callable[[], Step], request: pytest.FixtureRequest
-) -> None:
+def test_the_optimisers_part_of_a_step(make: Callable[[], Step], request: pytest.FixtureRequest) -> None:
     only_when_timing(request)
     step = make()
     step()

@@ -253,7 +253,7 @@ def test_prediction_writes_refined_views_with_the_cameras_and_opacity_of_the_ren
         ({"steps": 0}, "sampling: steps is 0; give 1 to 1000"),
     ],
 )
-def test_senseless_settings_are_refused(wrong: dict[str, int], message: str) -> None:
+def test_senseless_settings_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ViewDistillError, match=message):
         Specialization(refinement=RefinementSettings(**wrong))
 
