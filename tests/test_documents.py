@@ -1,0 +1,69 @@
+"""The Markdown files: links lead somewhere, and commands, targets and settings that they name exist."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from commands.stages.configuration import REPOSITORY
+from commands.table import SUBCOMMANDS
+
+DOCUMENTS = [
+    *sorted(REPOSITORY.glob("*.md")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "experiments").glob("*.md")),
+    REPOSITORY / "priors" / "nano" / "README.md",
+]
+TEMPLATE = REPOSITORY / "experiments" / "prior_card.md"
+"""Becomes `priors/nano/README.md`, from where its links lead."""
+
+CURRENT = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
+"""Those that speak of this version alone."""
+
+named = pytest.mark.parametrize("document", CURRENT, ids=lambda path: str(path.relative_to(REPOSITORY)))
+
+
+def code(document: Path) -> str:
+    """What a document sets as code, in lines or in blocks."""
+    text = document.read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+
+
+def paths(settings: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every setting of a YAML, as it is named in an option: without ``init_args``."""
+    for name, value in settings.items() if isinstance(settings, dict) else ():
+        here = place if name == "init_args" else (*place, name)
+        yield here
+        yield from paths(value, here)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    folder = REPOSITORY / "priors" / "nano" if document == TEMPLATE else document.parent
+    missing = [link for link in links if "://" not in link and not (folder / link).exists()]
+    assert not missing
+
+
+@named
+def test_subcommands_and_targets_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = code(document)
+    assert set(re.findall(r"\bviewdistill ([a-z][a-z-]+)\b", text)) <= set(SUBCOMMANDS)
+    assert set(re.findall(r"\bmake ([a-z][a-z-]+)\b", text)) <= targets
+    scripts = re.findall(r"python -m experiments\.(\w+)", text)
+    assert all((REPOSITORY / "experiments" / f"{script}.py").is_file() for script in scripts)
+
+
+@named
+def test_settings_exist(document: Path) -> None:
+    known = {
+        place for path in (REPOSITORY / "configs").rglob("*.yaml") for place in paths(yaml.safe_load(path.read_text()))
+    }
+    known.add(("model", "weights", "smooth_depth"))  # the loss that docs/extending.md adds
+    options = re.findall(r"--((?:model|data|trainer)\.[\w.]*\w)", code(document))
+    wrong = [o for o in options if tuple(part for part in o.split(".") if part != "init_args") not in known]
+    assert not wrong
