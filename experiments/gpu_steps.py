@@ -35,22 +35,10 @@ def steps(figures: Figures, out: Path, dry_run: bool) -> None:
 
     run = RunFolder(out / "steps")
     viewdistill("input", REPOSITORY / "examples" / "robot.png", "--out", run.root)
+    for variant in tiny_variants() if dry_run else embedded_variants():
+        figures.add(**{variant[0]: measure(run, variant, dry_run)})
     priors = full_size_priors(out, dry_run)
-    small = [CONFIGS / "presets" / "debug" / "field.yaml"] if dry_run else []
-    for precision in ("fp32",) if dry_run else ("fp32", "bf16", "fp16"):
-        nano: Variant = (f"nano {precision}", small, {"precision": precision})
-        figures.add(**{nano[0]: measure(run, nano, dry_run)})
-    full = small or [FULL / "field.yaml"]
-    variants: list[Variant] = [
-        (f"full {precision}", full, {"precision": precision}) for precision in ("fp16", "bf16", "fp32")
-    ]
-    variants += [("full fp16, offloaded", full, {"offload": True})]
-    variants += [(f"{size} GB", [*full, *overlay(size, dry_run)], {}) for size in MEMORY]
-    variants += [("full fp16, compiled", full, {"compile": "eager" if dry_run else "inductor"})]
-    if dry_run:
-        # one of a kind; half precision takes a CPU seconds
-        variants = [("full fp16", full, {"precision": "fp32"}), *variants[-2:]]
-    for name, files, changes in variants:
+    for name, files, changes in tiny_variants("full fp16") if dry_run else full_size_variants():
         limit = int(name.split()[0]) if name.endswith("GB") else None
         measured = measure(run, (name, files, priors | changes), dry_run, limit)
         if name == "full fp16":
@@ -58,9 +46,27 @@ def steps(figures: Figures, out: Path, dry_run: bool) -> None:
         figures.add(**{name: measured})
 
 
-def overlay(size: int, dry_run: bool) -> list[Path]:
-    """What a memory preset changes of the field."""
-    return [] if dry_run else [path for path in [FULL / f"{size}gb" / "field.yaml"] if path.is_file()]
+def tiny_variants(name: str = "nano fp32") -> list[Variant]:
+    """For a dry run: single precision, since half takes a CPU seconds."""
+    return [(name, [CONFIGS / "presets" / "debug" / "field.yaml"], {"precision": "fp32"})]
+
+
+def embedded_variants() -> list[Variant]:
+    """The embedded priors in each precision."""
+    return [(f"nano {precision}", [], {"precision": precision}) for precision in ("fp32", "bf16", "fp16")]
+
+
+def full_size_variants() -> list[Variant]:
+    """Full size in each precision, offloaded, by the presets of memory, and compiled."""
+    full = FULL / "field.yaml"
+    variants: list[Variant] = [
+        (f"full {precision}", [full], {"precision": precision}) for precision in ("fp16", "bf16", "fp32")
+    ]
+    variants += [("full fp16, offloaded", [full], {"offload": True})]
+    for size in MEMORY:
+        overlay = FULL / f"{size}gb" / "field.yaml"
+        variants += [(f"{size} GB", [full, *([overlay] if overlay.is_file() else [])], {})]
+    return [*variants, ("full fp16, compiled", [full], {"compile": "inductor"})]
 
 
 def full_size_priors(out: Path, dry_run: bool) -> dict[str, str]:
@@ -103,20 +109,13 @@ def measure(run: RunFolder, variant: Variant, dry_run: bool, limit_gb: int | Non
 
 def fit(run: RunFolder, variant: Variant, profile: Any) -> None:
     """The profiled steps of a field with a variant's settings."""
-    import jsonargparse
     import pytorch_lightning as pl
 
     from lightning_modules.radiance_field import RadianceField
 
-    _, files, changes = variant
-    settings: dict[str, Any] = {}
-    for path in [CONFIGS / "field.yaml", *files]:
-        merge(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
-    model = settings["model"]["init_args"]
-    model["guidance"] |= changes
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(RadianceField, None)
-    built = parser.instantiate_classes(parser.parse_object(model))
+    settings = settings_of(variant)
+    parser = field_parser()
+    built = parser.instantiate_classes(parser.parse_object(settings["model"]["init_args"]))
     data = settings["data"].get("init_args", {}) | {"run_folder": str(run.root)}
     trainer = pl.Trainer(
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
@@ -131,6 +130,27 @@ def fit(run: RunFolder, variant: Variant, profile: Any) -> None:
         callbacks=[profile],
     )
     trainer.fit(RadianceField(**built), datamodule=CameraSampler(**data))
+
+
+def settings_of(variant: Variant) -> dict[str, Any]:
+    """The shipped settings with a variant's overlays and changes."""
+    _, files, changes = variant
+    settings: dict[str, Any] = {}
+    for path in [CONFIGS / "field.yaml", *files]:
+        merge(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
+    settings["model"]["init_args"]["guidance"] |= changes
+    return settings
+
+
+def field_parser() -> Any:
+    """Checks settings of the field's module, and builds what they name."""
+    import jsonargparse
+
+    from lightning_modules.radiance_field import RadianceField
+
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RadianceField, None)
+    return parser
 
 
 def merge(settings: dict[str, Any], overlay_settings: dict[str, Any]) -> None:

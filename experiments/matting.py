@@ -136,7 +136,7 @@ def textured(rng: np.random.Generator) -> Float[np.ndarray, "side side 3"]:
 
 def photographed(name: str, rng: np.random.Generator) -> Float[np.ndarray, "side side 3"]:
     """A photographed texture, tinted."""
-    grey = resize(getattr(skimage.data, name)(), (SIDE, SIDE), anti_aliasing=True)
+    grey = np.asarray(resize(getattr(skimage.data, name)(), (SIDE, SIDE), anti_aliasing=True))
     return grey[..., None] * rng.uniform(0.6, 1.0, 3)
 
 

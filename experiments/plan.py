@@ -36,6 +36,9 @@ PRIOR_OPTIONS = {
 SEEDLESS = ("input", "mesh")
 """Stages without chance and without priors."""
 
+Resolved = dict[tuple[str, tuple[str, ...]], str]
+"""Stage and its options → key of its settings."""
+
 RUN = Path("run")
 """In place of a node's own folder, in settings that decide its key."""
 
@@ -129,8 +132,8 @@ class Planner:
     priors: Priors
     preset: str = "ablation"
     """Overlays on the shipped YAML, ``configs/presets/<preset>/``; none where it is empty."""
-    resolved: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict[tuple[str, tuple[str, ...]], str])
-    """Stage and its options → key of its settings; parsers are slow, and arms share most stages."""
+    resolved: Resolved = field(default_factory=Resolved)
+    """What is resolved so far; parsers are slow, and arms share most stages."""
 
     def plan(self, study: Study, objects: Iterable[int], seeds: Sequence[int]) -> list[PlannedRun]:
         """The runs of a study, object by object, so that complete comparisons come early.

@@ -42,15 +42,16 @@ def fitted_job(
     seeds = [] if request.seed is None else [f"--model.seed={request.seed}", f"--data.seed={request.seed}"]
     own = [f"--data.run_folder={folder.root}", *own, *seeds, *request.settings]
     cli = resolve(name, request, own)
+    config = cli.dump()
     # What comes of a changed setting or input is another fit.
     discard = partial(discard_checkpoint, cli.stage)
     return StageJob(
         name,
         folder,
-        yaml.safe_load(cli.dump()),
+        yaml.safe_load(config),
         partial(built_fit, cli, tuple(watchers)),
         discard=discard,
-        config=cli.dump(),
+        config=config,
         overlays=overlays_of(request),
     )
 

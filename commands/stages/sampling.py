@@ -41,14 +41,15 @@ def sampled_job(
     folder = RunFolder(request.run_folder)
     seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
     cli = resolve(name, request, [f"--data.run_folder={folder.root}", *own, *seed, *request.settings])
+    config = cli.dump()
     return StageJob(
         name,
         folder,
-        yaml.safe_load(cli.dump()),
+        yaml.safe_load(config),
         partial(built_sampling, cli, figures),
         discard=discard,
         outputs=outputs,
-        config=cli.dump(),
+        config=config,
         overlays=overlays_of(request),
     )
 

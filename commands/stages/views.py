@@ -68,12 +68,13 @@ def prepare(request: Request) -> StageJob:
     seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
     lora = f"--model.initial_lora={folder.lora('specialize_2')}"
     cli = resolve("views", request, [f"--data.run_folder={folder.root}", lora, *seed, *request.settings])
+    config = cli.dump()
     return StageJob(
         "views",
         folder,
-        yaml.safe_load(cli.dump()),
+        yaml.safe_load(config),
         partial(build, cli),
-        config=cli.dump(),
+        config=config,
         overlays=overlays_of(request),
     )
 

@@ -11,6 +11,7 @@ that both must agree.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch

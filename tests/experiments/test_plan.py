@@ -7,7 +7,7 @@ import pytest
 
 from experiments.ablate import load_studies
 from experiments.cases import Case
-from experiments.plan import Node, PlannedRun, Planner, Priors, needs
+from experiments.plan import Node, PlannedRun, Planner, Priors, Resolved, needs
 from experiments.studies import Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.errors import ViewDistillError
@@ -21,8 +21,8 @@ def priors(tiny_prior_folder: Path) -> Priors:
 
 
 @pytest.fixture
-def planner(tmp_path: Path, priors: Priors) -> Planner:
-    return Planner(tmp_path / "ablations", priors)
+def planner(tmp_path: Path, priors: Priors, resolved: Resolved) -> Planner:
+    return Planner(tmp_path / "ablations", priors, resolved=resolved)
 
 
 def shipped(name: str) -> Study:

@@ -9,7 +9,7 @@ from PIL import Image
 from datamodules.posed_views import load_cameras
 from datamodules.run_folder import RunFolder
 from experiments.ablate import load_studies
-from experiments.plan import Planner, Priors
+from experiments.plan import Planner, Priors, Resolved
 from experiments.scores import VIEW_SIZE, bias_figures, evaluation_figures, evaluations, write_input_view
 from tests.experiments.finished_runs import STUDY, toy_study
 
@@ -66,17 +66,19 @@ def test_figures_of_a_bias_are_named_by_timestep():
     ],
 )
 def test_what_is_evaluated_follows_from_the_study(
-    tmp_path: Path, tiny_prior_folder: Path, study: str, expected: list[tuple[str, list[str]]]
+    tmp_path: Path, tiny_prior_folder: Path, resolved: Resolved, study: str, expected: list[tuple[str, list[str]]]
 ):
     priors = Priors(tiny_prior_folder / "zero123", tiny_prior_folder / "stable-diffusion")
-    run = Planner(tmp_path, priors).plan(load_studies([study])[0], [1], [0])[0]
+    run = Planner(tmp_path, priors, resolved=resolved).plan(load_studies([study])[0], [1], [0])[0]
     assert evaluations(run) == expected
 
 
-def test_a_study_says_by_which_protocols_geometry_is_scored(tmp_path: Path, tiny_prior_folder: Path):
+def test_a_study_says_by_which_protocols_geometry_is_scored(
+    tmp_path: Path, tiny_prior_folder: Path, resolved: Resolved
+):
     priors = Priors(tiny_prior_folder / "zero123", tiny_prior_folder / "stable-diffusion")
     study = toy_study(tmp_path, f"protocols: [syncdreamer, surface]\n{STUDY}")
-    run = Planner(tmp_path, priors).plan(study, [1], [0])[0]
+    run = Planner(tmp_path, priors, resolved=resolved).plan(study, [1], [0])[0]
     assert evaluations(run) == [("", ["--protocols", "syncdreamer", "surface", "--field"])]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from commands.main import main
 from commands.stages.configuration import REPOSITORY
 from datamodules.cameras import CameraSampler
 from datamodules.curves import load_curves
@@ -49,29 +50,44 @@ def test_processes_draw_noise_of_their_own_and_the_first_that_of_one_alone() -> 
     assert len({*numbers(0), *numbers(1), *numbers(2)}) == 6
 
 
-def fit(folder: RunFolder, prior: Path, *options: str) -> dict[str, list[float]]:
-    """Run the stage in a process of its own, and read what it logged at every step."""
-    command = [str(Path(sys.executable).with_name("viewdistill")), "field", str(folder.root)]
-    command += [f"--config={REPOSITORY / 'configs/presets/debug/field.yaml'}", f"--trainer.max_steps={STEPS}"]
-    command += [f"--model.guidance.view_prior={prior / 'zero123'}", "--trainer.limit_val_batches=0"]
-    command += ["--data.views_per_step=4", "--model.input_rays=512", "--trainer.accelerator=cpu", *options]
+def words(folder: RunFolder, prior: Path) -> list[str]:
+    """The stage's command."""
+    return [
+        *("field", str(folder.root)),
+        *(f"--config={REPOSITORY / 'configs/presets/debug/field.yaml'}", f"--trainer.max_steps={STEPS}"),
+        *(f"--model.guidance.view_prior={prior / 'zero123'}", "--trainer.limit_val_batches=0"),
+        *("--data.views_per_step=4", "--model.input_rays=512", "--trainer.accelerator=cpu"),
+    ]
+
+
+def fit_by_two(command: list[str]) -> None:
+    """Run a command that starts a second process like its own."""
     # Processes on this machine, whatever its network: gloo would ask for the address of its name.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    script = str(Path(sys.executable).with_name("viewdistill"))
+    command = [script, *command, "--trainer.strategy=ddp", "--trainer.devices=2"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=200)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def logged(folder: RunFolder) -> dict[str, list[float]]:
+    """What the stage logged at every step."""
     curves = load_curves(folder.curves("field"))
     assert curves["loss"].steps == tuple(range(1, STEPS + 1))
     return {name: list(curve.values) for name, curve in curves.items()}
 
 
 def test_two_processes_learn_as_one_with_as_many_novel_views(run_folder: RunFolder, tiny_prior_folder: Path) -> None:
-    two = fit(run_folder, tiny_prior_folder, "--trainer.strategy=ddp", "--trainer.devices=2")
+    command = words(run_folder, tiny_prior_folder)
+    fit_by_two(command)
+    two = logged(run_folder)
     record = read_json(run_folder.record("field"))
     assert record["figures"]["steps"] == STEPS
     assert sorted(path.name for path in run_folder.root.iterdir()) == ["field", "input"]
     run_folder.record("field").unlink()
     run_folder.field_checkpoint.unlink()
-    one = fit(run_folder, tiny_prior_folder)
+    assert main(command) == 0
+    one = logged(run_folder)
     # The noise differs, the cameras do not: curves agree once a few steps are taken together.
     for name in ("loss", "loss/color", "loss/mask", "loss/sparsity", "opacity"):
         first, second = (np.asarray(curves[name]).reshape(-1, 10).mean(1) for curves in (one, two))

@@ -247,11 +247,15 @@ def test_prediction_writes_refined_views_with_the_cameras_and_opacity_of_the_ren
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"refinement": RefinementSettings(timestep=1000)}, {"refinement": RefinementSettings(steps=0)}]
+    ("wrong", "message"),
+    [
+        ({"timestep": 1000}, "refinement: timestep is 1000; give 0 to 999"),
+        ({"steps": 0}, "sampling: steps is 0; give 1 to 1000"),
+    ],
 )
-def test_senseless_settings_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ViewDistillError, match="model"):
-        Specialization(**wrong)
+def test_senseless_settings_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ViewDistillError, match=message):
+        Specialization(refinement=RefinementSettings(**wrong))
 
 
 def test_a_missing_lora_says_so(prior: str, tmp_path: Path) -> None:
