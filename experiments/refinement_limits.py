@@ -31,10 +31,10 @@ from datamodules.seeding import Purpose, generator_at, image_noise
 from experiments.gallery import labels
 from experiments.rows import write_rows
 from experiments.script import add_out_argument, parse_request, run_script, script_parser
-from lightning_modules.reference_score import resize
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.refinement import RefinementSettings, refine
-from viewdistill.metrics.images import over_white, psnr
+from viewdistill.metrics.images import psnr
+from viewdistill.pictures import over_white, resize
 
 TIMESTEPS = (25, 50, 100, 200, 400)
 """Noise levels of the refinement."""

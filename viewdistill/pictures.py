@@ -62,6 +62,20 @@ def resize(
     return F.interpolate(images, shape, mode="bilinear", antialias=True, align_corners=False)
 
 
+def resize_pixels(
+    pixels: UInt8[np.ndarray, "height width c"], size: int | tuple[int, int]
+) -> UInt8[np.ndarray, "rows columns c"]:
+    """An 8-bit picture at another size, by Lanczos' filter; of RGBA the colours are weighted by alpha.
+
+    Args:
+        pixels: RGB or RGBA.
+        size: Side, or height and width, pixels.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    # Pillow resizes RGBA premultiplied, so hidden colours of transparent pixels do not bleed into the rim.
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+
 def resize_rgba(
     rgba: Float[Tensor, "batch 4 height width"], size: int | tuple[int, int]
 ) -> tuple[Float[Tensor, "batch 3 rows columns"], Float[Tensor, "batch 1 rows columns"]]:

@@ -19,7 +19,7 @@ from lightning_modules.radiance_field import load_field
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.loading import Up, load_mesh
 from viewdistill.metrics.geometry import Shape
-from viewdistill.metrics.images import over_white
+from viewdistill.pictures import over_white
 
 
 def of_run(folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_field: bool) -> Prediction:

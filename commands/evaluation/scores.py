@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from commands.evaluation.truth import Truth, camera_words, same_camera
 from datamodules.posed_views import ViewCamera
@@ -27,6 +26,7 @@ from viewdistill.metrics.lpips import Lpips, lpips, network
 from viewdistill.metrics.protocols import PROTOCOLS, RIG_SIZE, ProtocolScores
 from viewdistill.metrics.reprojection import reprojection_psnr
 from viewdistill.metrics.visible import depth_samples, visible_samples
+from viewdistill.pictures import resize
 
 SMALLEST_VIEW = 16
 """Side in pixels below which SSIM's window and VGG-16's poolings do not fit."""
@@ -174,9 +174,7 @@ def is_rig(cameras: Sequence[ViewCamera], size: int) -> bool:
 
 def resized(images: Tensor, size: int) -> Tensor:
     """Pictures at another size."""
-    if images.shape[-1] == size:
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+    return resize(images, size).clamp(0, 1)
 
 
 def score_geometry(shape: Shape | None, truth: Truth, protocols: Sequence[str]) -> list[dict[str, Any]]:

@@ -20,10 +20,10 @@ from viewdistill.mesh.loading import Up, gso_folder, load_gso, load_mesh
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.metrics.geometry import Shape
-from viewdistill.metrics.images import over_white
 from viewdistill.objects.generator import generate
 from viewdistill.objects.render import render
 from viewdistill.objects.textured import ProceduralObject
+from viewdistill.pictures import over_white, to_tensor
 
 SUPERSAMPLE = 4
 """Rays along each side of a pixel in renders of the truth and of predicted meshes."""
@@ -98,7 +98,7 @@ class GeneratedTruth:
         for camera in cameras:
             c2w = replace(camera, azimuth_deg=camera.azimuth_deg + self.azimuth).c2w[None].double().numpy()
             rgba = render(self.obj, c2w, camera.fovy_deg, size, supersample=SUPERSAMPLE).rgba
-            pictures.append(over_white(torch.from_numpy(rgba).permute(0, 3, 1, 2).float() / 255))
+            pictures.append(over_white(to_tensor(rgba)))
         return torch.cat(pictures)
 
 
