@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import yaml
 
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
+from viewdistill.documents import read_yaml
 
 if TYPE_CHECKING:
     from experiments.gpu_check import Figures
@@ -111,7 +111,7 @@ def fit(run: RunFolder, variant: Variant, profile: Any) -> None:
     _, files, changes = variant
     settings: dict[str, Any] = {}
     for path in [CONFIGS / "field.yaml", *files]:
-        merge(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
+        merge(settings, read_yaml(path))
     model = settings["model"]["init_args"]
     model["guidance"] |= changes
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
