@@ -41,19 +41,19 @@ SCALES = (1.0, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True)
-class Score:
+class ViewScore:
     """Mean over views of one set of predictions."""
 
     psnr: float
     ssim: float
 
 
-def score(images: Tensor, targets: Tensor) -> Score:
+def score(images: Tensor, targets: Tensor) -> ViewScore:
     """PSNR and SSIM over white, all pixels."""
-    return Score(round(float(psnr(images, targets).mean()), 3), round(float(ssim(images, targets).mean()), 4))
+    return ViewScore(round(float(psnr(images, targets).mean()), 3), round(float(ssim(images, targets).mean()), 4))
 
 
-def novel_views(prior: ViewConditionedPrior, pairs: Pairs, steps: int) -> tuple[dict[str, Score], Tensor]:
+def novel_views(prior: ViewConditionedPrior, pairs: Pairs, steps: int) -> tuple[dict[str, ViewScore], Tensor]:
     """Scores of "copy input" and of each guidance scale, and the samples at the best one."""
     scores = {"copy input": score(pairs.inputs, pairs.targets)}
     samples: dict[str, Tensor] = {}

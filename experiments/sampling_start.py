@@ -38,7 +38,7 @@ from viewdistill.diffusion.samplers import Sampling
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.rectified import NovelViewSampling, lifted_mean, sample_novel_views
 from viewdistill.mesh.contact_sheet import grid
-from viewdistill.metrics.geometry import Shape
+from viewdistill.metrics.geometry import TriangleMesh
 from viewdistill.metrics.images import psnr
 from viewdistill.metrics.reprojection import reprojection_psnr
 from viewdistill.objects.generator import TEST_SEEDS, generate
@@ -74,12 +74,12 @@ class Subject(NamedTuple):
     """T of them."""
     truth: Float[Tensor, "views 3 size size"]
     """Over white."""
-    shape: Shape
+    shape: TriangleMesh
     """Surface of the object."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class ArmMeans:
     """Means over all views of all objects."""
 
     arm: str
@@ -102,7 +102,7 @@ def subject_of(seed: int, views: int, size: int, elevation: float = 20.0) -> Sub
     c2w = torch.stack([camera.c2w for camera in (known, *cameras)])
     rgb = over_white(to_tensor(render(obj, c2w.double().numpy(), FOVY_ZERO123, size).rgba))
     poses = torch.stack([camera.pose_from(known) for camera in cameras])
-    return Subject(rgb[:1], elevation, cameras, poses, rgb[1:], Shape(obj.vertices, obj.faces))
+    return Subject(rgb[:1], elevation, cameras, poses, rgb[1:], TriangleMesh(obj.vertices, obj.faces))
 
 
 def start_arms(starts: Sequence[int | None], scales: Sequence[float]) -> dict[str, NovelViewSampling]:
@@ -163,7 +163,7 @@ def sampled(
 
 def measure(
     name: str, subjects: Sequence[Subject], views: Sequence[Float[Tensor, "views 3 size size"]], seconds: float
-) -> Measured:
+) -> ArmMeans:
     """The figures of one arm.
 
     Args:
@@ -183,7 +183,7 @@ def measure(
             subject.shape,
         )
     ]
-    return Measured(
+    return ArmMeans(
         name,
         psnr=round(float(psnr(found, truth).mean()), 2),
         sharpness=round(gradient_length(found) / gradient_length(truth), 3),
@@ -224,7 +224,7 @@ def main() -> None:
         sys.exit(2)
 
 
-def study(arms: dict[str, NovelViewSampling], priors: Path, out: Path, objects: int, views: int) -> list[Measured]:
+def study(arms: dict[str, NovelViewSampling], priors: Path, out: Path, objects: int, views: int) -> list[ArmMeans]:
     """Sample, measure, print and write.
 
     Args:

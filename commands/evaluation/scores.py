@@ -19,7 +19,7 @@ from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.metrics.colmap import colmap_points
-from viewdistill.metrics.geometry import Shape, agreement
+from viewdistill.metrics.geometry import TriangleMesh, agreement
 from viewdistill.metrics.images import psnr, ssim
 from viewdistill.metrics.intervals import interval
 from viewdistill.metrics.lpips import Lpips, lpips, network
@@ -58,7 +58,7 @@ class Prediction:
 
     record: dict[str, Any]
     """What it is, for ``evaluation.json``."""
-    shape: Shape | None
+    shape: TriangleMesh | None
     """Its surface."""
     textured: TexturedMesh | None
     """The same with colours."""
@@ -177,7 +177,7 @@ def resized(images: Tensor, size: int) -> Tensor:
     return resize(images, size).clamp(0, 1)
 
 
-def score_geometry(shape: Shape | None, truth: Truth, protocols: Sequence[str]) -> list[dict[str, Any]]:
+def score_geometry(shape: TriangleMesh | None, truth: Truth, protocols: Sequence[str]) -> list[dict[str, Any]]:
     """Figures of a surface under each protocol; no rows where there is nothing to compare.
 
     Raises:
@@ -192,7 +192,7 @@ def score_geometry(shape: Shape | None, truth: Truth, protocols: Sequence[str]) 
     return [depth_row(shape, truth.stored)]
 
 
-def depth_row(shape: Shape, stored: ViewSet) -> dict[str, Any]:
+def depth_row(shape: TriangleMesh, stored: ViewSet) -> dict[str, Any]:
     """Figures against the points of depth maps, of what their cameras see of the prediction."""
     assert stored.depth is not None
     size = stored.depth.shape[1]
@@ -221,7 +221,7 @@ def geometry_row(found: Any) -> dict[str, Any]:
     return row
 
 
-def score_consistency(predicted: PredictedViews, shape: Shape | None) -> dict[str, Any]:
+def score_consistency(predicted: PredictedViews, shape: TriangleMesh | None) -> dict[str, Any]:
     """Agreement of views with each other: reprojection through the predicted surface, and COLMAP's points."""
     views = predicted.views
     row: dict[str, Any] = {"of": predicted.of, "views": len(views.cameras), "size": int(views.rgb.shape[-1])}

@@ -10,7 +10,7 @@ import pytest
 from datamodules.run_folder import read_json
 from experiments import gpu_check
 from experiments.gpu_bundle import main as bundle
-from experiments.gpu_check import PARTS, Part, finish, main
+from experiments.gpu_check import PARTS, CheckPart, finish, main
 from experiments.gpu_parts import RUN
 from viewdistill.errors import ViewDistillError
 
@@ -58,7 +58,7 @@ def test_a_part_that_does_not_pass_is_noted(
     monkeypatch.setattr(
         gpu_check.subprocess, "Popen", lambda _, **options: popen([sys.executable, "-c", code], **options)
     )
-    part = Part("grid", "nothing", limit)
+    part = CheckPart("grid", "nothing", limit)
     process = gpu_check.start(part, tmp_path, False)
     outcome = finish(part, process, gpu_check.time.monotonic() + limit, tmp_path)
     assert (outcome.status, outcome.output.strip()) == (status, "seen")
