@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.picture import PictureBatch, PictureText
-from datamodules.run_folder import atomic_path, write_json
+from datamodules.run_folder import write_json
 from lightning_modules.picture import Candidate, choose
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.contact_sheet import grid
+from viewdistill.pictures import write_picture
 
 
 class PictureWriter(Callback):
@@ -52,11 +52,9 @@ class PictureWriter(Callback):
         folder, candidates = data.run_folder, self.candidates
         chosen = choose(candidates, data.text) if data.index is None else data.index
         over_white = [candidate.rgba[..., :3] / 255.0 for candidate in candidates]
-        with atomic_path(folder.candidates) as partial:
-            Image.fromarray(grid([over_white], row_labels=(data.text,))).save(partial)
+        write_picture(folder.candidates, grid([over_white], row_labels=(data.text,)))
         write_json(folder.picture.with_suffix(".json"), {"caption": data.text})
-        with atomic_path(folder.picture) as partial:
-            Image.fromarray(candidates[chosen].rgba).save(partial)
+        write_picture(folder.picture, candidates[chosen].rgba)
         self.figures = {
             "text": data.text,
             "chosen": chosen,

@@ -2,13 +2,12 @@
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.novel_views import NovelViewCameras
 from datamodules.posed_views import save_cameras
 from datamodules.sampled_images import SampledBatch, SampledImages
-from viewdistill.files import atomic_path
+from viewdistill.pictures import write_picture
 
 
 class SampledImagesWriter(Callback):
@@ -29,8 +28,7 @@ class SampledImagesWriter(Callback):
         for index, image in zip(indices, outputs, strict=True):
             if index in data.missing:
                 # Runs of several objects may write to one cache, so the temporary name is one of a kind.
-                with atomic_path(data.paths[index], shared=True) as partial:
-                    Image.fromarray(np.ascontiguousarray(image)).save(partial)
+                write_picture(data.paths[index], image, shared=True)
 
 
 class NovelViewsWriter(SampledImagesWriter):

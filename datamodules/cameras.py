@@ -13,7 +13,6 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -22,7 +21,7 @@ from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import look_at, relative_pose
 from viewdistill.errors import ViewDistillError
 from viewdistill.phases import phase
-from viewdistill.pictures import resize_rgba
+from viewdistill.pictures import read_picture, resize_rgba, to_tensor
 
 Batch = TypeVar("Batch")
 
@@ -211,14 +210,11 @@ def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:
     Raises:
         ViewDistillError: The file is missing, damaged, or not RGBA.
     """
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ViewDistillError(f"{path}: not readable ({error}); run `viewdistill input` again") from error
-    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
-        raise ViewDistillError(f"{path}: not an 8-bit RGBA image; run `viewdistill input` again")
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255
+    remedy = "run `viewdistill input` again"
+    image = read_picture(path, None, remedy)
+    if image.mode != "RGBA":
+        raise ViewDistillError(f"{path}: not an 8-bit RGBA image; {remedy}")
+    return to_tensor(np.asarray(image))
 
 
 def check_ranges(

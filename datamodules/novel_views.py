@@ -13,7 +13,7 @@ from datamodules.posed_views import ViewCamera, view_name
 from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.sampled_images import SampledImages
 from viewdistill.errors import ViewDistillError
-from viewdistill.metrics.images import over_white
+from viewdistill.pictures import over_white
 
 
 class NovelViewBatch(NamedTuple):

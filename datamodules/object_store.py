@@ -15,6 +15,7 @@ from torch import Tensor
 from datamodules.object_sets import Kind, ObjectSets, Shard, is_rendered
 from viewdistill.objects.backgrounds import random_background
 from viewdistill.objects.dataset import RenderedObjects, load
+from viewdistill.pictures import to_tensor
 from viewdistill.precision import fast_bfloat16
 
 CPU = torch.device("cpu")
@@ -97,7 +98,7 @@ class StoredObjects:
 
     def _encode(self, item: int, views: Sequence[int]) -> np.ndarray:
         assert self.encoder is not None
-        pixels = torch.from_numpy(self.pictures(item, views)[..., :3]).permute(0, 3, 1, 2).float() / 255
+        pixels = to_tensor(self.pictures(item, views)[..., :3])
         return self.encoder.moments(pixels).cpu().numpy()
 
 

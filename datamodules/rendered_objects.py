@@ -20,6 +20,7 @@ from datamodules.captions import build_tokenizer
 from datamodules.object_sets import Kind, ObjectSets, is_rendered, render_in_background
 from datamodules.object_store import CPU, ObjectStore, StoredObjects
 from viewdistill.cameras import relative_pose
+from viewdistill.pictures import to_tensor
 
 TAKE_UP_EVERY = 100
 """Batches between two looks for objects that were rendered since."""
@@ -236,7 +237,7 @@ class ViewGroups(CaptionedLatents):
         for start in range(0, len(part), size):
             rows = range(start, min(start + size, len(part)))
             stacked = np.stack([part.pictures(item, range(part.views)) for item in rows])
-            pictures = torch.from_numpy(stacked).permute(0, 1, 4, 2, 3).float() / 255
+            pictures = to_tensor(stacked)
             cameras = torch.from_numpy(np.array(part.objects.cameras[rows.start : rows.stop]))
             moments = torch.from_numpy(np.stack([part.moments(item, range(part.views)) for item in rows]))
             batches.append(
@@ -264,4 +265,4 @@ def _targets(pictures: Float[Tensor, "batch views 4 height width"]) -> dict[str,
 
 
 def _rgb(part: StoredObjects, item: int, views: list[int]) -> Float[Tensor, "views 3 height width"]:
-    return torch.from_numpy(part.pictures(item, views)[..., :3]).permute(0, 3, 1, 2).float() / 255
+    return to_tensor(part.pictures(item, views)[..., :3])

@@ -108,7 +108,7 @@ def _load_posed(folder: Path) -> ViewSet:
 
 
 def _load_strip(path: Path) -> ViewSet:
-    pixels = _over_white(path)
+    pixels = read_over_white(path)
     height, width = pixels.shape[1:]
     if width != RIG_VIEWS * height:
         raise ViewDistillError(
@@ -128,7 +128,7 @@ def _pictures(files: list[Path]) -> Float[Tensor, "views 3 size size"]:
     Raises:
         ViewDistillError: One cannot be read, is not square, or is not of the first one's size.
     """
-    pictures = [_over_white(file) for file in files]
+    pictures = [read_over_white(file) for file in files]
     for file, picture in zip(files, pictures, strict=True):
         height, width = picture.shape[1:]
         if height != width or height != pictures[0].shape[1]:
@@ -136,7 +136,12 @@ def _pictures(files: list[Path]) -> Float[Tensor, "views 3 size size"]:
     return torch.stack(pictures)
 
 
-def _over_white(path: Path) -> Float[Tensor, "3 height width"]:
+def read_over_white(path: Path) -> Float[Tensor, "3 height width"]:
+    """A picture that a user gives over white, in [0, 1].
+
+    Raises:
+        ViewDistillError: It cannot be read.
+    """
     return over_white(to_tensor(to_rgba(read_image(path)))[None])[0]
 
 

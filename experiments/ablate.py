@@ -41,7 +41,7 @@ RUNS = Path("runs/ablations")
 
 
 @dataclass
-class Display:
+class StudyProgress:
     """One bar for everything, with what is being run beside it; lines for failures above."""
 
     progress: Progress
@@ -51,7 +51,7 @@ class Display:
     """Messages, and how many runs each has cost."""
 
     @classmethod
-    def of(cls, progress: Progress, total: int) -> "Display":
+    def of(cls, progress: Progress, total: int) -> "StudyProgress":
         """A new bar."""
         return cls(progress, progress.add_task("", total=total), [], {})
 
@@ -104,7 +104,7 @@ def run_studies(
         tasks.append(Task(key, label, needed, lambda run=run: score(run, prior, execute)))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console) as progress:
-        display = Display.of(progress, len({task.key for task in tasks}))
+        display = StudyProgress.of(progress, len({task.key for task in tasks}))
 
         def settled(task: Task, error: StageFailedError | None) -> None:
             display.settled(task, error)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from commands.generation.examples import EXAMPLES
-from datamodules.run_folder import atomic_path, write_json
+from datamodules.run_folder import write_json
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.input.framing import SMALLEST_SIDE
 from viewdistill.objects.generator import generate
 from viewdistill.objects.render import poses, render
+from viewdistill.pictures import write_picture
 
 
 @dataclass(frozen=True)
@@ -72,5 +72,4 @@ class Case:
             }
             write_json(path.with_suffix(".json"), description)
             c2w = poses([self.azimuth], [self.elevation])
-            with atomic_path(path) as partial:
-                Image.fromarray(render(obj, c2w, FOVY_ZERO123, SMALLEST_SIDE, supersample=4).rgba[0]).save(partial)
+            write_picture(path, render(obj, c2w, FOVY_ZERO123, SMALLEST_SIDE, supersample=4).rgba[0])

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 
 from commands import options
 from commands.parsing import OneLineParser
@@ -25,12 +24,11 @@ from datamodules.posed_views import load_views
 from datamodules.run_folder import InputMeta, RunFolder
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError
-from viewdistill.files import atomic_path
 from viewdistill.mesh.contact_sheet import grid
 from viewdistill.mesh.loading import load_mesh
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.turntable import ring
-from viewdistill.metrics.images import over_white
+from viewdistill.pictures import over_white, resize_pixels, to_bytes, write_picture
 
 VIEWS = 4
 """Refined views and sides of the mesh that a row shows."""
@@ -38,8 +36,7 @@ VIEWS = 4
 
 def resized(image: Float[torch.Tensor, "3 height width"], size: int) -> np.ndarray:
     """A picture as bytes [size, size, 3]."""
-    pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS))
+    return resize_pixels(to_bytes(image.movedim(0, -1)), size)
 
 
 def row(folder: RunFolder, size: int) -> list[np.ndarray | None]:
@@ -125,8 +122,7 @@ def draw(request: Request) -> None:
         labels(folders),
         [columns[column] for column in shown],
     )
-    with atomic_path(request.out) as temporary:
-        Image.fromarray(sheet).save(temporary)
+    write_picture(request.out, sheet)
     print(f"wrote {request.out}")
 
 

@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class Part:
+class CheckPart:
     """One part of the check."""
 
     name: str
@@ -39,18 +39,18 @@ class Part:
 
 
 PARTS = (
-    Part("nerfacc", "nerfacc's CUDA code compiles, and marches as ours", 420, background=True),
-    Part("kernels", "hash grid, marching, compositing and placement agree with the CPU", 90),
-    Part("steps", "the field's step: time by phase, precision, memory, compile, offload", 180),
-    Part("grid", "hash grid: Triton against plain torch and tiny-cuda-nn", 45),
-    Part("fits", "field and surface of the embedded priors, to the end", 150),
-    Part("training", "a minute of the priors' training", 100),
+    CheckPart("nerfacc", "nerfacc's CUDA code compiles, and marches as ours", 420, background=True),
+    CheckPart("kernels", "hash grid, marching, compositing and placement agree with the CPU", 90),
+    CheckPart("steps", "the field's step: time by phase, precision, memory, compile, offload", 180),
+    CheckPart("grid", "hash grid: Triton against plain torch and tiny-cuda-nn", 45),
+    CheckPart("fits", "field and surface of the embedded priors, to the end", 150),
+    CheckPart("training", "a minute of the priors' training", 100),
 )
 """In the order of worth, but for what runs in the background and has to start first."""
 
 
 @dataclass
-class Outcome:
+class CheckOutcome:
     """What became of a part."""
 
     part: str
@@ -125,11 +125,11 @@ class Figures:
         print(json.dumps(values), flush=True)
 
 
-def run_parts(parts: Sequence[Part], out: Path, dry_run: bool) -> list[Outcome]:
+def run_parts(parts: Sequence[CheckPart], out: Path, dry_run: bool) -> list[CheckOutcome]:
     """All parts: those of the background begin first and are waited for last."""
     patience, first = PATIENCE if dry_run else 1.0, time.monotonic()
     beside = [(part, start(part, out, dry_run)) for part in parts if part.background]
-    outcomes: list[Outcome] = []
+    outcomes: list[CheckOutcome] = []
     for part in parts:
         if not part.background:
             until = min(time.monotonic() + patience * part.limit, first + patience * WHOLE)
@@ -137,7 +137,7 @@ def run_parts(parts: Sequence[Part], out: Path, dry_run: bool) -> list[Outcome]:
     return outcomes + [finish(part, process, first + patience * part.limit, out) for part, process in beside]
 
 
-def start(part: Part, out: Path, dry_run: bool) -> subprocess.Popen[bytes]:
+def start(part: CheckPart, out: Path, dry_run: bool) -> subprocess.Popen[bytes]:
     """Begin a part in a process group of its own."""
     (out / f"{part.name}.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "experiments.gpu_check", f"--only={part.name}", f"--out={out.resolve()}"]
@@ -153,9 +153,9 @@ def start(part: Part, out: Path, dry_run: bool) -> subprocess.Popen[bytes]:
         )
 
 
-def finish(part: Part, process: subprocess.Popen[bytes], until: float, out: Path) -> Outcome:
+def finish(part: CheckPart, process: subprocess.Popen[bytes], until: float, out: Path) -> CheckOutcome:
     """Wait for a part until some time of the monotonic clock; what it started ends with it."""
-    outcome, begun = Outcome(part.name), time.monotonic()
+    outcome, begun = CheckOutcome(part.name), time.monotonic()
     try:
         code = process.wait(max(0.1, until - begun))
         outcome.status = {0: "passed", LACKS: "lacks what it needs"}.get(code, "failed")
@@ -185,7 +185,7 @@ def machine() -> dict[str, str]:
     }
 
 
-def write_report(outcomes: Sequence[Outcome], where: dict[str, str], out: Path) -> None:
+def write_report(outcomes: Sequence[CheckOutcome], where: dict[str, str], out: Path) -> None:
     """The outcomes as JSON and as a Markdown table, with the text of what did not pass."""
     write_json(out / "gpu_check.json", {"machine": where, "parts": [asdict(outcome) for outcome in outcomes]})
     shows = {part.name: part.shows for part in PARTS}

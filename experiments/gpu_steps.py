@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import yaml
 
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder

@@ -42,7 +42,7 @@ WORD_CASES = 24
 
 
 @dataclass(frozen=True)
-class Case:
+class EstimatedPicture:
     """Truth and estimates of one picture."""
 
     seed: int
@@ -83,11 +83,13 @@ def any_light(rng: np.random.Generator) -> Light:
     return Light(rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.8), key, rng.uniform(0, 0.3), fill)
 
 
-def estimate(seed: int, kind: str, view_prior: ViewConditionedPrior, text_prior: TextConditionedPrior | None) -> Case:
+def estimate(
+    seed: int, kind: str, view_prior: ViewConditionedPrior, text_prior: TextConditionedPrior | None
+) -> EstimatedPicture:
     """The estimates of one case; the class word where a text prior is given."""
     framed, elevation = pictured(seed, kind)
     found = estimate_elevation(view_prior, *picture_and_mask(framed, view_prior.image_size))
-    case = Case(seed, kind, round(elevation, 1), round(found.elevation_deg, 1), round(found.confidence, 3))
+    case = EstimatedPicture(seed, kind, round(elevation, 1), round(found.elevation_deg, 1), round(found.confidence, 3))
     if text_prior is None:
         return case
     picture, _ = picture_and_mask(framed, text_prior.image_size)
@@ -96,7 +98,7 @@ def estimate(seed: int, kind: str, view_prior: ViewConditionedPrior, text_prior:
     return replace(case, noun=noun, chosen=NOUNS[words.best], class_word_margin=round(words.margin, 2))
 
 
-def errors(cases: Sequence[Case], taken: Callable[[Case], float]) -> list[str]:
+def errors(cases: Sequence[EstimatedPicture], taken: Callable[[EstimatedPicture], float]) -> list[str]:
     """Mean error of an elevation for all cases and for those of the common range, and the share within tolerance."""
     truth = np.array([case.elevation_deg for case in cases])
     error = abs(np.array([taken(case) for case in cases]) - truth)
@@ -104,7 +106,7 @@ def errors(cases: Sequence[Case], taken: Callable[[Case], float]) -> list[str]:
     return [f"{error.mean():.1f}", f"{error[common].mean():.1f}", f"{(error <= TOLERANCE).mean():.0%}"]
 
 
-def table(cases: Sequence[Case]) -> str:
+def table(cases: Sequence[EstimatedPicture]) -> str:
     """Markdown: errors of the estimates by kind, beside those of guesses that look at nothing, and the class words."""
     lines = [
         "| elevation, degrees | cases | mean error | of those 0 to 40 | within 10 | mean confidence |",
@@ -164,7 +166,7 @@ def run(request: Request) -> None:
     """
     view_prior = ViewConditionedPrior.from_folder(request.priors / "zero123")
     text_prior = TextConditionedPrior.from_folder(request.priors / "stable-diffusion")
-    cases: list[Case] = []
+    cases: list[EstimatedPicture] = []
     for index in range(request.count):
         chooser = text_prior if index < WORD_CASES else None
         cases.append(estimate(FIRST_SEED + index, KINDS[index % len(KINDS)], view_prior, chooser))

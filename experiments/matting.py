@@ -80,7 +80,7 @@ class Photograph:
 
 
 @dataclass(frozen=True)
-class Score:
+class MatteScore:
     """How a method did on one picture."""
 
     kind: str
@@ -165,18 +165,18 @@ METHODS: dict[str, Callable[[UInt8[np.ndarray, "h w 3"]], Bool[np.ndarray, "h w"
 }
 
 
-def score(picture: Photograph) -> Iterator[Score]:
+def score(picture: Photograph) -> Iterator[MatteScore]:
     """All methods on one picture."""
     for name, method in METHODS.items():
         found = method(picture.rgb)
         if found is None:
-            yield Score(picture.kind, name, None, False)
+            yield MatteScore(picture.kind, name, None, False)
             continue
         overlap = float((found & picture.mask).sum() / (found | picture.mask).sum())
-        yield Score(picture.kind, name, overlap, matte_doubts(picture.rgb, found) is not None)
+        yield MatteScore(picture.kind, name, overlap, matte_doubts(picture.rgb, found) is not None)
 
 
-def table(scores: list[Score]) -> str:
+def table(scores: list[MatteScore]) -> str:
     """Markdown: mean overlap, share of useful mattes, and how many of the wrong and the useful ones were doubted."""
     lines = [
         "| ground | method | pictures cut | mean IoU | IoU ≥ 0.8 | wrong, said so | useful, doubted |",

@@ -26,9 +26,12 @@ from datamodules.object_sets import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
 from experiments.script import parse_request, run_script, script_parser
 from lightning_modules.trained_prior import TRAINING_FILE
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.documents import read_json, read_text
+from viewdistill.files import write_json, write_text
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor, noise_bias, recover_one_step
 from viewdistill.mesh.contact_sheet import grid
 from viewdistill.metrics.images import psnr, ssim
+from viewdistill.pictures import write_picture
 from viewdistill.precision import dtype_of
 
 matplotlib.use("Agg")
@@ -38,19 +41,19 @@ SCALES = (1.0, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True)
-class Score:
+class ViewScore:
     """Mean over views of one set of predictions."""
 
     psnr: float
     ssim: float
 
 
-def score(images: Tensor, targets: Tensor) -> Score:
+def score(images: Tensor, targets: Tensor) -> ViewScore:
     """PSNR and SSIM over white, all pixels."""
-    return Score(round(float(psnr(images, targets).mean()), 3), round(float(ssim(images, targets).mean()), 4))
+    return ViewScore(round(float(psnr(images, targets).mean()), 3), round(float(ssim(images, targets).mean()), 4))
 
 
-def novel_views(prior: ViewConditionedPrior, pairs: Pairs, steps: int) -> tuple[dict[str, Score], Tensor]:
+def novel_views(prior: ViewConditionedPrior, pairs: Pairs, steps: int) -> tuple[dict[str, ViewScore], Tensor]:
     """Scores of "copy input" and of each guidance scale, and the samples at the best one."""
     scores = {"copy input": score(pairs.inputs, pairs.targets)}
     samples: dict[str, Tensor] = {}
@@ -165,7 +168,7 @@ def card(figures: dict[str, Any], trainings: dict[str, dict[str, int]], megabyte
         for a, b in pairs
     ]
     better = [b["timestep"] for a, b in pairs if b["norm"] < a["norm"]]
-    return CARD.read_text().format(
+    return read_text(CARD).format(
         megabytes=megabytes,
         trainings="\n".join(
             f"| {name} | {t['steps']:,} | {t['samples']:,} | {t['seconds'] / 60:.0f} |" for name, t in trainings.items()
@@ -199,7 +202,7 @@ def measure_novel_views(
         print(name, json.dumps(figures[name]), flush=True)
     width = max(sheet.shape[1] for sheet in sheets)
     padded = [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in sheets]
-    Image.fromarray(np.concatenate(padded)).save(picture)
+    write_picture(picture, np.concatenate(padded))
     return figures
 
 
@@ -232,7 +235,7 @@ def measure(request: Request) -> None:
     view = ViewConditionedPrior.from_folder(priors / "zero123", dtype=dtype)
     text = TextConditionedPrior.from_folder(priors / "stable-diffusion", dtype=dtype)
     figures: dict[str, Any] = (
-        json.loads((priors / "figures.json").read_text())
+        read_json(priors / "figures.json", "measure all of it")
         if request.text_only
         else measure_novel_views(view, priors / "novel_views.png", objects, targets, request.steps)
     )
@@ -246,16 +249,16 @@ def measure(request: Request) -> None:
             writer = csv.DictWriter(file, fieldnames=list(curve[0]))
             writer.writeheader()
             writer.writerows(curve)
-    (priors / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_json(priors / "figures.json", figures)
     folders = {
         "autoencoder": "stable-diffusion/vae",
         "nano-SD": "stable-diffusion",
         "lifting": "zero123/lifting",
         "nano-Zero123": "zero123",
     }
-    trainings = {name: json.loads((priors / path / TRAINING_FILE).read_text()) for name, path in folders.items()}
+    trainings = {name: read_json(priors / path / TRAINING_FILE) for name, path in folders.items()}
     megabytes = sum(path.stat().st_size for path in priors.rglob("*.safetensors")) / 1e6
-    (priors / "README.md").write_text(card(figures, trainings, megabytes))
+    write_text(priors / "README.md", card(figures, trainings, megabytes))
 
 
 def build_parser() -> OneLineParser:

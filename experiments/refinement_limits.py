@@ -31,10 +31,10 @@ from datamodules.seeding import Purpose, generator_at, image_noise
 from experiments.gallery import labels
 from experiments.rows import write_rows
 from experiments.script import add_out_argument, parse_request, run_script, script_parser
-from lightning_modules.reference_score import resize
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.refinement import RefinementSettings, refine
-from viewdistill.metrics.images import over_white, psnr
+from viewdistill.metrics.images import psnr
+from viewdistill.pictures import over_white, resize
 
 TIMESTEPS = (25, 50, 100, 200, 400)
 """Noise levels of the refinement."""
@@ -66,7 +66,7 @@ class Refined:
 
 
 @dataclass(frozen=True)
-class Subject:
+class RunViews:
     """A run's views and what they should be."""
 
     name: str
@@ -81,7 +81,7 @@ class Subject:
     """Of the sampled views, dB."""
 
     @classmethod
-    def load(cls, folder: RunFolder, name: str) -> "Subject":
+    def load(cls, folder: RunFolder, name: str) -> "RunViews":
         """From the files of a complete run.
 
         Args:
@@ -142,7 +142,7 @@ def train(
     return module
 
 
-def networks(subject: Subject, prior: str, steps: int) -> Iterator[Specialization]:
+def networks(subject: RunViews, prior: str, steps: int) -> Iterator[Specialization]:
     """Those of `LEARNERS`, one at a time."""
     size = subject.renders.shape[-1]
     true, sampled = (
@@ -158,7 +158,7 @@ def networks(subject: Subject, prior: str, steps: int) -> Iterator[Specializatio
         yield train(module, [*module.prior.unet.parameters()], UNET_RATE, images, steps)
 
 
-def measure(subject: Subject, prior: str, steps: int, timesteps: Sequence[int] = TIMESTEPS) -> list[Refined]:
+def measure(subject: RunViews, prior: str, steps: int, timesteps: Sequence[int] = TIMESTEPS) -> list[Refined]:
     """All networks at all t on one object."""
     before, found = float(psnr(subject.renders, subject.truth).mean()), list[Refined]()
     for learner, module in zip(LEARNERS, networks(subject, prior, steps), strict=True):
@@ -232,7 +232,7 @@ def run(request: Request) -> None:
     """
     logging.disable_progress_bar()  # of every network that is loaded
     folders = [RunFolder(path) for path in request.runs]
-    subjects = [Subject.load(folder, name) for folder, name in zip(folders, labels(folders), strict=True)]
+    subjects = [RunViews.load(folder, name) for folder, name in zip(folders, labels(folders), strict=True)]
     rows = [row for subject in subjects for row in measure(subject, request.prior, request.steps)]
     out = make_folder(request.out)
     write_rows(rows, out / "refinement_limits.csv")

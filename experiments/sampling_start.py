@@ -24,12 +24,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from commands.parsing import one_line
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import atomic_path, make_folder
+from datamodules.run_folder import make_folder
 from datamodules.seeding import Purpose, image_noise
 from experiments.rows import write_rows
 from lightning_modules.loaded_priors import load_text_prior, load_view_prior
@@ -39,11 +38,12 @@ from viewdistill.diffusion.samplers import Sampling
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.rectified import NovelViewSampling, lifted_mean, sample_novel_views
 from viewdistill.mesh.contact_sheet import grid
-from viewdistill.metrics.geometry import Shape
-from viewdistill.metrics.images import over_white, psnr
+from viewdistill.metrics.geometry import TriangleMesh
+from viewdistill.metrics.images import psnr
 from viewdistill.metrics.reprojection import reprojection_psnr
 from viewdistill.objects.generator import TEST_SEEDS, generate
 from viewdistill.objects.render import render
+from viewdistill.pictures import over_white, to_pictures, to_tensor, write_picture
 
 START_TIMESTEPS = (None, 800, 600, 400, 250)
 """Noise levels on the lifted mean; none is the start from pure noise."""
@@ -74,12 +74,12 @@ class Subject(NamedTuple):
     """T of them."""
     truth: Float[Tensor, "views 3 size size"]
     """Over white."""
-    shape: Shape
+    shape: TriangleMesh
     """Surface of the object."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class ArmMeans:
     """Means over all views of all objects."""
 
     arm: str
@@ -100,10 +100,9 @@ def subject_of(seed: int, views: int, size: int, elevation: float = 20.0) -> Sub
     known = ViewCamera(0.0, elevation)
     cameras = [ViewCamera(360 / (views + 1) * index, elevation) for index in range(1, views + 1)]
     c2w = torch.stack([camera.c2w for camera in (known, *cameras)])
-    rgba = torch.from_numpy(render(obj, c2w.double().numpy(), FOVY_ZERO123, size).rgba)
-    rgb = over_white(rgba.permute(0, 3, 1, 2).float() / 255)
+    rgb = over_white(to_tensor(render(obj, c2w.double().numpy(), FOVY_ZERO123, size).rgba))
     poses = torch.stack([camera.pose_from(known) for camera in cameras])
-    return Subject(rgb[:1], elevation, cameras, poses, rgb[1:], Shape(obj.vertices, obj.faces))
+    return Subject(rgb[:1], elevation, cameras, poses, rgb[1:], TriangleMesh(obj.vertices, obj.faces))
 
 
 def start_arms(starts: Sequence[int | None], scales: Sequence[float]) -> dict[str, NovelViewSampling]:
@@ -164,7 +163,7 @@ def sampled(
 
 def measure(
     name: str, subjects: Sequence[Subject], views: Sequence[Float[Tensor, "views 3 size size"]], seconds: float
-) -> Measured:
+) -> ArmMeans:
     """The figures of one arm.
 
     Args:
@@ -184,7 +183,7 @@ def measure(
             subject.shape,
         )
     ]
-    return Measured(
+    return ArmMeans(
         name,
         psnr=round(float(psnr(found, truth).mean()), 2),
         sharpness=round(gradient_length(found) / gradient_length(truth), 3),
@@ -225,7 +224,7 @@ def main() -> None:
         sys.exit(2)
 
 
-def study(arms: dict[str, NovelViewSampling], priors: Path, out: Path, objects: int, views: int) -> list[Measured]:
+def study(arms: dict[str, NovelViewSampling], priors: Path, out: Path, objects: int, views: int) -> list[ArmMeans]:
     """Sample, measure, print and write.
 
     Args:
@@ -255,17 +254,13 @@ def study(arms: dict[str, NovelViewSampling], priors: Path, out: Path, objects: 
         print(rows[-1], flush=True)
     make_folder(out.parent)
     write_rows(rows, out.with_suffix(".csv"))
-    with atomic_path(out.with_suffix(".png")) as partial:
-        Image.fromarray(sheet(pictures)).save(partial)
+    write_picture(out.with_suffix(".png"), sheet(pictures))
     return rows
 
 
 def sheet(pictures: dict[str, Float[Tensor, "views 3 size size"]]) -> np.ndarray:
     """One row of views an arm, of the first object."""
-    rows = [
-        list((images.movedim(1, -1).clamp(0, 1) * 255 + 0.5).to(torch.uint8).numpy()) for images in pictures.values()
-    ]
-    return grid(rows, list(pictures))
+    return grid([to_pictures(images) for images in pictures.values()], list(pictures))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
@@ -14,7 +13,7 @@ from experiments.comparison import FORMAT
 from experiments.execution import Execute, attempt, cost_of, link, locked
 from experiments.plan import PlannedRun
 from viewdistill import __version__
-from viewdistill.metrics.images import over_white
+from viewdistill.pictures import over_white, resize, to_bytes
 
 VIEW_SIZE = 64
 """Side of the compared pictures, pixels: the nano prior's."""
@@ -84,8 +83,7 @@ def write_input_view(folder: RunFolder) -> Path:
     # Here and not above: it brings Lightning, which the other scores do not need.
     views, meta = folder.root / "input_view", InputMeta.load(folder.input_meta)
     picture = over_white(read_rgba(folder.rgba)[None])
-    small = F.interpolate(picture, (VIEW_SIZE, VIEW_SIZE), mode="bilinear", antialias=True, align_corners=False)
-    rgb = (small[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    rgb = to_bytes(resize(picture, VIEW_SIZE)[0].movedim(0, -1))
     clear_views(views)
     save_view(views, 0, np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], -1))
     save_cameras(views, [ViewCamera.of_input(meta)])

@@ -24,12 +24,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from commands.evaluation.evaluate import PROTOCOL_NAMES
 from commands.generation.examples import EXAMPLES
 from datamodules.stages import STAGES
 from experiments.cases import Case
+from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS
 
@@ -111,12 +110,9 @@ class Study:
         Raises:
             ViewDistillError: The file is missing, or says something that is not understood.
         """
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ViewDistillError(f"{path}: no such study; the shipped ones are in {ABLATIONS}") from error
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ViewDistillError(f"{path}: not readable as YAML ({str(error).splitlines()[0]})") from error
+        if not path.exists():
+            raise ViewDistillError(f"{path}: no such study; the shipped ones are in {ABLATIONS}")
+        content = read_yaml(path)
         try:
             return cls._parse(content, path)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from commands import options
 from commands.parsing import OneLineParser
 from datamodules.run_folder import atomic_path
@@ -22,6 +20,7 @@ from experiments.costs import costs_csv
 from experiments.plots import plot
 from experiments.script import parse_request, run_script, script_parser
 from experiments.table_formats import csv_text, latex, markdown
+from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 
 QUOTED = Path(__file__).with_name("quoted.yaml")
@@ -80,7 +79,7 @@ def build_parser() -> OneLineParser:
 
 def quoted_table() -> str:
     """The figures of others as Markdown, every row marked."""
-    content = yaml.safe_load(QUOTED.read_text(encoding="utf-8"))
+    content = read_yaml(QUOTED)
     lines = [
         "## Quoted, not measured here",
         "",

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from jaxtyping import UInt8
 
 from datamodules.class_image_cache import ClassImageBatch
@@ -13,6 +12,7 @@ from datamodules.seeding import image_noise
 from lightning_modules.loaded_priors import load_text_prior
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.samplers import TextSampling, sample_text
+from viewdistill.pictures import to_bytes
 from viewdistill.precision import Precision
 
 
@@ -47,4 +47,4 @@ class ClassImageSampler(pl.LightningModule):
         prior = self.loaded[0]
         noise = image_noise(self.seed, batch.indices.tolist(), prior.latent_shape, self.device)
         images = sample_text(prior, batch.prompt, noise, self.sampling)
-        return (images.movedim(1, -1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
+        return to_bytes(images.movedim(1, -1))

@@ -10,10 +10,10 @@ from datamodules.novel_views import NovelViewBatch
 from datamodules.posed_views import straight_rgba
 from datamodules.seeding import Purpose, image_noise
 from lightning_modules.loaded_priors import load_text_prior, load_view_prior
-from lightning_modules.reference_score import resize
 from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.rectified import NovelViewSampling, sample_novel_views
+from viewdistill.pictures import resize
 from viewdistill.precision import Precision
 
 

@@ -19,6 +19,7 @@ from viewdistill.diffusion.foreground import mask_over_white
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.samplers import TextSampling, sample_text
 from viewdistill.errors import ViewDistillError
+from viewdistill.pictures import to_bytes
 from viewdistill.precision import Precision
 
 SIZE = 256
@@ -83,7 +84,7 @@ def cut_out(prior: TextConditionedPrior, picture: Float[Tensor, "1 3 size size"]
     rim = torch.cat([mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]])
     rgba = torch.cat([rgb, mask[:, None]], 1)[0].permute(1, 2, 0)
     return Candidate(
-        rgba=(rgba * 255 + 0.5).to(torch.uint8).numpy(),
+        rgba=to_bytes(rgba),
         whole=not bool(rim.any()) and float(mask.mean()) >= SMALLEST_OBJECT,
         agreement=float(errors[1] - errors[0]),
     )

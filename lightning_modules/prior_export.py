@@ -4,7 +4,6 @@ A checkpoint's ``state_dict`` holds the moving average of the weights (`EMAWeigh
 folder can be written at any time, also while the training goes on.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lightning_modules.lifting import Lifting
 from lightning_modules.text_to_image import TextToImage
 from lightning_modules.trained_prior import TRAINING_FILE
 from lightning_modules.view_synthesis import ViewSynthesis
+from viewdistill.files import write_json
 from viewdistill.objects.backgrounds import composite
 from viewdistill.objects.dataset import load
 
@@ -67,4 +67,4 @@ def export_view_synthesis(checkpoint: Path, vae: Path, lifting: Path, folder: Pa
 def describe_training(checkpoint: Path, folder: Path) -> None:
     """Write what the checkpoint counted of its training beside the weights, for the model card."""
     counts = torch.load(checkpoint, map_location="cpu", weights_only=True)["training"]
-    (folder / TRAINING_FILE).write_text(json.dumps(counts, indent=1) + "\n")
+    write_json(folder / TRAINING_FILE, counts)

@@ -15,7 +15,6 @@ from lightning_modules.checkpoints import load_weights, plain_settings, read_che
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
 from lightning_modules.fitted_field import FittedField, to_last
 from lightning_modules.guidance_settings import GuidanceSettings
-from lightning_modules.reference_score import resize
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
@@ -24,6 +23,7 @@ from viewdistill.guidance.gradient import score_loss
 from viewdistill.guidance.predictions import Query, Source
 from viewdistill.guidance.reference import reference_gradient
 from viewdistill.guidance.timesteps import draw
+from viewdistill.pictures import resize
 from viewdistill.rendering.patches import render_with_patch
 from viewdistill.rendering.volume_renderer import RenderedViews, VolumeRenderer
 

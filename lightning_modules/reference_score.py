@@ -3,13 +3,13 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from datamodules.cameras import InputView
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.guidance.predictions import Query
 from viewdistill.guidance.reference import reference_query
 from viewdistill.guidance.timesteps import Timesteps, draw
+from viewdistill.pictures import resize
 
 
 class ReferenceView:
@@ -43,10 +43,3 @@ class ReferenceView:
         latents = self.prior.encode_images(resize(images, self.prior.image_size))
         timesteps, noise = draw(self.timesteps, latents, progress, self.prior.schedule, generator)
         return latents, reference_query(latents.detach(), self.latents, timesteps, noise, self.prior.schedule)
-
-
-def resize(images: Float[Tensor, "batch 3 height width"], size: int) -> Float[Tensor, "batch 3 size size"]:
-    """Images at the prior's size; unchanged where they have it."""
-    if images.shape[-2:] == (size, size):
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)

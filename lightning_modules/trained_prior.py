@@ -1,7 +1,6 @@
 """What the trained priors share: rates by steps or by the clock, clipped gradients, counts, and how they are saved."""
 
 import copy
-import json
 import math
 import time
 from collections.abc import Iterable
@@ -12,6 +11,8 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+
+from viewdistill.documents import read_json
 
 CLIPPED_NORM = 1.0
 """Norm that the gradient of a step is clipped to."""
@@ -57,7 +58,7 @@ class TrainedPrior(pl.LightningModule):
         """Count on from the training that made the weights in ``folder``, where its record is there."""
         record = folder / TRAINING_FILE
         if record.is_file():
-            counts = json.loads(record.read_text())
+            counts = read_json(record, "delete it, and the counts start anew")
             self.earlier_steps, self.samples_seen = counts["steps"], counts["samples"]
             self.training_seconds = float(counts["seconds"])
 

@@ -40,21 +40,23 @@ def read_text(path: Path, remedy: str = "", limit: int = LARGEST_SIDE_FILE) -> s
         raise wrong(path, f"not UTF-8 text (byte {error.start})", remedy) from error
 
 
-def read_json(path: Path, remedy: str = "delete it and run its stage again") -> Any:
-    """Content of a JSON file.
+def read_json(path: Path, remedy: str = "delete it and run its stage again", limit: int = LARGEST_SIDE_FILE) -> Any:
+    """Content of a JSON file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     Args:
         path: The file.
         remedy: What to do where it cannot be read, for the message.
+        limit: Largest size, bytes.
 
     Raises:
         ViewDistillError: The file is missing, cannot be read, is not JSON, or is nested too deeply.
     """
-    text = read_text(path, remedy)
+    encoded = read_bytes(path, remedy, limit)
     try:
-        content = json.loads(text)
+        # From bytes, `json` finds out the encoding itself.
+        content = json.loads(encoded)
         check_depth(content)
-    # Too deep; not JSON, or an integer of thousands of digits.
+    # Too deep; not JSON, an integer of thousands of digits, or in no such encoding.
     except RecursionError as error:
         raise wrong(path, f"nested more than {DEEPEST} levels deep", remedy) from error
     except ValueError as error:

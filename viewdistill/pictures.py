@@ -62,6 +62,20 @@ def resize(
     return F.interpolate(images, shape, mode="bilinear", antialias=True, align_corners=False)
 
 
+def resize_pixels(
+    pixels: UInt8[np.ndarray, "height width c"], size: int | tuple[int, int]
+) -> UInt8[np.ndarray, "rows columns c"]:
+    """An 8-bit picture at another size, by Lanczos' filter; of RGBA the colours are weighted by alpha.
+
+    Args:
+        pixels: RGB or RGBA.
+        size: Side, or height and width, pixels.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    # Pillow resizes RGBA premultiplied, so hidden colours of transparent pixels do not bleed into the rim.
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+
 def resize_rgba(
     rgba: Float[Tensor, "batch 4 height width"], size: int | tuple[int, int]
 ) -> tuple[Float[Tensor, "batch 3 rows columns"], Float[Tensor, "batch 1 rows columns"]]:
@@ -105,12 +119,12 @@ def write_picture(path: Path, pixels: UInt8[np.ndarray, "height width c"], share
         Image.fromarray(np.ascontiguousarray(pixels)).save(partial)
 
 
-def read_picture(path: Path, mode: str, remedy: str) -> Image.Image:
+def read_picture(path: Path, mode: str | None, remedy: str) -> Image.Image:
     """A picture that a stage wrote; pictures that users give come through `viewdistill.input`.
 
     Args:
         path: The file.
-        mode: Pillow's mode, RGB or RGBA.
+        mode: Pillow's mode, RGB or RGBA; None for the file's own.
         remedy: What to do where it cannot be read, for the message.
 
     Raises:
@@ -119,7 +133,7 @@ def read_picture(path: Path, mode: str, remedy: str) -> Image.Image:
     require_regular(path, remedy)
     try:
         with Image.open(path) as image:
-            return image.convert(mode)
+            return image.convert(mode) if mode else image.copy()
     # What Pillow raises over damaged files and over those that claim to be enormous.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ViewDistillError(f"{path}: not readable ({error}); {remedy}") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from rich.console import Console
@@ -17,16 +18,15 @@ from torch.nn import functional as F
 from commands import options
 from commands.devices import Accelerator, add_accelerator_argument, device_of
 from commands.evaluation.bias_figures import Kind, load_branch, measure
-from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table, save_sheet
+from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table
 from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, write_json
+from datamodules.view_sets import read_over_white
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
-from viewdistill.input.decoding import read_image
-from viewdistill.input.pixels import to_rgba
-from viewdistill.metrics.images import over_white
 from viewdistill.objects.generator import TEST_SEEDS, generate
 from viewdistill.objects.render import poses, render
+from viewdistill.pictures import over_white, resize, to_tensor, write_picture
 
 EPILOG = """\
 examples:
@@ -151,8 +151,8 @@ def run(request: Request) -> None:
         branch = load_branch(name, prior, device, request.kind)
         images = clean_images(pictures or request.objects, branch.image_size)
         measured = measure(branch, images, request.timesteps, request.draws, request.steps, request.seed)
-        save_sheet(request.out / f"{name}_maps.png", maps_sheet(measured, images))
-        save_sheet(request.out / f"{name}_recovered.png", recovered_sheet(measured, images))
+        write_picture(request.out / f"{name}_maps.png", maps_sheet(measured, images))
+        write_picture(request.out / f"{name}_recovered.png", recovered_sheet(measured, images))
         found.append(measured.content)
     content = {
         "format": 1,
@@ -188,7 +188,7 @@ def square_over_white(path: Path) -> Float[Tensor, "3 side side"]:
     Raises:
         ViewDistillError: It cannot be read.
     """
-    picture = over_white(torch.from_numpy(to_rgba(read_image(path))).permute(2, 0, 1)[None].float() / 255)[0]
+    picture = read_over_white(path)
     height, width = picture.shape[1:]
     side = max(height, width)
     left, top = (side - width) // 2, (side - height) // 2
@@ -199,8 +199,6 @@ def clean_images(source: list[Tensor] | int, size: int) -> Float[Tensor, "images
     """Square pictures in the size of a prior, or renders of so many test objects over white."""
     if isinstance(source, int):
         front, seeds = poses([0.0], [20.0]), TEST_SEEDS[:source]
-        rgba = torch.cat([torch.from_numpy(render(generate(s), front, FOVY_ZERO123, size, 4).rgba) for s in seeds])
-        return over_white(rgba.permute(0, 3, 1, 2).float() / 255)
-    return torch.cat(
-        [F.interpolate(p[None], (size, size), mode="bilinear", antialias=True, align_corners=False) for p in source]
-    ).clamp(0, 1)
+        rgba = np.concatenate([render(generate(s), front, FOVY_ZERO123, size, 4).rgba for s in seeds])
+        return over_white(to_tensor(rgba))
+    return torch.cat([resize(picture[None], size) for picture in source]).clamp(0, 1)

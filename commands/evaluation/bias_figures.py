@@ -26,7 +26,7 @@ RECOVERED_SEED = 1
 
 
 @dataclass(frozen=True)
-class Branch:
+class UnconditionalBranch:
     """The unconditional branch of a prior."""
 
     name: str
@@ -54,7 +54,7 @@ class Measured:
     """The same by DDIM."""
 
 
-def load_branch(name: str, prior: Path, device: torch.device, kind: Kind | None = None) -> Branch:
+def load_branch(name: str, prior: Path, device: torch.device, kind: Kind | None = None) -> UnconditionalBranch:
     """Load a prior for its unconditional branch.
 
     Args:
@@ -68,9 +68,9 @@ def load_branch(name: str, prior: Path, device: torch.device, kind: Kind | None 
     """
     if (kind or kind_of(prior)) == "text":
         text = TextConditionedPrior.from_folder(prior, device=device)
-        return Branch(name, "text", text, empty_text_predictor(text))
+        return UnconditionalBranch(name, "text", text, empty_text_predictor(text))
     view = ViewConditionedPrior.from_folder(prior, device=device)
-    return Branch(name, "view", view, view.predict_noise_unconditional)
+    return UnconditionalBranch(name, "view", view, view.predict_noise_unconditional)
 
 
 def kind_of(prior: Path) -> Kind:
@@ -88,7 +88,7 @@ def kind_of(prior: Path) -> Kind:
 
 @torch.no_grad()
 def measure(
-    branch: Branch,
+    branch: UnconditionalBranch,
     images: Float[Tensor, "images 3 size size"],
     timesteps: Sequence[int],
     draws: int,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
 from commands.evaluation.bias_figures import Measured
-from datamodules.run_folder import atomic_path
 from viewdistill.mesh.contact_sheet import grid
 
 COLUMNS = 12
@@ -57,12 +54,6 @@ def cells(images: Tensor, like: Tensor | None = None) -> list[np.ndarray | None]
     size = max(SMALLEST_CELL, (images if like is None else like).shape[-1])
     shown = torch.nn.functional.interpolate(images[:COLUMNS], (size, size), mode="nearest")
     return [picture.permute(1, 2, 0).numpy() for picture in shown]
-
-
-def save_sheet(path: Path, sheet: UInt8[np.ndarray, "height width 3"]) -> None:
-    """Write a picture, atomically."""
-    with atomic_path(path) as partial:
-        Image.fromarray(sheet).save(partial)
 
 
 def table_rows(priors: list[dict[str, Any]]) -> list[list[str]]:

@@ -6,23 +6,22 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from commands import options
 from commands.devices import Accelerator, add_accelerator_argument, device_of
 from commands.stages.configuration import REPOSITORY
-from datamodules.run_folder import atomic_path, write_json
+from datamodules.run_folder import write_json
 from viewdistill.cameras import relative_pose
 from viewdistill.diffusion.priors import ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling, view_noise_predictor
 from viewdistill.diffusion.samplers import sample as sample_latents
 from viewdistill.errors import ViewDistillError
-from viewdistill.metrics.images import over_white, psnr, ssim
+from viewdistill.metrics.images import psnr, ssim
 from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
 from viewdistill.objects.generator import HELD_OUT_SEEDS, TEST_SEEDS
+from viewdistill.pictures import over_white, to_bytes, to_tensor, write_picture
 
 EPILOG = """\
 Each object is shown from random cameras; the first view is the input, the others are sampled by DDIM and compared with
@@ -159,7 +158,7 @@ def render_pairs(seeds: range, targets: int, size: int) -> Pairs:
     elevations: list[Tensor] = []
     for seed in seeds:
         rgba, _ = render_object(seed, settings)
-        views = over_white(torch.from_numpy(rgba).permute(0, 3, 1, 2).float() / 255)
+        views = over_white(to_tensor(rgba))
         azimuth, elevation, distance = torch.from_numpy(sample_cameras(seed, settings)).unbind(-1)
         inputs.append(views[:1].expand(targets, -1, -1, -1))
         truth.append(views[1:])
@@ -189,6 +188,4 @@ def write_sheet(path: Path, pairs: Pairs, predictions: Tensor, targets: int, col
         images[::targets][:columns].permute(2, 0, 3, 1).flatten(1, 2)
         for images in (pairs.inputs, pairs.targets, predictions)
     ]
-    sheet = np.concatenate([(row.numpy() * 255).round().astype(np.uint8) for row in rows])
-    with atomic_path(path) as partial:
-        Image.fromarray(sheet).save(partial)
+    write_picture(path, to_bytes(torch.cat(rows)))

@@ -18,8 +18,8 @@ from datamodules.view_sets import ViewSet, load_view_set
 from lightning_modules.radiance_field import load_field
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.loading import Up, load_mesh
-from viewdistill.metrics.geometry import Shape
-from viewdistill.metrics.images import over_white
+from viewdistill.metrics.geometry import TriangleMesh
+from viewdistill.pictures import over_white
 
 
 def of_run(folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_field: bool) -> Prediction:
@@ -50,7 +50,7 @@ def of_run(folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_fie
         raise ViewDistillError(f"{folder.root}: no complete mesh or views here; run `make object IMG=…` first")
     rendered = mesh_views(mesh.textured, cameras, size) if mesh and mesh.textured else []
     record = {"kind": f"run {folder.root}", "mesh": str(folder.glb) if mesh else None}
-    shape = Shape(mesh.vertices, mesh.faces) if mesh else None
+    shape = TriangleMesh(mesh.vertices, mesh.faces) if mesh else None
     baseline = copied_input(folder, cameras, size)
     return Prediction(record, shape, mesh.textured if mesh else None, [*rendered, *views, baseline])
 
@@ -76,7 +76,7 @@ def of_files(
     if views_path is not None:
         views.append(PredictedViews(str(views_path), load_view_set(views_path), required=True))
     record = {"kind": " and ".join(given), "mesh": str(mesh_file) if mesh else None}
-    shape = Shape(mesh.vertices, mesh.faces) if mesh else None
+    shape = TriangleMesh(mesh.vertices, mesh.faces) if mesh else None
     return Prediction(record, shape, mesh.textured if mesh else None, views)
 
 

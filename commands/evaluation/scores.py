@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from commands.evaluation.truth import Truth, camera_words, same_camera
 from datamodules.posed_views import ViewCamera
@@ -20,13 +19,14 @@ from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.metrics.colmap import colmap_points
-from viewdistill.metrics.geometry import Shape, agreement
+from viewdistill.metrics.geometry import TriangleMesh, agreement
 from viewdistill.metrics.images import psnr, ssim
 from viewdistill.metrics.intervals import interval
 from viewdistill.metrics.lpips import Lpips, lpips, network
 from viewdistill.metrics.protocols import PROTOCOLS, RIG_SIZE, ProtocolScores
 from viewdistill.metrics.reprojection import reprojection_psnr
 from viewdistill.metrics.visible import depth_samples, visible_samples
+from viewdistill.pictures import resize
 
 SMALLEST_VIEW = 16
 """Side in pixels below which SSIM's window and VGG-16's poolings do not fit."""
@@ -58,7 +58,7 @@ class Prediction:
 
     record: dict[str, Any]
     """What it is, for ``evaluation.json``."""
-    shape: Shape | None
+    shape: TriangleMesh | None
     """Its surface."""
     textured: TexturedMesh | None
     """The same with colours."""
@@ -174,12 +174,10 @@ def is_rig(cameras: Sequence[ViewCamera], size: int) -> bool:
 
 def resized(images: Tensor, size: int) -> Tensor:
     """Pictures at another size."""
-    if images.shape[-1] == size:
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+    return resize(images, size).clamp(0, 1)
 
 
-def score_geometry(shape: Shape | None, truth: Truth, protocols: Sequence[str]) -> list[dict[str, Any]]:
+def score_geometry(shape: TriangleMesh | None, truth: Truth, protocols: Sequence[str]) -> list[dict[str, Any]]:
     """Figures of a surface under each protocol; no rows where there is nothing to compare.
 
     Raises:
@@ -194,7 +192,7 @@ def score_geometry(shape: Shape | None, truth: Truth, protocols: Sequence[str]) 
     return [depth_row(shape, truth.stored)]
 
 
-def depth_row(shape: Shape, stored: ViewSet) -> dict[str, Any]:
+def depth_row(shape: TriangleMesh, stored: ViewSet) -> dict[str, Any]:
     """Figures against the points of depth maps, of what their cameras see of the prediction."""
     assert stored.depth is not None
     size = stored.depth.shape[1]
@@ -223,7 +221,7 @@ def geometry_row(found: Any) -> dict[str, Any]:
     return row
 
 
-def score_consistency(predicted: PredictedViews, shape: Shape | None) -> dict[str, Any]:
+def score_consistency(predicted: PredictedViews, shape: TriangleMesh | None) -> dict[str, Any]:
     """Agreement of views with each other: reprojection through the predicted surface, and COLMAP's points."""
     views = predicted.views
     row: dict[str, Any] = {"of": predicted.of, "views": len(views.cameras), "size": int(views.rgb.shape[-1])}

@@ -19,11 +19,11 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.loading import Up, gso_folder, load_gso, load_mesh
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.textured_mesh import TexturedMesh
-from viewdistill.metrics.geometry import Shape
-from viewdistill.metrics.images import over_white
+from viewdistill.metrics.geometry import TriangleMesh
 from viewdistill.objects.generator import generate
 from viewdistill.objects.render import render
 from viewdistill.objects.textured import ProceduralObject
+from viewdistill.pictures import over_white, to_tensor
 
 SUPERSAMPLE = 4
 """Rays along each side of a pixel in renders of the truth and of predicted meshes."""
@@ -44,7 +44,7 @@ class Truth(Protocol):
         ...
 
     @property
-    def shape(self) -> Shape | None:
+    def shape(self) -> TriangleMesh | None:
         """Its surface; None where only views are known."""
         ...
 
@@ -88,9 +88,9 @@ class GeneratedTruth:
         }
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> TriangleMesh:
         """Its exact surface."""
-        return Shape(self.obj.vertices @ turn(-self.azimuth).T, self.obj.faces)
+        return TriangleMesh(self.obj.vertices @ turn(-self.azimuth).T, self.obj.faces)
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
         """Renders, lit as the inputs are: the light stands still in the object's own frame."""
@@ -98,7 +98,7 @@ class GeneratedTruth:
         for camera in cameras:
             c2w = replace(camera, azimuth_deg=camera.azimuth_deg + self.azimuth).c2w[None].double().numpy()
             rgba = render(self.obj, c2w, camera.fovy_deg, size, supersample=SUPERSAMPLE).rgba
-            pictures.append(over_white(torch.from_numpy(rgba).permute(0, 3, 1, 2).float() / 255))
+            pictures.append(over_white(to_tensor(rgba)))
         return torch.cat(pictures)
 
 
@@ -108,7 +108,7 @@ class MeshTruth:
 
     path: Path
     """Where it was read."""
-    shape: Shape
+    shape: TriangleMesh
     """Its surface, in the world of the run."""
     textured: TexturedMesh | None
     """The same with colours."""
@@ -226,7 +226,7 @@ def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) 
         "scale": scale,
         "light": "none, base colour",
     }
-    return MeshTruth(path, Shape(vertices, mesh.faces), textured, record, scale)
+    return MeshTruth(path, TriangleMesh(vertices, mesh.faces), textured, record, scale)
 
 
 def box_placement(points: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, " 3"], float]:

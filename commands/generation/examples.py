@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from PIL import Image
 
 from commands import options
 from datamodules.run_folder import atomic_path, write_json
@@ -19,6 +18,7 @@ from viewdistill.objects.generator import generate
 from viewdistill.objects.preview import poses
 from viewdistill.objects.render import render
 from viewdistill.objects.textured import ProceduralObject
+from viewdistill.pictures import write_picture
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def run(request: Request) -> None:
     for example in EXAMPLES:
         obj = generate(example.seed)
         c2w = poses([example.object_azimuth_deg], [example.elevation_deg])
-        with atomic_path(request.out / f"{example.name}.png") as partial:
-            Image.fromarray(render(obj, c2w, FOVY_ZERO123, SIZE, supersample=4).rgba[0]).save(partial)
+        picture = render(obj, c2w, FOVY_ZERO123, SIZE, supersample=4).rgba[0]
+        write_picture(request.out / f"{example.name}.png", picture)
         description = {
             "elevation_deg": example.elevation_deg,
             "framing": "kept",

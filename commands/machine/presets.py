@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from commands.stages.configuration import REPOSITORY
 from viewdistill.diffusion.hub import HubPlace
 from viewdistill.diffusion.published import PUBLISHED
+from viewdistill.documents import read_yaml
 
 PRESETS = REPOSITORY / "configs" / "presets"
 """Folder of the overlays."""
@@ -105,7 +104,7 @@ def layers(name: str, stage: str | None = None) -> Iterator[dict[str, Any]]:
     folders = [folder for folder in folders if folder.is_relative_to(PRESETS) and folder != PRESETS]
     for folder in [*folders, REPOSITORY / "configs"]:
         for path in sorted(folder.glob(f"{stage or '*'}.yaml")):
-            yield yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            yield read_yaml(path) or {}
 
 
 def steps(name: str, stage: str) -> int:

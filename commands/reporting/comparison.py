@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import yaml
-
 from datamodules.run_folder import InputMeta, RunFolder, read_json
 from datamodules.stages import STAGES
+from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 
 LOCAL = ("trainer.logger.", "trainer.default_root_dir", "config")
@@ -49,7 +48,7 @@ def settings(folder: RunFolder, stages: list[str]) -> dict[str, Any]:
     for stage in stages:
         path = folder.config(stage)
         if path.is_file():
-            own = flattened(read_yaml(folder, stage), stage)
+            own = flattened(read_yaml(path, "run its stage again"), stage)
             left_out = tuple(f"{stage}.{name}" for name in LOCAL)
             # As the stage knew it: the run may have been moved since.
             root = str(own.get(f"{stage}.data.init_args.run_folder", folder.root))
@@ -59,19 +58,6 @@ def settings(folder: RunFolder, stages: list[str]) -> dict[str, Any]:
                 if not key.startswith(left_out)
             }
     return found
-
-
-def read_yaml(folder: RunFolder, stage: str) -> Any:
-    """The resolved settings of a stage.
-
-    Raises:
-        ViewDistillError: They are no YAML.
-    """
-    path = folder.config(stage)
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ViewDistillError(f"{path}: not readable as YAML; run its stage again") from error
 
 
 def flattened(content: Any, name: str) -> dict[str, Any]:

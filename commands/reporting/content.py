@@ -18,7 +18,7 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
 from viewdistill.report.curve_plot import curve_svg
 from viewdistill.report.mesh_data import data_url, viewer_mesh
-from viewdistill.report.page import Column, Gallery, Page, Plot, Stage
+from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage
 
 
 def gather(folder: RunFolder, meta: InputMeta) -> Page:
@@ -82,7 +82,7 @@ def figure_text(name: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def stage_of(folder: RunFolder, name: str, record: dict[str, Any]) -> Stage:
+def stage_of(folder: RunFolder, name: str, record: dict[str, Any]) -> ReportedStage:
     """Costs, settings and curves of a complete stage."""
     config = folder.config(name)
     figures = record.get("figures")
@@ -91,7 +91,7 @@ def stage_of(folder: RunFolder, name: str, record: dict[str, Any]) -> Stage:
         for metric, curve in load_curves(folder.curves(name)).items()
         if (svg := curve_svg(metric, curve.steps, curve.values))
     ]
-    return Stage(
+    return ReportedStage(
         name=name,
         seconds=record["seconds"],
         peak_memory_mb=record["peak_memory_mb"],
@@ -104,7 +104,7 @@ def stage_of(folder: RunFolder, name: str, record: dict[str, Any]) -> Stage:
 
 def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ...]:
     """All pictures of complete stages, in the order of the stages; the input image first."""
-    picture = Column("framed, over white", (picture_url(folder.rgba),))
+    picture = PictureColumn("framed, over white", (picture_url(folder.rgba),))
     novel_note = "Samples of the view-conditioned prior, from which the specialisation learns the object."
     samples_note = "Samples of each prompt; the first row shows instances."
     makers: dict[str, Callable[[], Gallery]] = {
@@ -129,16 +129,16 @@ def field_gallery(folder: RunFolder) -> Gallery:
 
 def posed_gallery(title: str, note: str, views: Path) -> Gallery:
     """A folder of posed views."""
-    columns = [Column(camera_text(camera), (picture_url(path),)) for path, camera in load_cameras(views)]
+    columns = [PictureColumn(camera_text(camera), (picture_url(path),)) for path, camera in load_cameras(views)]
     return Gallery(title, note, tuple(columns))
 
 
 def refined_gallery(folder: RunFolder) -> Gallery:
     """Refined views below the renders that they were made from, where those are still there."""
-    columns: list[Column] = []
+    columns: list[PictureColumn] = []
     for path, camera in load_cameras(folder.refined_views):
         pair = [view for view in (folder.raw_views / path.name, path) if view.is_file()]
-        columns.append(Column(camera_text(camera), tuple(map(picture_url, pair))))
+        columns.append(PictureColumn(camera_text(camera), tuple(map(picture_url, pair))))
     note = "Above: the field's render. Below: refined by the specialised prior."
     return Gallery("Refined views", note, tuple(columns))
 
@@ -147,7 +147,7 @@ def sheet(title: str, note: str, picture: Path) -> Gallery:
     """One sheet of many pictures; a stage can be told to draw none."""
     if not picture.is_file():
         return Gallery(title, "The stage has left no pictures.")
-    return Gallery(title, note, (Column(picture.name, (picture_url(picture),)),), wide=True)
+    return Gallery(title, note, (PictureColumn(picture.name, (picture_url(picture),)),), wide=True)
 
 
 def camera_text(camera: ViewCamera) -> str:

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 import viser
 from jaxtyping import Float
-from PIL import Image
 from viser.transforms import SO3
 
 from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
 from datamodules.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import WORLD_TO_FILE
+from viewdistill.pictures import read_picture
 
 FRUSTUM_SCALE = 0.18
 """Length of a frustum, world units."""
@@ -139,11 +139,7 @@ def add_view(server: viser.ViserServer, name: str, path: Path, camera: ViewCamer
     Raises:
         ViewDistillError: The image is damaged.
     """
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGBA"))
-    except (OSError, SyntaxError) as error:
-        raise ViewDistillError(f"{path}: not readable ({error}); run its stage again") from error
+    pixels = np.asarray(read_picture(path, "RGBA", "run its stage again"))
     wxyz, position = viser_pose(camera.c2w)
     frustum = server.scene.add_camera_frustum(
         name,

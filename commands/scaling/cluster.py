@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from commands.scaling.worker import Job, Outcome, make_object
+from commands.scaling.worker import Job, JobOutcome, make_object
 from viewdistill.errors import ViewDistillError
 
 CORES = 2
@@ -131,7 +131,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[Outcome]:
+def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
     """Do all jobs and tell each outcome as it comes, once.
 
     Args:
@@ -160,7 +160,9 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[Outcome]:
                     yield ray.get(done)
                 except RayError as error:
                     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-                    yield Outcome(name, f"its worker died {RETRIES + 1} times, perhaps for lack of memory ({reason})")
+                    yield JobOutcome(
+                        name, f"its worker died {RETRIES + 1} times, perhaps for lack of memory ({reason})"
+                    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from commands.scaling.batch import digests, keys
 from commands.scaling.cluster import cluster, outcomes
 from commands.scaling.images import ImageFile, find_images
 from commands.scaling.results import results_at
-from commands.scaling.worker import Job, Outcome
+from commands.scaling.worker import Job, JobOutcome
 from datamodules.stages import Source
 from viewdistill.errors import ViewDistillError
 
@@ -102,7 +102,7 @@ def recipe_of(request: Request) -> Recipe:
     return Recipe(request.preset, request.seed, request.source, options=read_options(request.options))
 
 
-def make(jobs: "Jobs", workers: int | None) -> Iterator[Outcome]:
+def make(jobs: "Jobs", workers: int | None) -> Iterator[JobOutcome]:
     """Do the jobs, telling of each when it is done; Ray is only started where there is one."""
     start = time.perf_counter()
     first = next(jobs.pending(1), None)
@@ -134,7 +134,7 @@ class Jobs:
         self.results, self.digests = results_at(self.out), digests(recipe)
         self.complete = 0
         """Objects that were complete already, of those that `pending` has come to."""
-        self.unreadable: list[Outcome] = []
+        self.unreadable: list[JobOutcome] = []
         """Of images that no job can be made of."""
 
     def pending(self, threads: int) -> Iterator[Job]:
@@ -144,7 +144,7 @@ class Jobs:
             try:
                 image = ImageFile.read(name, path)
             except ViewDistillError as error:
-                self.unreadable.append(Outcome(name, str(error)))
+                self.unreadable.append(JobOutcome(name, str(error)))
                 continue
             if self.is_complete(image):
                 self.complete += 1

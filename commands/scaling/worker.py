@@ -46,7 +46,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job went."""
 
     name: str
@@ -61,7 +61,7 @@ class Outcome:
     """Host and process that did it."""
 
 
-def make_object(job: Job) -> Outcome:
+def make_object(job: Job) -> JobOutcome:
     """Complete one object; whatever goes wrong with it is told and not raised."""
     start, ran = time.perf_counter(), list[str]()
     enter_process(job.threads, job.working_folder)
@@ -75,7 +75,7 @@ def make_object(job: Job) -> Outcome:
         where = traceback.extract_tb(problem.__traceback__)[-1]
         error = f"{type(problem).__name__}: {reason} ({Path(where.filename).name}, line {where.lineno})"
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    return Outcome(job.image.name, error, tuple(ran), time.perf_counter() - start, worker)
+    return JobOutcome(job.image.name, error, tuple(ran), time.perf_counter() - start, worker)
 
 
 def enter_process(threads: int, working_folder: str) -> None:

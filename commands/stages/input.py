@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from commands import options
 from commands.stages.input_choices import (
@@ -23,10 +22,11 @@ from commands.stages.input_choices import (
 from commands.stages.input_settings import SHIPPED, InputSettings, read_settings
 from commands.stages.job import StageJob, Work, run_stage
 from commands.tracking.stage import option_settings
-from datamodules.run_folder import InputMeta, RunFolder, atomic_path
+from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.stages import Route
 from viewdistill.input.cut_out import load_cut_out
 from viewdistill.input.framing import fit_framing, keep_framing, native_side
+from viewdistill.pictures import write_picture
 
 EPILOG = f"""\
 A JSON file beside the image may say elevation_deg, framing ("fitted" or "kept") and caption, as examples/robot.json
@@ -176,8 +176,7 @@ def build(request: Request, settings: InputSettings, folder: RunFolder) -> Work:
 
 def write(folder: RunFolder, framed: UInt8[np.ndarray, "size size 4"], meta: InputMeta) -> Mapping[str, Any]:
     """Write the framed image and what is known about it."""
-    with atomic_path(folder.rgba) as partial_image:
-        Image.fromarray(framed).save(partial_image)
+    write_picture(folder.rgba, framed)
     meta.save(folder.input_meta)
     return {
         "elevation_deg": meta.elevation_deg,

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 
 from commands.stages.input_settings import InputSettings
 from datamodules.run_folder import ClassWordSource, ElevationSource, Framing
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.nouns import noun_of_caption
 
@@ -93,14 +94,7 @@ def read_description(path: Path) -> Any:
     Raises:
         ViewDistillError: It is too large, cannot be read, or is no JSON.
     """
-    try:
-        if path.stat().st_size > LARGEST_DESCRIPTION:
-            raise ViewDistillError(f"{path}: larger than {LARGEST_DESCRIPTION:,} bytes; no description of an image")
-        # From bytes, `json` finds out the encoding itself, with or without a byte order mark.
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ViewDistillError(f"{path}: not readable as JSON ({reason}); mend or remove it") from error
+    return read_json(path, "mend or remove it", LARGEST_DESCRIPTION)
 
 
 def shortened(value: object, length: int = 40) -> str:

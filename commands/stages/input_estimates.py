@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
 from commands.stages.input_settings import InputSettings
 from lightning_modules.loaded_priors import load_text_prior, load_view_prior
@@ -12,7 +11,7 @@ from viewdistill.diffusion.class_words import words_of
 from viewdistill.diffusion.classifier import CLEAR_MARGIN, classify
 from viewdistill.diffusion.zero_shot import CLEAR_PROBABILITY, load_clip, word_probabilities
 from viewdistill.guidance.elevation import ElevationEstimate, estimate_elevation
-from viewdistill.metrics.images import over_white
+from viewdistill.pictures import resize_rgba, to_tensor
 
 
 def elevation_of(framed: UInt8[np.ndarray, "size size 4"], settings: InputSettings) -> ElevationEstimate:
@@ -56,7 +55,4 @@ def picture_and_mask(
     framed: UInt8[np.ndarray, "side side 4"], size: int
 ) -> tuple[Float[Tensor, "1 3 size size"], Float[Tensor, "1 1 size size"]]:
     """The framed image over white and its mask, both in [0, 1], at a prior's size."""
-    rgba = torch.from_numpy(framed.copy()).permute(2, 0, 1)[None] / 255
-    both = torch.cat([over_white(rgba), rgba[:, 3:]], 1)
-    both = F.interpolate(both, (size, size), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-    return both[:, :3], both[:, 3:]
+    return resize_rgba(to_tensor(framed)[None], size)

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from commands.tracking.run import RunDescription, first_line, open_run, run_mode, start_run
 from commands.tracking.tags import run_tags
 from datamodules.run_folder import RunFolder, read_json
+from viewdistill.documents import read_yaml
 
 
 def track_stage(
@@ -62,7 +61,7 @@ def track_stage(
 def stage_config(folder: RunFolder, stage: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of a stage."""
     path = folder.config(stage)
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content = read_yaml(path) if path.is_file() else {}
     return {**content, **settings}
 
 

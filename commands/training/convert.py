@@ -30,9 +30,8 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "checkpoint", type=options.existing_file, metavar="CKPT", help="original checkpoint, as zero123-xl.ckpt"
-    )
+    # Not demanded to exist here: the conversion says where a missing one can be fetched.
+    parser.add_argument("checkpoint", type=options.path, metavar="CKPT", help="original checkpoint, as zero123-xl.ckpt")
     parser.add_argument("out", type=options.output_folder, metavar="OUT", help="folder to write, as priors/zero123-xl")
     parser.add_argument(
         "--pose",

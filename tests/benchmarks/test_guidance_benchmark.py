@@ -20,7 +20,6 @@ from torch import Tensor
 
 from commands.stages.configuration import REPOSITORY
 from lightning_modules.loaded_priors import suit_to_device
-from lightning_modules.reference_score import resize
 from tests.benchmarks.pairs import note, only_when_timing, ratio
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.family import METHODS
@@ -28,6 +27,7 @@ from viewdistill.guidance.gradient import score_loss, weight
 from viewdistill.guidance.predictions import Query
 from viewdistill.guidance.predictors import Predictors
 from viewdistill.guidance.reference import reference_gradient, reference_query
+from viewdistill.pictures import resize
 
 CPU = torch.device("cpu")
 NANO = REPOSITORY / "priors" / "nano"

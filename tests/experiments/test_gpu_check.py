@@ -10,7 +10,7 @@ import pytest
 from datamodules.run_folder import read_json
 from experiments import gpu_check
 from experiments.gpu_bundle import main as bundle
-from experiments.gpu_check import PARTS, Part, finish, main, run_here
+from experiments.gpu_check import PARTS, CheckPart, finish, main, run_here
 from experiments.gpu_parts import RUN
 from experiments.gpu_steps import MEMORY, embedded_variants, field_parser, full_size_variants, settings_of
 from viewdistill.errors import ViewDistillError
@@ -73,7 +73,7 @@ def test_a_part_that_does_not_pass_is_noted(
     monkeypatch.setattr(
         gpu_check.subprocess, "Popen", lambda _, **options: popen([sys.executable, "-c", code], **options)
     )
-    part = Part("grid", "nothing", limit)
+    part = CheckPart("grid", "nothing", limit)
     process = gpu_check.start(part, tmp_path, False)
     outcome = finish(part, process, gpu_check.time.monotonic() + limit, tmp_path)
     assert (outcome.status, outcome.output.strip()) == (status, "seen")

@@ -9,7 +9,7 @@ import torch
 from datamodules.dreambooth import PromptedImages
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
-from experiments.refinement_limits import LEARNERS, Refined, Subject, adapted, main, measure, networks, plot, train
+from experiments.refinement_limits import LEARNERS, Refined, RunViews, adapted, main, measure, networks, plot, train
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.lora import save_lora
 
@@ -22,15 +22,15 @@ def prior(tiny_prior_folder: Path) -> str:
 
 
 @pytest.fixture
-def subject(prior: str, tmp_path: Path) -> Subject:
+def subject(prior: str, tmp_path: Path) -> RunViews:
     module, lora = adapted(prior, rank=2), tmp_path / "lora.safetensors"
     save_lora(module.prior.unet, lora)
     size, generator = module.prior.image_size, torch.Generator().manual_seed(0)
     truth = torch.rand(3, 3, size, size, generator=generator)
-    return Subject("toy", "a xkv zqj mug", lora, truth * 0.9, truth, truth[:2] * 0.5, 6.0)
+    return RunViews("toy", "a xkv zqj mug", lora, truth * 0.9, truth, truth[:2] * 0.5, 6.0)
 
 
-def images_of(subject: Subject) -> PromptedImages:
+def images_of(subject: RunViews) -> PromptedImages:
     return PromptedImages([*subject.truth[:, None]], subject.prompt, subject.truth.shape[-1])
 
 
@@ -42,7 +42,7 @@ def error_of(module: Specialization, images: PromptedImages) -> float:
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_only_what_should_learn_learns_and_it_learns(prior: str, subject: Subject, whole: bool) -> None:
+def test_only_what_should_learn_learns_and_it_learns(prior: str, subject: RunViews, whole: bool) -> None:
     module, images = adapted(prior, rank=2), images_of(subject)
     unet = module.prior.unet
     before, first = {name: weight.clone() for name, weight in unet.named_parameters()}, error_of(module, images)
@@ -53,7 +53,7 @@ def test_only_what_should_learn_learns_and_it_learns(prior: str, subject: Subjec
     assert error_of(module, images) < first
 
 
-def test_every_network_is_measured_at_every_t(prior: str, subject: Subject) -> None:
+def test_every_network_is_measured_at_every_t(prior: str, subject: RunViews) -> None:
     rows = measure(subject, prior, STEPS, (50, 600))
     assert [(row.learner, row.timestep) for row in rows] == [(name, t) for name in LEARNERS for t in (50, 600)]
     assert {row.learned_from for row in rows if row.learner.endswith("truth")} == {math.inf}
@@ -63,7 +63,7 @@ def test_every_network_is_measured_at_every_t(prior: str, subject: Subject) -> N
     assert rows[0].renders == pytest.approx(expected, abs=0.3)  # a mean over views of decibels
 
 
-def test_whole_networks_learn_from_different_images(prior: str, subject: Subject) -> None:
+def test_whole_networks_learn_from_different_images(prior: str, subject: RunViews) -> None:
     _, _, sampled, true = networks(subject, prior, 2)
     assert not torch.equal(sampled.prior.unet.conv_in.weight, true.prior.unet.conv_in.weight)
 

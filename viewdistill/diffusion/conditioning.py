@@ -4,9 +4,8 @@ Training and inference both use these functions, so that they cannot drift apart
 Zero-1-to-3 code (Liu et al. 2023); ``T`` is the relative pose of `viewdistill.cameras.relative_pose`.
 """
 
-import json
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -16,7 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPVisionModelWithProjection
 
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import write_json
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -117,7 +118,6 @@ class CameraProjection(nn.Module):
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``config.json`` and safetensors weights with the key names of the published diffusers ports."""
-        folder.mkdir(parents=True, exist_ok=True)
         config = {
             "_class_name": "CLIPCameraProjection",
             "embedding_dim": self.embedding_dim,
@@ -125,7 +125,7 @@ class CameraProjection(nn.Module):
             "cross_attention_dim": self.proj.out_features,
             "tokens": self.tokens,
         }
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        write_json(folder / "config.json", config)
         weights = {f"proj.{name}": value.detach().contiguous() for name, value in self.proj.named_parameters()}
         save_file(weights, folder / WEIGHTS_FILE)
 
@@ -139,21 +139,21 @@ class CameraProjection(nn.Module):
             ViewDistillError: A file is missing, damaged, or does not hold a camera projection.
         """
         path = folder / WEIGHTS_FILE
+        config: Any = read_json(folder / "config.json", "restore the camera projection of this prior")
         try:
-            config: dict[str, object] = json.loads((folder / "config.json").read_text())
             stored = {name.replace("projection.", "proj."): value for name, value in load_file(path).items()}
         except FileNotFoundError as error:
             name = error.filename or path
             raise ViewDistillError(f"{name}: no such file; restore the camera projection of this prior") from None
         except (SafetensorError, ValueError) as error:
             raise ViewDistillError(f"{folder}: damaged ({error}); fetch or train the prior again") from None
-        tokens = cast(Tokens, config.get("tokens", "pooled"))
+        tokens: Any = config.get("tokens", "pooled") if isinstance(config, dict) else None
         if set(stored) != {"proj.weight", "proj.bias"} or tokens not in ("pooled", "all"):
             raise ViewDistillError(
                 f"{folder}: not a camera projection (needs proj.weight, proj.bias, tokens pooled or all)"
             )
         context, joined = stored["proj.weight"].shape
-        pose_dim = cast(int, config.get("additional_embeddings", 4))
+        pose_dim: int = config.get("additional_embeddings", 4)
         module = cls(joined - pose_dim, context, tokens, pose_dim)
         module.load_state_dict(stored)
         return module

@@ -5,7 +5,6 @@ pages in use are in memory. All sizes follow from the weights; the numbers of le
 the released model's (Liu et al. 2023, ``sd-objaverse-finetune-c_concat-256``).
 """
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Mapping
@@ -27,7 +26,9 @@ from viewdistill.diffusion.ldm_checkpoint import SOURCES, read_state_dict
 from viewdistill.diffusion.ldm_keys import AUTOENCODER, CLIP, EMA, UNET, autoencoder_key, clip_key, ema_key, unet_key
 from viewdistill.diffusion.published import Pose
 from viewdistill.diffusion.schedule import NoiseSchedule
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import write_json
 
 LEVELS = 4
 """Levels of the UNet and of the autoencoder."""
@@ -240,8 +241,7 @@ def write_camera_projection(source: LdmCheckpoint, out: Path, pose: Pose) -> int
     projection.load_state_dict({"proj.weight": weight, "proj.bias": bias})
     folder = out / "clip_camera_projection"
     projection.save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text()) | {"pose": pose}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_json(folder / "config.json", read_json(folder / "config.json") | {"pose": pose})
     return weight.numel() + bias.numel()
 
 

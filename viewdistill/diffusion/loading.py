@@ -1,8 +1,8 @@
 """Loading a prior's components, from a folder or from the hub, with one clear line for whatever is wrong with them."""
 
-import json
 import pickle
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from viewdistill.diffusion.conditioning import WEIGHTS_FILE, CameraProjection
 from viewdistill.diffusion.hub import HubPlace, fetch, listing
 from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
 from viewdistill.diffusion.published import IMAGE_ENCODER, PUBLISHED, Pose, pose_of
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import find
 
@@ -131,7 +132,7 @@ def load_camera_projection(source: PriorSource, dtype: torch.dtype) -> CameraPro
             else cast(dict[str, torch.Tensor], torch.load(folder / weights, map_location="cpu", weights_only=True))
         )
         with tempfile.TemporaryDirectory() as plain:
-            (Path(plain) / "config.json").write_text((folder / "config.json").read_text())
+            shutil.copyfile(folder / "config.json", Path(plain) / "config.json")
             save_file(state, Path(plain) / WEIGHTS_FILE)
             return CameraProjection.from_pretrained(Path(plain)).to(dtype=dtype)
     except (*_LOADING_ERRORS, ViewDistillError) as error:
@@ -179,9 +180,10 @@ def _noted_pose(folders: dict[str, Path]) -> Pose | None:
     if "clip_camera_projection" not in folders:
         return None
     try:
-        return json.loads((folders["clip_camera_projection"] / "config.json").read_text()).get("pose")
-    except ValueError:
+        config = read_json(folders["clip_camera_projection"] / "config.json")
+    except ViewDistillError:
         return None  # loading names the damage
+    return config.get("pose") if isinstance(config, dict) else None
 
 
 def _advice(folder: Path, restore: str = "") -> str:

@@ -51,7 +51,7 @@ def render_colors(
     if volume.device.type == "cpu":
         given = (picture.permute(0, 2, 3, 1), origins, directions, seen_from, seen_along)
         rimmed = F.pad(volume, (0, 0, 1, 1, 1, 1, 1, 1))
-        return cast(Any, _OnCpu).apply(rimmed, *(_plain(x) for x in given), radius, tangent, steps)
+        return cast(Any, _ColorsOnCpu).apply(rimmed, *(_plain(x) for x in given), radius, tangent, steps)
     return render_in_torch(volume, picture, origins, directions, seen_from, seen_along, radius, tangent, steps)
 
 
@@ -87,7 +87,7 @@ def render_in_torch(
     return torch.cat([rgb, weights.sum(-1, keepdim=True)], -1)
 
 
-class _OnCpu(torch.autograd.Function):
+class _ColorsOnCpu(torch.autograd.Function):
     """The numba kernels, split as those of `viewdistill.diffusion.volume_compositing` are; takes rimmed volumes."""
 
     @staticmethod

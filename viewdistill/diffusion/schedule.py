@@ -5,7 +5,6 @@ z_t = √ᾱ_t z + √(1−ᾱ_t) ε. A model predicts ε, or v = √ᾱ_t ε �
 """
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 
 BetaSchedule = Literal["scaled_linear", "linear"]
@@ -83,13 +83,7 @@ class NoiseSchedule:
             ViewDistillError: The file is missing, is not JSON, or is refused by `from_config`.
         """
         path = folder / "scheduler_config.json"
-        try:
-            config: Any = json.loads(path.read_text())
-        except FileNotFoundError:
-            raise ViewDistillError(f"{path}: no such file; restore the scheduler folder of this prior") from None
-        except ValueError as error:
-            raise ViewDistillError(f"{path}: not JSON ({error}); fetch or train the prior again") from None
-        return cls.from_config(config, str(path))
+        return cls.from_config(read_json(path, "fetch or train the prior again"), str(path))
 
     @property
     def alphas_cumprod(self) -> Float[Tensor, " timesteps"]:

@@ -132,9 +132,9 @@ def lifted_mean(
     Raises:
         ViewDistillError: The prior has no lifting.
     """
-    if prior.lifting is None or condition.volume is None or condition.elevation is None:
+    if prior.lifting is None or condition.lifted is None or condition.elevation is None:
         raise ViewDistillError("this view-conditioned prior has no lifting; set sampling.start to noise")
-    images = len(condition.volume)
+    images = len(condition.elevation)
     poses = relative_pose.unflatten(0, (images, len(relative_pose) // images))
-    features = prior.lifting.look(condition.volume, condition.elevation, poses).flatten(0, 1)
+    features = prior.lifting.look(condition.lifted, condition.elevation, poses).flatten(0, 1)
     return prior.lifting.mean_view(features).float()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.input.closed_form import soften_rim, without_background_color
-from viewdistill.input.decoding import MIN_SIDE, Picture, read_picture
+from viewdistill.input.decoding import MIN_SIDE, DecodedImage, read_picture
 from viewdistill.input.masks import read_mask
 from viewdistill.input.photographs import grabcut_mask, matte_doubts, network_mask
 from viewdistill.input.pixels import has_alpha, to_rgba
@@ -71,7 +71,7 @@ def load_cut_out(path: Path, mask: Path | None = None) -> CutOut:
     return CutOut(cleaned.rgba, found.mask_source, (*notes, *found.notes, *cleaned.notes, *object_doubts(cleaned.rgba)))
 
 
-def find_object(picture: Picture, path: Path, mask: Path | None) -> CutOut:
+def find_object(picture: DecodedImage, path: Path, mask: Path | None) -> CutOut:
     """The picture with an alpha channel, and where it comes from."""
     rgba = to_rgba(picture.image)
     if mask is not None:

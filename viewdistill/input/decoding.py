@@ -23,7 +23,7 @@ EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """A decoded image file."""
 
     image: Image.Image
@@ -43,7 +43,7 @@ def read_image(path: Path) -> Image.Image:
     return read_picture(path).image
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> DecodedImage:
     """The first frame of an image file, upright, and what else is known about it.
 
     Raises:
@@ -77,7 +77,7 @@ def check_is_file(path: Path) -> None:
         raise ViewDistillError(f"{path}: empty file; give the path of an image")
 
 
-def decode(path: Path) -> Picture:
+def decode(path: Path) -> DecodedImage:
     """Decode the first frame of an image file, upright.
 
     Raises:
@@ -94,7 +94,7 @@ def decode(path: Path) -> Picture:
                 scale_transparent_value(image)
                 image.load()
                 orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-                return Picture(ImageOps.exif_transpose(image), orientation, animated)
+                return DecodedImage(ImageOps.exif_transpose(image), orientation, animated)
         except Image.DecompressionBombError as error:
             raise ViewDistillError(
                 f"{path}: more than {MAX_PIXELS / 1e6:.0f} million pixels; scale it down (1024 x 1024 is plenty)"

@@ -2,10 +2,10 @@
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.input.regions import bounding_box, longer_side
+from viewdistill.pictures import resize_pixels
 
 FIT = 200 / 256
 """Share of the frame's side that the object's longer side takes in Zero-1-to-3's demo (facts: 200 of 256 pixels)."""
@@ -44,11 +44,10 @@ def fit_framing(
     top, bottom, left, right = bounding_box(rgba)
     scale = fit * size / max(bottom - top, right - left)
     height, width = max(1, round(scale * (bottom - top))), max(1, round(scale * (right - left)))
-    # Pillow resizes RGBA premultiplied, so hidden colours of transparent pixels do not bleed into the rim.
-    crop = Image.fromarray(rgba[top:bottom, left:right]).resize((width, height), Image.Resampling.LANCZOS)
+    crop = resize_pixels(rgba[top:bottom, left:right], (height, width))
     framed = np.zeros((size, size, 4), np.uint8)
     y, x = (size - height) // 2, (size - width) // 2
-    framed[y : y + height, x : x + width] = np.asarray(crop)
+    framed[y : y + height, x : x + width] = crop
     return framed
 
 
@@ -72,4 +71,4 @@ def keep_framing(
         )
     if height == size:
         return rgba
-    return np.asarray(Image.fromarray(rgba).resize((size, size), Image.Resampling.LANCZOS))
+    return resize_pixels(rgba, size)

@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from viewdistill.errors import ViewDistillError
-from viewdistill.input.decoding import Picture, read_image
+from viewdistill.input.decoding import DecodedImage, read_image
 from viewdistill.input.pixels import has_alpha, to_rgba
 
 TURNS = {
@@ -28,7 +28,7 @@ BETTER = 1.5
 TURNED = "the mask fits the picture before its EXIF rotation only, and was turned with it"
 
 
-def read_mask(path: Path, picture: Picture) -> tuple[UInt8[np.ndarray, "height width"], tuple[str, ...]]:
+def read_mask(path: Path, picture: DecodedImage) -> tuple[UInt8[np.ndarray, "height width"], tuple[str, ...]]:
     """Coverage from an image of a mask: its alpha channel where it cuts something out, else its brightness.
 
     Many programs ignore the EXIF rotation of a photograph, and their masks fit the picture as it is stored. Such a mask
@@ -66,7 +66,7 @@ def coverage(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     return np.asarray(Image.fromarray(rgba[..., :3]).convert("L"))
 
 
-def edge_share(mask: UInt8[np.ndarray, "height width"], picture: Picture) -> float:
+def edge_share(mask: UInt8[np.ndarray, "height width"], picture: DecodedImage) -> float:
     """How strong the picture's edges are along the mask's outline, relative to the picture's mean."""
     grey = np.asarray(picture.image.convert("L"), dtype=np.float64)
     edges = ndimage.gaussian_gradient_magnitude(grey, 1.0)

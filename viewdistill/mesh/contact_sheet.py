@@ -11,7 +11,7 @@ from viewdistill.cameras import DISTANCE, FOVY_ZERO123
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.mesh.turntable import ring
-from viewdistill.pictures import to_bytes, write_picture
+from viewdistill.pictures import resize_pixels, to_bytes, write_picture
 
 GAP = 4
 FONT_SIZE = 14
@@ -87,7 +87,7 @@ def contact_sheet(
     cameras = ring(8, elevation, distance)
     color = render_mesh(mesh, cameras, fovy, size).rgb
     clay = render_mesh(mesh, cameras, fovy, size, shaded=True, textured=False).rgb
-    resized = np.asarray(Image.fromarray(to_bytes(input_image)).resize((size, size), Image.Resampling.LANCZOS))
+    resized = resize_pixels(to_bytes(input_image), size)
     labels = ["input", *(f"{45 * i}°" for i in range(8))]
     sheet = grid([[resized, *color], [None, *clay]], ["colour", "shape"], labels)
     write_picture(path, sheet)

@@ -22,7 +22,7 @@ SAMPLES = 100_000
 IOU_RESOLUTION = 128
 
 
-class Shape(NamedTuple):
+class TriangleMesh(NamedTuple):
     """A triangle mesh in world space."""
 
     vertices: Vertices

@@ -10,10 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from viewdistill.pictures import over_white
-
-__all__ = ["over_white", "psnr", "ssim"]
-
 SMALLEST_MSE = 1e-10
 """Floor of the mean squared error: equal pictures get 100 dB instead of infinity, so that means stay finite."""
 

@@ -25,7 +25,7 @@ from viewdistill.metrics.geometry import (
     NOTHING,
     SAMPLES,
     GeometryScores,
-    Shape,
+    TriangleMesh,
     agreement,
     geometry_scores,
     sample_surface,
@@ -73,7 +73,7 @@ def rig() -> Float[Tensor, "views 4 4"]:
     return look_at(azimuth, torch.full_like(azimuth, RIG_ELEVATION), torch.full_like(azimuth, DISTANCE))
 
 
-def syncdreamer(prediction: Shape, truth: Shape) -> ProtocolScores:
+def syncdreamer(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores:
     """Points seen by the rig; the truth should be centred on its box with a longest side of 1.
 
     Raises:
@@ -86,7 +86,7 @@ def syncdreamer(prediction: Shape, truth: Shape) -> ProtocolScores:
     return ProtocolScores("syncdreamer", scores, len(seen.points), len(true.points), RIG_RESOLUTION)
 
 
-def surface(prediction: Shape, truth: Shape) -> ProtocolScores:
+def surface(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores:
     """Points by area, both meshes as they stand in the world.
 
     Raises:
@@ -97,7 +97,7 @@ def surface(prediction: Shape, truth: Shape) -> ProtocolScores:
     return ProtocolScores("surface", scores, drawn, SAMPLES, IOU_RESOLUTION)
 
 
-def surface_aligned(prediction: Shape, truth: Shape) -> ProtocolScores:
+def surface_aligned(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores:
     """As `surface`, after similarity-ICP of the prediction.
 
     Raises:
@@ -107,12 +107,12 @@ def surface_aligned(prediction: Shape, truth: Shape) -> ProtocolScores:
     if len(prediction.faces) == 0:
         return ProtocolScores("surface-aligned", NOTHING, 0, SAMPLES, IOU_RESOLUTION)
     similarity = align(sample_surface(*prediction).points, target.points)
-    moved = Shape(similarity(np.asarray(prediction.vertices, dtype=np.float64)), prediction.faces)
+    moved = TriangleMesh(similarity(np.asarray(prediction.vertices, dtype=np.float64)), prediction.faces)
     scores = geometry_scores(*moved, *truth)
     return ProtocolScores("surface-aligned", scores, SAMPLES, SAMPLES, IOU_RESOLUTION, similarity)
 
 
-PROTOCOLS: Mapping[str, Callable[[Shape, Shape], ProtocolScores]] = MappingProxyType(
+PROTOCOLS: Mapping[str, Callable[[TriangleMesh, TriangleMesh], ProtocolScores]] = MappingProxyType(
     {"syncdreamer": syncdreamer, "surface": surface, "surface-aligned": surface_aligned}
 )
 """All of them by name."""

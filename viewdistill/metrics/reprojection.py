@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from viewdistill.cameras import project
-from viewdistill.metrics.geometry import Shape
+from viewdistill.metrics.geometry import TriangleMesh
 from viewdistill.metrics.images import SMALLEST_MSE
 from viewdistill.metrics.visible import cast_view
 from viewdistill.rendering.embree import EmbreeScene
@@ -30,7 +30,7 @@ def reprojection_psnr(
     rgb: Float[Tensor, "views 3 size size"],
     c2w: Float[Tensor, "views 4 4"],
     fovy: Sequence[float],
-    shape: Shape,
+    shape: TriangleMesh,
 ) -> list[float]:
     """PSNR, dB, of each pair of views over the pixels that both see.
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from viewdistill.cameras import focal_length, rays
-from viewdistill.metrics.geometry import Shape, SurfaceSamples
+from viewdistill.metrics.geometry import SurfaceSamples, TriangleMesh
 from viewdistill.rendering.embree import EmbreeScene, Hits
 
 VOXEL = 0.01
@@ -15,7 +15,7 @@ VOXEL = 0.01
 
 
 def visible_samples(
-    shape: Shape, c2w: Float[Tensor, "views 4 4"], fovy: Sequence[float], size: int, voxel: float = VOXEL
+    shape: TriangleMesh, c2w: Float[Tensor, "views 4 4"], fovy: Sequence[float], size: int, voxel: float = VOXEL
 ) -> SurfaceSamples:
     """The points that the pixel centres of several cameras see first, thinned by `downsample`.
 

@@ -20,13 +20,18 @@ import torch
 from jaxtyping import Float, UInt8
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
+from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import write_json
 from viewdistill.objects.generator import PATTERNED_SEEDS, PATTERNED_TEST_SEEDS, generate
 from viewdistill.objects.render import poses, render
 from viewdistill.objects.shading import Light, random_flat_light, random_light
 
 FORMAT = 1
 """Raised whenever the same settings would give other bytes: other objects, cameras or lights."""
+
+REMEDY = "delete the folder and render it again"
+"""What to do where a file beside the images is damaged."""
 
 FLAT_SHARE = 0.4
 """Of patterned objects in a nearly uniform light."""
@@ -130,9 +135,9 @@ def build(
     if not (folder / "captions.json").exists():
         cameras = [sample_cameras(seed, settings) for seed in seeds]
         np.save(folder / "cameras.npy", np.stack(cameras))
-        captions = [caption for k, _ in shards for caption in json.loads(_marker(folder, k).read_text())]
-        _write_atomically(folder / "seeds.json", json.dumps(list(seeds)))
-        _write_atomically(folder / "captions.json", json.dumps(captions))
+        captions = [caption for k, _ in shards for caption in read_json(_marker(folder, k), REMEDY)]
+        write_json(folder / "seeds.json", list(seeds))
+        write_json(folder / "captions.json", captions)
     return load(folder)
 
 
@@ -143,14 +148,14 @@ def load(folder: Path) -> RenderedObjects:
         ViewDistillError: The folder holds none, or an unfinished one.
     """
     try:
-        captions = json.loads((folder / "captions.json").read_text())
+        captions = read_json(folder / "captions.json")
         return RenderedObjects(
             rgba=np.load(folder / "rgba.npy", mmap_mode="r"),
             cameras=np.load(folder / "cameras.npy", mmap_mode="r"),
             captions=captions,
-            seeds=json.loads((folder / "seeds.json").read_text()),
+            seeds=read_json(folder / "seeds.json"),
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ViewDistillError) as error:
         raise ViewDistillError(f"{folder}: no finished data set of rendered objects here; build it first") from error
 
 
@@ -160,11 +165,11 @@ def _claim(folder: Path, seeds: Sequence[int], settings: RenderSettings, objects
     fingerprint = hashlib.sha256(json.dumps([content, list(seeds)]).encode()).hexdigest()
     manifest = folder / "manifest.json"
     if manifest.exists():
-        if json.loads(manifest.read_text())["fingerprint"] != fingerprint:
+        if read_json(manifest, REMEDY).get("fingerprint") != fingerprint:
             raise ViewDistillError(f"{folder}: holds a data set of other settings; delete it or choose another folder")
         return
     (folder / "done").mkdir(parents=True, exist_ok=True)
-    _write_atomically(manifest, json.dumps({**content, "fingerprint": fingerprint}, indent=1))
+    write_json(manifest, {**content, "fingerprint": fingerprint})
 
 
 def _allocate(folder: Path, objects: int, settings: RenderSettings, objects_per_shard: int) -> None:
@@ -199,17 +204,11 @@ def _render_shard(folder: Path, first: int, shard: int, seeds: list[int], settin
         rgba[index], caption = render_object(seed, settings)
         captions.append(caption)
     rgba.flush()
-    _write_atomically(_marker(folder, shard), json.dumps(captions))
+    write_json(_marker(folder, shard), captions)
 
 
 def _marker(folder: Path, shard: int) -> Path:
     return folder / "done" / f"{shard:06d}.json"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
 
 
 def _start_worker() -> None:

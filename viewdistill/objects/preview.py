@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.objects.generator import generate
 from viewdistill.objects.render import poses, render
+from viewdistill.pictures import write_picture
 
 
 def contact_sheet(
@@ -42,6 +42,5 @@ def contact_sheet(
         strip = np.concatenate(list(render(obj, c2w, FOVY_ZERO123, size, supersample=3).over(1.0)), axis=1)
         top, left = index // columns * size, index % columns * strip.shape[1]
         sheet[top : top + size, left : left + strip.shape[1]] = strip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path)
+    write_picture(path, sheet)
     return captions

@@ -20,7 +20,7 @@ SAMPLES_PER_CHUNK = 1 << 21
 
 
 @dataclass(frozen=True)
-class RenderedViews:
+class ObjectViews:
     """What V cameras see."""
 
     rgb: UInt8[np.ndarray, "views height width 3"]
@@ -58,7 +58,7 @@ def render(
     size: int,
     supersample: int = 2,
     light: Light | Sequence[Light] | None = None,
-) -> RenderedViews:
+) -> ObjectViews:
     """Views of an object over nothing.
 
     Args:
@@ -72,11 +72,11 @@ def render(
     lights = [light or Light()] if light is None or isinstance(light, Light) else list(light)
     scene = _Scene(obj)
     step = max(1, SAMPLES_PER_CHUNK // (size * supersample) ** 2)
-    chunks: list[RenderedViews] = []
+    chunks: list[ObjectViews] = []
     for start in range(0, len(c2w), step):
         views = slice(start, start + step)
         chunks.append(scene.render(c2w[views], fovy, size, supersample, lights if len(lights) == 1 else lights[views]))
-    return RenderedViews(
+    return ObjectViews(
         *(np.concatenate([getattr(c, name) for c in chunks]) for name in ("rgb", "alpha", "depth", "normals"))
     )
 
@@ -91,7 +91,7 @@ class _Scene:
 
     def render(
         self, c2w: Float[np.ndarray, "views 4 4"], fovy: float, size: int, supersample: int, lights: list[Light]
-    ) -> RenderedViews:
+    ) -> ObjectViews:
         samples, directions, counts = self._samples(c2w, fovy, size * supersample)
         origins = np.repeat(c2w[:, :3, 3].astype(np.float32), counts, axis=0)
         hits = self.tracer.cast(origins, directions)
@@ -155,7 +155,7 @@ def _average(
     depth: Float[np.ndarray, " hits"],
     normals: Float[np.ndarray, "hits 3"],
     layout: tuple[int, int, int],
-) -> RenderedViews:
+) -> ObjectViews:
     """Means over the hits of each pixel; ``layout`` is the number of views, the image size and the supersampling."""
     views, size, supersample = layout
     fine = size * supersample
@@ -168,7 +168,7 @@ def _average(
     mean = np.stack([np.bincount(pixel, normals[:, k], pixels) for k in range(3)], -1)
     mean = mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-12)
     grid = (views, size, size)
-    return RenderedViews(
+    return ObjectViews(
         rgb=(colors * 255 + 0.5).astype(np.uint8).reshape(*grid, 3),
         alpha=(count * (255 / supersample**2) + 0.5).astype(np.uint8).reshape(grid),
         depth=(np.bincount(pixel, depth, pixels) * share).astype(np.float32).reshape(grid),

@@ -15,7 +15,7 @@ from viewdistill.rendering.occupancy import OccupancyGrid
 
 
 @runtime_checkable
-class RadianceField(Protocol):
+class RenderableField(Protocol):
     """What can be rendered; `viewdistill.fields.DensityField` for one."""
 
     radius: float
@@ -146,7 +146,7 @@ class VolumeRenderer(ViewRenderer):
 
     def __init__(
         self,
-        field: RadianceField,
+        field: RenderableField,
         occupancy_resolution: int = 32,
         n_samples_per_ray: int = 512,
         alpha_threshold: float = 0.01,

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Column:
+class PictureColumn:
     """Pictures under each other with one caption."""
 
     caption: str
@@ -30,7 +30,7 @@ class Gallery:
     title: str
     note: str
     """What they are, or why there are none."""
-    columns: tuple[Column, ...] = ()
+    columns: tuple[PictureColumn, ...] = ()
     wide: bool = False
     """Whether each picture is a sheet of many and takes the whole width."""
 
@@ -46,7 +46,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ReportedStage:
     """A complete stage."""
 
     name: str
@@ -76,7 +76,7 @@ class Page:
     missing: tuple[str, ...]
     """Stages that were not run."""
     galleries: tuple[Gallery, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[ReportedStage, ...]
     mesh: dict[str, Any] | None
     """From `viewdistill.report.mesh_data.viewer_mesh`; none before the mesh stage."""
     mesh_facts: dict[str, str]

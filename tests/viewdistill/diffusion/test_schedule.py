@@ -90,7 +90,7 @@ def test_folder_is_read_and_its_defects_named(tmp_path: Path) -> None:
         NoiseSchedule.from_folder(tmp_path)
     path = tmp_path / "scheduler_config.json"
     path.write_text("{")
-    with pytest.raises(ViewDistillError, match="not JSON"):
+    with pytest.raises(ViewDistillError, match="not readable as JSON"):
         NoiseSchedule.from_folder(tmp_path)
     path.write_text(json.dumps({"beta_start": 0.1}))
     with pytest.raises(ViewDistillError, match="no num_train_timesteps, beta_end, beta_schedule"):

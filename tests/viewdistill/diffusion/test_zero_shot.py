@@ -1,6 +1,7 @@
 """CLIP chooses among words: a real model of tiny size, and one line for what is no whole CLIP model."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from viewdistill.diffusion.zero_shot import TEMPLATE, load_clip, word_probabilit
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.nouns import NOUNS
 
-SMALL = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+SMALL: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 
 
 @pytest.fixture(scope="module")

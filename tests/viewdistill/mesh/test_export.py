@@ -222,7 +222,7 @@ def test_axes_and_size_are_as_asked_for(mesh, tmp_path, name, frame, sides):
 
 def test_with_z_up_the_front_looks_along_minus_y(mesh, tmp_path):
     save_mesh(mesh, tmp_path / "a.obj", FileFrame(up="z"))
-    loaded = trimesh.load(tmp_path / "a.obj", force="mesh")
+    loaded = trimesh.load_mesh(tmp_path / "a.obj")
     assert color_at(loaded, [0.001, -1, 0.002]) == [255, 0, 0]
     assert color_at(loaded, [0.001, 0.002, 1]) == [0, 255, 0]
     assert loaded.volume > 0, "not mirrored"

@@ -27,7 +27,7 @@ def test_handles_are_counted():
     ring_of_tube = trimesh.creation.torus(0.5, 0.15)
     assert of(ring_of_tube).genus == 1
     assert of(ring_of_tube).sound
-    two = trimesh.util.concatenate([ring_of_tube, trimesh.creation.torus(0.5, 0.1, major_sections=40)])
+    two = ring_of_tube + trimesh.creation.torus(0.5, 0.1, major_sections=40)
     assert (of(two).components, of(two).genus) == (2, 2)
 
 

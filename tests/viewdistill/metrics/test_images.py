@@ -1,9 +1,11 @@
 import math
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import structural_similarity
+from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from viewdistill.metrics.images import psnr, ssim
@@ -62,9 +64,8 @@ def test_the_range_of_the_pictures_is_what_torchmetrics_takes_when_called_withou
     """One pair per call, as SyncDreamer's script has it."""
     random = torch.Generator().manual_seed(0)
     first, second = (0.2 + 0.5 * torch.rand(3, 3, 32, 32, generator=random) for _ in range(2))
-    expected = torch.stack(
-        [structural_similarity_index_measure(x, y) for x, y in zip(first.split(1), second.split(1), strict=True)]
-    )
+    pairs = zip(first.split(1), second.split(1), strict=True)
+    expected = torch.stack([cast(Tensor, structural_similarity_index_measure(*pair)) for pair in pairs])
     torch.testing.assert_close(ssim(first, second, "pictures"), expected)
     assert (ssim(first, second, "unit") > expected + 0.001).all(), "a larger range forgives more"
     plain = torch.full((1, 3, 16, 16), 0.5)

@@ -9,7 +9,7 @@ from trimesh.registration import procrustes
 from viewdistill.cameras import focal_length
 from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.alignment import Similarity, align
-from viewdistill.metrics.geometry import Shape, sample_surface, volume_iou
+from viewdistill.metrics.geometry import TriangleMesh, sample_surface, volume_iou
 from viewdistill.metrics.protocols import (
     PROTOCOLS,
     RIG_BOX,
@@ -22,22 +22,22 @@ from viewdistill.metrics.protocols import (
 )
 from viewdistill.metrics.winding import inside_grid
 
-EMPTY = Shape(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+EMPTY = TriangleMesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
 
 
-def shape_of(mesh) -> Shape:
-    return Shape(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64))
+def shape_of(mesh) -> TriangleMesh:
+    return TriangleMesh(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64))
 
 
 def sphere(radius=0.5, detail=4):
     return trimesh.creation.icosphere(detail, radius)
 
 
-def moved(shape: Shape, scale: float, turn: Rotation, shift: list[float]) -> Shape:
-    return Shape(scale * shape.vertices @ turn.as_matrix().T + shift, shape.faces)
+def moved(shape: TriangleMesh, scale: float, turn: Rotation, shift: list[float]) -> TriangleMesh:
+    return TriangleMesh(scale * shape.vertices @ turn.as_matrix().T + shift, shape.faces)
 
 
-def corner() -> Shape:
+def corner() -> TriangleMesh:
     """Three boxes that have no symmetry."""
     parts = [trimesh.creation.box(extents=e) for e in ((0.9, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.35))]
     for part, place in zip(parts, ((0.0, 0, 0), (0.35, 0.3, 0), (-0.35, 0, 0.25)), strict=True):
@@ -71,7 +71,7 @@ def test_syncdreamer_does_not_see_undersides():
     whole = sphere()
     # Below an elevation of -(70.5 - 30) degrees no camera looks; the cut is at -45 degrees.
     kept = whole.triangles_center[:, 2] > -0.5 * np.sin(np.pi / 4)
-    cut = Shape(np.array(whole.vertices), np.array(whole.faces[kept]))
+    cut = TriangleMesh(np.array(whole.vertices), np.array(whole.faces[kept]))
     seen, sampled = syncdreamer(cut, shape_of(whole)).scores, surface(cut, shape_of(whole)).scores
     assert seen.chamfer < 0.001
     assert sampled.chamfer > 0.01
@@ -81,7 +81,7 @@ def test_syncdreamer_does_not_see_undersides():
 def test_holes_do_not_empty_the_inside(name):
     whole = sphere()
     kept = np.linalg.norm(whole.triangles_center - [0.5, 0, 0], axis=1) > 0.15
-    holed = Shape(np.array(whole.vertices), np.array(whole.faces[kept]))
+    holed = TriangleMesh(np.array(whole.vertices), np.array(whole.faces[kept]))
     assert not trimesh.Trimesh(*holed).is_watertight
     assert PROTOCOLS[name](holed, shape_of(whole)).scores.volume_iou > 0.96
 
@@ -180,7 +180,7 @@ def test_an_empty_prediction_is_the_worst(name):
 def test_a_truth_that_no_camera_sees_is_an_error():
     ball = shape_of(sphere(0.5, 2))
     with pytest.raises(ViewDistillError, match="no visible surface"):
-        syncdreamer(ball, Shape(ball.vertices + np.array([0, 0, 50]), ball.faces))
+        syncdreamer(ball, TriangleMesh(ball.vertices + np.array([0, 0, 50]), ball.faces))
 
 
 def test_the_lattice_of_syncdreamer_starts_at_minus_one_and_ends_before_one():

@@ -7,18 +7,18 @@ import trimesh
 
 from viewdistill.cameras import rays
 from viewdistill.mesh.turntable import ring
-from viewdistill.metrics.geometry import Shape
+from viewdistill.metrics.geometry import TriangleMesh
 from viewdistill.metrics.reprojection import reprojection_psnr
 from viewdistill.rendering.embree import EmbreeScene
 
 FOVY = 49.134
 
 
-def shape_of(mesh) -> Shape:
-    return Shape(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64))
+def shape_of(mesh) -> TriangleMesh:
+    return TriangleMesh(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64))
 
 
-def painted(shape: Shape, c2w: torch.Tensor, size: int) -> torch.Tensor:
+def painted(shape: TriangleMesh, c2w: torch.Tensor, size: int) -> torch.Tensor:
     """Renders over white of a surface whose colour is a smooth function of the place."""
     origins, directions = (part.reshape(-1, 3).numpy() for part in rays(c2w, FOVY, size, size))
     hits = EmbreeScene(*shape).cast(origins, directions)
@@ -71,5 +71,5 @@ def test_what_is_hidden_is_not_compared():
 def test_too_little_to_compare():
     ball = shape_of(trimesh.creation.icosphere(2, 0.5))
     assert reprojection_psnr(torch.zeros(1, 3, 8, 8), ring(1, 0.0), [FOVY], ball) == []
-    far = Shape(ball.vertices + np.array([0, 0, 90.0]), ball.faces)
+    far = TriangleMesh(ball.vertices + np.array([0, 0, 90.0]), ball.faces)
     assert reprojection_psnr(torch.zeros(2, 3, 8, 8), ring(2, 0.0), [FOVY] * 2, far) == []

@@ -7,15 +7,15 @@ import trimesh
 
 from viewdistill.cameras import rays
 from viewdistill.mesh.turntable import ring
-from viewdistill.metrics.geometry import Shape, SurfaceSamples
+from viewdistill.metrics.geometry import SurfaceSamples, TriangleMesh
 from viewdistill.metrics.visible import depth_samples, downsample, visible_samples
 from viewdistill.rendering.embree import EmbreeScene
 
 FOVY = 49.134
 
 
-def shape_of(mesh) -> Shape:
-    return Shape(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64))
+def shape_of(mesh) -> TriangleMesh:
+    return TriangleMesh(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64))
 
 
 def test_downsample_against_a_slow_loop():
@@ -53,7 +53,7 @@ def test_what_cameras_see_of_a_sphere():
 
 def test_normals_face_the_camera_whatever_the_order_of_the_corners():
     sphere = shape_of(trimesh.creation.icosphere(3, 0.5))
-    turned = Shape(sphere.vertices, sphere.faces[:, ::-1])
+    turned = TriangleMesh(sphere.vertices, sphere.faces[:, ::-1])
     seen = visible_samples(turned, ring(2, 0.0), [FOVY] * 2, 32)
     assert ((seen.normals * seen.points).sum(1) > 0.4).all()
 
@@ -76,6 +76,6 @@ def test_depth_maps_give_the_points_of_the_mesh():
 
 
 def test_a_camera_that_sees_nothing():
-    far = Shape(np.array([[9.0, 0, 0], [9, 1, 0], [9, 0, 1]]), np.array([[0, 1, 2]]))
+    far = TriangleMesh(np.array([[9.0, 0, 0], [9, 1, 0], [9, 0, 1]]), np.array([[0, 1, 2]]))
     assert len(visible_samples(far, ring(1, 0.0), [FOVY], 8).points) == 0
     assert len(depth_samples(np.zeros((1, 8, 8)), ring(1, 0.0), [FOVY]).points) == 0

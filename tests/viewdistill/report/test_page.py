@@ -17,7 +17,7 @@ from viewdistill.mesh.export import WORLD_TO_FILE, InputCamera, save_glb
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.report.curve_plot import curve_svg, running_mean
 from viewdistill.report.mesh_data import viewer_mesh
-from viewdistill.report.page import Column, Gallery, Page, Plot, Stage, render_page
+from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage, render_page
 
 FOUL = "</script><script>alert(1)</script> & \"'"
 
@@ -95,8 +95,8 @@ def test_a_damaged_mesh_is_named(tmp_path: Path):
 
 
 def test_every_word_is_escaped():
-    stage = Stage(FOUL, 1.0, 2.0, FOUL, FOUL, FOUL, (Plot(FOUL, 1.0, curve_svg(FOUL, [1], [1.0])),))
-    gallery = Gallery(FOUL, FOUL, (Column(FOUL, ("data:image/png;base64,",)),))
+    stage = ReportedStage(FOUL, 1.0, 2.0, FOUL, FOUL, FOUL, (Plot(FOUL, 1.0, curve_svg(FOUL, [1], [1.0])),))
+    gallery = Gallery(FOUL, FOUL, (PictureColumn(FOUL, ("data:image/png;base64,",)),))
     facts = {FOUL: FOUL}
     page = Page(FOUL, FOUL, FOUL, facts, (FOUL,), (FOUL,), (gallery,), (stage,), {"texture": FOUL}, facts)
     text = render_page(page)
