@@ -20,15 +20,16 @@ from xml.etree import ElementTree
 import torch
 
 from datamodules.run_folder import read_json
+from experiments.gpu_commands import REPOSITORY, viewdistill
 from experiments.gpu_steps import official_ratio, steps
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
 from viewdistill.fields.hash_grid_backends import obstacle
+from viewdistill.rendering.nerfacc_traversal import require
 
 if TYPE_CHECKING:
     from experiments.gpu_check import Figures
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 TESTS = REPOSITORY / "tests" / "viewdistill"
 KERNEL_TESTS = (
     TESTS / "fields" / "test_hash_grid_contract.py",
@@ -62,8 +63,6 @@ def nerfacc(figures: Figures, out: Path, dry_run: bool) -> None:
     if importlib.util.find_spec("nerfacc") is None:
         raise ModuleNotFoundError("nerfacc is not installed")
     if not dry_run:
-        from viewdistill.rendering.nerfacc_traversal import require
-
         begun = time.monotonic()
         require()
         figures.add(compile_seconds=time.monotonic() - begun)
@@ -210,17 +209,6 @@ def training(figures: Figures, out: Path, dry_run: bool) -> None:
             viewdistill("train", model, f"--minutes={minutes}", f"--out={folder}")
             records = list(Path(folder).rglob("training.json"))
             figures.add(**{model: read_json(records[0]) if records else "ran"})
-
-
-def viewdistill(*arguments: object) -> None:
-    """Run a subcommand in a process of its own.
-
-    Raises:
-        ViewDistillError: It failed.
-    """
-    command = [sys.executable, "-m", "commands", *map(str, arguments)]
-    if subprocess.run(command, cwd=REPOSITORY, check=False).returncode:
-        raise ViewDistillError(f"`viewdistill {' '.join(map(str, arguments))}` failed")
 
 
 RUN: dict[str, Callable[[Figures, Path, bool], None]] = {
