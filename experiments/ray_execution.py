@@ -40,7 +40,7 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
         )(run_stage)
         folder = str(Path.cwd())
 
-        def execute(command: list[str], log: Path, descriptor: int) -> int:
+        def execute(command: list[str], log: Path) -> int:
             try:
                 return ray.get(task.remote(command, str(log.resolve()), folder, share.cores))
             except ray.exceptions.RayError as error:

@@ -15,7 +15,7 @@ from commands.evaluation.prediction import of_files, of_run
 from commands.evaluation.scores import evaluate
 from commands.evaluation.table import print_evaluation
 from commands.evaluation.truth import GeneratedTruth, Truth, load_truth, truth_of_run
-from commands.stages.requirements import require
+from commands.requirements import require
 from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS

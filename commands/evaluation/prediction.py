@@ -10,7 +10,7 @@ import torch
 
 from commands.evaluation.scores import PredictedViews, Prediction, resized
 from commands.evaluation.truth import render_textured
-from commands.stages.requirements import require
+from commands.requirements import require
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import RunFolder
