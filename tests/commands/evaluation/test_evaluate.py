@@ -90,6 +90,41 @@ def test_a_run_against_a_mesh(complete: RunFolder, truth: Path, capsys: pytest.C
         assert words in printed
 
 
+def test_a_large_mesh_is_read_where_it_is_asked_for(
+    complete: RunFolder, truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = [str(complete.root), f"--gt={truth}", "--gt-up=z", *SMALL]
+    for faces, mesh in ((11, truth), (12, complete.glb)):  # the truth has 12, the run's mesh more
+        assert main(["evaluate", *command, f"--max-faces={faces}"]) == 2
+        error = capsys.readouterr().err
+        assert f"{mesh}: claims " in error
+        assert "--max-faces" in error
+    evaluated(tmp_path / "out.json", *command, "--max-faces=1000")
+
+
+def test_how_a_mesh_was_read_is_said(complete: RunFolder, truth: Path, capsys: pytest.CaptureFixture[str]):
+    scenes = complete.root / "scenes.glb"
+    twice_shown(complete.glb, scenes)
+    out = complete.root / "out.json"
+    content = evaluated(out, f"--mesh={scenes}", f"--gt={scenes}", *SMALL)
+    note = f"note: {scenes}: scene 0 of 2 is taken"
+    assert content["notes"][:2] == [note, note]
+    assert "scene 0 of 2 is taken" in " ".join(capsys.readouterr().out.split())
+
+
+def twice_shown(source: Path, target: Path) -> None:
+    """A GLB with a second scene, which shows the same."""
+    content = source.read_bytes()
+    length = int.from_bytes(content[12:16], "little")
+    header = json.loads(content[20 : 20 + length])
+    header["scenes"] = 2 * header["scenes"]
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 4)
+    rest = content[20 + length :]
+    sizes = (20 + len(text) + len(rest)).to_bytes(4, "little"), len(text).to_bytes(4, "little")
+    target.write_bytes(content[:8] + sizes[0] + sizes[1] + content[16:20] + text + rest)
+
+
 def test_placement_may_be_kept(complete: RunFolder, truth: Path, tmp_path: Path):
     box = trimesh.creation.box(extents=(0.6, 0.4, 0.8))
     trimesh.Trimesh(box.vertices @ turn(70.0).T, box.faces, process=False).export(truth)

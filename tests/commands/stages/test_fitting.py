@@ -152,7 +152,7 @@ def test_checkpoints_are_whole_or_absent(tmp_path: Path):
     with pytest.raises(Exception, match=r"pickle|lambda"):
         AtomicCheckpointIO().save_checkpoint({"a": lambda: 0}, path)
     assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["a"], torch.ones(2))
-    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+    assert {p.name for p in tmp_path.iterdir()} == {"last.ckpt", ".last.ckpt.sha256"}
 
 
 def test_progress_is_printed_in_lines_where_there_is_no_terminal(
