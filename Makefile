@@ -219,8 +219,8 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 bench: $(INSTALLED) ## measure the kernels against their plain versions
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
 
-# Of a preset within another, as zero123-xl/12gb, both overlays.
-profiled = $${PRESET:+--config="configs/presets/$${PRESET%/*}/$${STAGE:-field}.yaml" --config="configs/presets/$$PRESET/$${STAGE:-field}.yaml"}
+# Of a preset within another, as zero123-xl/12gb, both overlays; nano has none.
+profiled = $(if $(filter-out nano,$(PRESET)),--config="configs/presets/$${PRESET%/*}/$${STAGE:-field}.yaml" --config="configs/presets/$$PRESET/$${STAGE:-field}.yaml")
 .PHONY: profile
 profile: $(INSTALLED) ## STAGE=field OBJ=robot: time, FLOPs and memory of a step by phase, against this machine's ceilings; PROFILE="--option value"
 	@set -f; $(VIEWDISTILL) profile --stage="$${STAGE:-field}" $(profiled) $$PROFILE -- "$$RUNS/$${OBJ:-robot}"

@@ -61,10 +61,6 @@ def parse(argv: Sequence[str] | None = None) -> Call:
     if settings and not subcommand.open_ended:
         parser.error(f"unrecognised arguments: {' '.join(settings)}")
     module = subcommand.load()
-    if not hasattr(module, "Request"):
-        # For modules of `commands.stages` and `commands.scaling` that have no `Request` of their own yet.
-        arguments.command, arguments.settings = name, settings
-        return Call(name, module.run, arguments)
     more = {"settings": tuple(settings)} if subcommand.open_ended else {}
     return Call(name, module.run, request_of(module.Request, arguments, more))
 

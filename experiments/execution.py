@@ -1,22 +1,21 @@
 """Runs the stages of a plan, each once, several at a time; a failure stops only what depends on it."""
 
-import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datamodules.locks import held
 from datamodules.run_folder import make_folder, read_json, write_json
 from experiments.plan import Node
 
-Execute = Callable[[list[str], Path, int], int]
-"""Arguments of `viewdistill`, the log to append to and a descriptor to hold open, to an exit status."""
+Execute = Callable[[list[str], Path], int]
+"""Arguments of `viewdistill` and the log to append to, to an exit status."""
 
 
 class StageFailedError(Exception):
@@ -41,10 +40,10 @@ class Task:
     """Raises `StageFailedError` where it fails."""
 
 
-def viewdistill(command: list[str], log: Path, descriptor: int) -> int:
+def viewdistill(command: list[str], log: Path) -> int:
     """Run a subcommand in a process of its own with one thread.
 
-    The process inherits the lock of its stage: should the runner be killed, the next one waits for it to end.
+    It holds its stage's own folder (`commands.stages.job`): should the runner be killed, the next one's waits for it.
     """
     environment = {"WANDB_MODE": "disabled", **os.environ, "OMP_NUM_THREADS": "1"}
     program = str(Path(sys.executable).with_name("viewdistill"))
@@ -56,18 +55,8 @@ def viewdistill(command: list[str], log: Path, descriptor: int) -> int:
             stderr=file,
             env=environment,
             check=False,
-            pass_fds=(descriptor,),
         )
     return process.returncode
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[int]:
-    """Hold a folder for this process and the processes that it gives the descriptor to; waits for others."""
-    make_folder(folder)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
 
 
 def complete(node: Node, execute: Execute) -> None:
@@ -78,7 +67,7 @@ def complete(node: Node, execute: Execute) -> None:
     """
     if node.done.is_file():
         return
-    with locked(node.folder.root) as descriptor:
+    with held(node.folder.root):
         if node.done.is_file():
             return
         for needed in node.needs:
@@ -86,12 +75,12 @@ def complete(node: Node, execute: Execute) -> None:
         if not node.needs:
             node.case.write(node.inputs)
         start = time.perf_counter()
-        attempt(node.stage, list(node.command), node.log, descriptor, execute)
+        attempt(node.stage, list(node.command), node.log, execute)
         record = {"stage": node.stage, "key": node.key, "command": node.command}
         write_json(node.done, {**record, "seconds": round(time.perf_counter() - start, 3)})
 
 
-def attempt(stage: str, command: list[str], log: Path, descriptor: int, execute: Execute) -> None:
+def attempt(stage: str, command: list[str], log: Path, execute: Execute) -> None:
     """Run a command with a log.
 
     Raises:
@@ -99,7 +88,7 @@ def attempt(stage: str, command: list[str], log: Path, descriptor: int, execute:
     """
     with log.open("a", encoding="utf-8") as file:
         file.write(f"$ viewdistill {' '.join(command)}\n")
-    status = execute(command, log, descriptor)
+    status = execute(command, log)
     if status != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip() and not line.startswith("$ ")), "")

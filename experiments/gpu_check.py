@@ -97,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_here(name: str, out: Path, dry_run: bool) -> int:
     """One part, in this process; its figures are written whenever there are more."""
+    # Here and not above: the process that waits for the parts needs neither torch nor Lightning.
     from experiments.gpu_parts import RUN
 
     try:
@@ -174,6 +175,7 @@ def finish(part: CheckPart, process: subprocess.Popen[bytes], until: float, out:
 
 def machine() -> dict[str, str]:
     """What it ran on."""
+    # Here and not above: the parts come first, each in a process of its own.
     import torch
 
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"

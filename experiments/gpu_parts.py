@@ -19,18 +19,18 @@ from xml.etree import ElementTree
 
 import torch
 
-from commands.main import main
 from datamodules.object_sets import ObjectSets
 from datamodules.run_folder import read_json
+from experiments.gpu_commands import REPOSITORY, viewdistill
 from experiments.gpu_steps import official_ratio, steps
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
 from viewdistill.fields.hash_grid_backends import obstacle
+from viewdistill.rendering.nerfacc_traversal import require
 
 if TYPE_CHECKING:
     from experiments.gpu_check import Figures
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 TESTS = REPOSITORY / "tests" / "viewdistill"
 KERNEL_TESTS = (
     TESTS / "fields" / "test_hash_grid_contract.py",
@@ -65,8 +65,6 @@ def nerfacc(figures: Figures, out: Path, dry_run: bool) -> None:
     if importlib.util.find_spec("nerfacc") is None:
         raise ModuleNotFoundError("nerfacc is not installed")
     if not dry_run:
-        from viewdistill.rendering.nerfacc_traversal import require
-
         begun = time.monotonic()
         require()
         figures.add(compile_seconds=time.monotonic() - begun)
@@ -234,17 +232,6 @@ def training_sets(folder: str, dry_run: bool) -> ObjectSets:
     if dry_run:
         return ObjectSets(folder, 2, 2, 2, objects_per_shard=2, views_per_object=4, held_out=2)
     return ObjectSets(folder, 200, 200, 200, objects_per_shard=50, held_out=8)
-
-
-def viewdistill(*arguments: object) -> None:
-    """Run a subcommand in this process, where the libraries are loaded already.
-
-    Raises:
-        ViewDistillError: It failed.
-    """
-    words = [str(argument) for argument in arguments]
-    if main(words):
-        raise ViewDistillError(f"`viewdistill {' '.join(words)}` failed")
 
 
 RUN: dict[str, Callable[[Figures, Path, bool], None]] = {

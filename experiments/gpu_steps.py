@@ -7,15 +7,21 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonargparse
+import pytorch_lightning as pl
 import torch
 
+from callbacks.phase_profile import PhaseProfile
+from commands.profiling.trace import phase_table
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
+from experiments.gpu_commands import REPOSITORY, viewdistill
+from experiments.smoke_full import make_priors
+from lightning_modules.radiance_field import RadianceField
 
 if TYPE_CHECKING:
     from experiments.gpu_check import Figures
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGS = REPOSITORY / "configs"
 FULL = CONFIGS / "presets" / "zero123-xl"
 MEMORY = (8, 12, 16, 24, 40)
@@ -30,8 +36,6 @@ Variant = tuple[str, list[Path], dict[str, Any]]
 
 def steps(figures: Figures, out: Path, dry_run: bool) -> None:
     """The field's step of the embedded priors and at full size, in each precision, compiled, offloaded, by memory."""
-    from experiments.gpu_parts import viewdistill
-
     run = RunFolder(out / "steps")
     viewdistill("input", REPOSITORY / "examples" / "robot.png", "--out", run.root)
     for variant in tiny_variants() if dry_run else embedded_variants():
@@ -73,8 +77,6 @@ def full_size_priors(out: Path, dry_run: bool) -> dict[str, str]:
     if dry_run:
         nano = REPOSITORY / "priors" / "nano"
         return {"view_prior": str(nano / "zero123"), "text_prior": str(nano / "stable-diffusion"), "method": "usd"}
-    from experiments.smoke_full import make_priors
-
     folder = out / "priors"
     with torch.device("cuda"):
         make_priors(folder)
@@ -83,9 +85,6 @@ def full_size_priors(out: Path, dry_run: bool) -> dict[str, str]:
 
 def measure(run: RunFolder, variant: Variant, dry_run: bool, limit_gb: int | None = None) -> dict[str, Any]:
     """Milliseconds and peak memory of a variant's step, and its phases; a variant that does not fit says so."""
-    from callbacks.phase_profile import PhaseProfile
-    from commands.profiling.trace import phase_table
-
     on_gpu = torch.cuda.is_available()
     gc.collect()
     if on_gpu:
@@ -108,10 +107,6 @@ def measure(run: RunFolder, variant: Variant, dry_run: bool, limit_gb: int | Non
 
 def fit(run: RunFolder, variant: Variant, profile: Any) -> None:
     """The profiled steps of a field with a variant's settings."""
-    import pytorch_lightning as pl
-
-    from lightning_modules.radiance_field import RadianceField
-
     settings = settings_of(variant)
     parser = field_parser()
     built = parser.instantiate_classes(parser.parse_object(settings["model"]["init_args"]))
@@ -143,8 +138,6 @@ def settings_of(variant: Variant) -> dict[str, Any]:
 
 def field_parser() -> Any:
     """Checks settings of the field's module, and builds what they name."""
-    import jsonargparse
-
     from lightning_modules.radiance_field import RadianceField
 
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
@@ -163,6 +156,7 @@ def merge(settings: dict[str, Any], overlay_settings: dict[str, Any]) -> None:
 
 def official_ratio(figures: Figures, out: Path, dry_run: bool) -> None:
     """How many times as fast the UNets of a `usd` step are as the official code's eight evaluations."""
+    # Here and not above: a repository's tests are no part of an installation.
     from tests.benchmarks.pairs import ratio
     from tests.benchmarks.test_guidance_benchmark import Problem
 

@@ -16,7 +16,11 @@ from datamodules.run_folder import RunFolder
 from datamodules.stages import Route
 from datamodules.staleness import chained_key, digest, stage_key
 from experiments.cases import Case
+from experiments.own_unconditional import export_own_unconditional
 from experiments.studies import BIAS, Arm, Study
+from viewdistill.diffusion.fingerprints import fingerprint
+from viewdistill.diffusion.loading import locate
+from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.errors import ViewDistillError
 
 PRIOR_OPTIONS = {
@@ -59,11 +63,6 @@ class Priors:
         Raises:
             ViewDistillError: One is missing or not whole.
         """
-        # Here and not above: these bring transformers, which `--help` need not wait for.
-        from viewdistill.diffusion.fingerprints import fingerprint
-        from viewdistill.diffusion.loading import locate
-        from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
-
         found = [fingerprint(locate(self.view, VIEW_COMPONENTS)), fingerprint(locate(self.text, TEXT_COMPONENTS))]
         # What it is called says nothing about what it is.
         return digest([{name: value for name, value in prior.items() if name != "prior"} for prior in found])
@@ -221,9 +220,6 @@ class Planner:
     def filled(self, option: str) -> str:
         """An option with the priors in it."""
         if "{own_unconditional}" in option:
-            # Only where it is asked for: it loads the prior.
-            from experiments.own_unconditional import export_own_unconditional
-
             folder = self.root / "own_unconditional" / self.priors.fingerprint[:16]
             export_own_unconditional(self.priors.view, self.priors.text, folder)
             option = option.replace("{own_unconditional}", str(folder))

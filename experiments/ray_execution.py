@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from commands.scaling.cluster import JOBS_OF_A_PROCESS, RETRIES, Share, available_cores, cluster
 from commands.scaling.worker import enter_process, run_command
 from experiments.execution import Execute
@@ -28,22 +30,20 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
         ViewDistillError: Ray is not installed, or the cluster does not answer.
     """
     if workers is None and not os.environ.get("RAY_ADDRESS"):
-        import torch
-
         workers = torch.cuda.device_count() or available_cores()
     with cluster(workers) as share:
+        # Here and not above: it is an extra.
         import ray
-        from ray.exceptions import RayError
 
         task: Any = ray.remote(
             num_cpus=share.cores, num_gpus=share.gpus, max_retries=RETRIES, max_calls=JOBS_OF_A_PROCESS
         )(run_stage)
         folder = str(Path.cwd())
 
-        def execute(command: list[str], log: Path, descriptor: int) -> int:
+        def execute(command: list[str], log: Path) -> int:
             try:
                 return ray.get(task.remote(command, str(log.resolve()), folder, share.cores))
-            except RayError as error:
+            except ray.exceptions.RayError as error:
                 with log.open("a", encoding="utf-8") as file:
                     file.write(f"its worker died {RETRIES + 1} times ({str(error).strip().splitlines()[0]})\n")
                 return 1

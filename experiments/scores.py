@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from datamodules.cameras import read_rgba
+from datamodules.locks import held
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from experiments.comparison import FORMAT
-from experiments.execution import Execute, attempt, cost_of, link, locked
+from experiments.execution import Execute, attempt, cost_of, link
 from experiments.plan import PlannedRun
 from viewdistill import __version__
 from viewdistill.pictures import over_white, resize, to_bytes
@@ -33,7 +34,7 @@ def score(run: PlannedRun, prior: str, execute: Execute) -> None:
     stages = {node.stage: node.folder.root.name for node in run.nodes}
     if run.scores.is_file() and read_json(run.scores)["stages"] == stages:
         return
-    with locked(run.folder.root) as descriptor:
+    with held(run.folder.root):
         for node in run.nodes:
             link(node, run.folder.root)
         figures: dict[str, float | None] = {}
@@ -44,7 +45,7 @@ def score(run: PlannedRun, prior: str, execute: Execute) -> None:
             out = run.folder.root / f"evaluation{'_' + prefix if prefix else ''}.json"
             command = ["evaluate", str(run.folder.root), f"--size={VIEW_SIZE}"]
             log = run.folder.root / "log.txt"
-            attempt("evaluate", [*command, *options, f"--out={out}"], log, descriptor, execute)
+            attempt("evaluate", [*command, *options, f"--out={out}"], log, execute)
             own, why = evaluation_figures(read_json(out), prefix)
             figures |= own
             reasons |= why

@@ -39,18 +39,33 @@ def read_checkpoint(path: Path, remedy: str, device: torch.device | str = "cpu")
     damaged = ViewDistillError(f"{path}: damaged checkpoint; delete it and run {remedy}")
     if path.is_file() and not is_sound(path):
         raise damaged
-    # Anything else torch would take for its older format and raise nearly any error over.
-    if not zipfile.is_zipfile(path):
-        raise damaged
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    # In turn: no permission; more than plain data; bytes that do not fit their checksum.
-    except (OSError, pickle.UnpicklingError, RuntimeError) as error:
-        raise damaged from error
+    content = plain_content(path, damaged, device)
     parts = ("state_dict", "hyper_parameters")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in parts):
         raise ViewDistillError(f"{path}: not a checkpoint of a fitted module; delete it and run {remedy}")
     return content
+
+
+def plain_content(path: Path, damaged: ViewDistillError, device: torch.device | str = "cpu", mmap: bool = False) -> Any:
+    """What a file of `torch.save` holds, without running any code of it.
+
+    Args:
+        path: The file.
+        damaged: The error for whatever is wrong with it.
+        device: Where its tensors shall live.
+        mmap: Whether tensors are read from the disk when they are used alone.
+
+    Raises:
+        ViewDistillError: ``damaged``: the file cannot be opened, is cut short, or holds more than plain data.
+    """
+    # Anything else torch would take for its older format and raise nearly any error over.
+    if not zipfile.is_zipfile(path):
+        raise damaged
+    try:
+        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    # In turn: no permission; more than plain data; bytes that do not fit their checksum.
+    except (OSError, pickle.UnpicklingError, RuntimeError) as error:
+        raise damaged from error
 
 
 def stored_settings(kind: type[Settings], stored: object, path: Path, remedy: str) -> Settings:

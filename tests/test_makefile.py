@@ -141,6 +141,16 @@ def test_no_value_is_expanded_or_run(project: Path, value: str):
     assert not (project / "pwned").exists()
 
 
+@pytest.mark.parametrize(
+    ("preset", "overlays"),
+    [("nano", []), ("", []), ("zero123-xl/12gb", ["zero123-xl", "zero123-xl/12gb"])],
+)
+def test_a_profile_takes_the_overlays_of_its_preset(project: Path, preset: str, overlays: list[str]):
+    (call,) = make(project, "profile", "OBJ=toy", f"PRESET={preset}")
+    found = [word for word in call if word.startswith("--config=")]
+    assert found == [f"--config=configs/presets/{overlay}/field.yaml" for overlay in overlays]
+
+
 def test_side_by_side_every_stage_is_a_call_after_what_it_reads(project: Path):
     """The field waits until the novel views have begun, and they for the field: one after another, neither ends."""
     command = project / ".venv/bin/viewdistill"

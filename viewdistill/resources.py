@@ -17,6 +17,9 @@ CONFIGS = DATA / "configs"
 PRESETS = CONFIGS / "presets"
 """Folders of overlays on the stages' YAMLs."""
 
+NANO = "nano"
+"""Name of the shipped YAMLs without any overlay, where a preset can be named."""
+
 NANO_PRIORS = DATA / "priors" / "nano"
 """The embedded priors."""
 
@@ -43,11 +46,13 @@ def preset_folders(preset: str) -> tuple[Path, ...]:
     """Return the folders of a preset's overlays: its own, after that of the preset that it lies in, if it does.
 
     Args:
-        preset: Name of a folder of ``configs/presets``, as ``debug`` or ``zero123-xl/12gb``.
+        preset: Name of a folder of ``configs/presets``, as ``debug`` or ``zero123-xl/12gb``; `NANO` has none.
 
     Raises:
         ViewDistillError: There is no such preset; the message lists those that there are.
     """
+    if preset == NANO:
+        return ()
     parts = Path(preset).parts
     folders = tuple(PRESETS.joinpath(*parts[: depth + 1]) for depth in range(len(parts)))
     safe = parts and not Path(preset).is_absolute() and not set(parts) & {".", ".."} and "\0" not in preset
@@ -58,4 +63,4 @@ def preset_folders(preset: str) -> tuple[Path, ...]:
 
 def presets() -> list[str]:
     """Return the names of all presets."""
-    return sorted({path.parent.relative_to(PRESETS).as_posix() for path in PRESETS.rglob("*.yaml")})
+    return [NANO, *sorted({path.parent.relative_to(PRESETS).as_posix() for path in PRESETS.rglob("*.yaml")})]

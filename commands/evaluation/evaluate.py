@@ -15,11 +15,12 @@ from commands.evaluation.prediction import of_files, of_run
 from commands.evaluation.scores import evaluate
 from commands.evaluation.table import print_evaluation
 from commands.evaluation.truth import GeneratedTruth, Truth, load_truth, truth_of_run
-from commands.stages.requirements import require
+from commands.requirements import require
 from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS
 from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.claims import MeshLimits
 from viewdistill.mesh.loading import Up
 from viewdistill.metrics.protocols import PROTOCOLS
 
@@ -72,6 +73,8 @@ class Request:
     """Protocols of geometry."""
     size: int = 256
     """Side of rendered views, pixels."""
+    max_faces: int = MeshLimits.faces
+    """Triangles of a mesh at most, and as many vertices."""
     field: bool = False
     """Whether renders of the run's radiance field are scored too."""
     out: Path | None = None
@@ -127,6 +130,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="side of rendered views, pixels (default %(default)s, the protocol's)",
     )
+    parser.add_argument(
+        "--max-faces",
+        type=options.COUNT,
+        default=Request.max_faces,
+        metavar="N",
+        help="triangles of a mesh at most, and as many vertices (default %(default)s; 5 million take about 2 GB)",
+    )
     parser.add_argument("--field", action="store_true", help="score renders of RUN's radiance field too (a minute)")
     parser.add_argument(
         "--out",
@@ -145,13 +155,14 @@ def run(request: Request) -> None:
     check_options(request)
     folder = RunFolder(request.run_folder) if request.run_folder else None
     truth = choose_truth(request, folder)
-    cameras = rig_or_own(truth)
+    cameras, limits = rig_or_own(truth), MeshLimits(faces=request.max_faces)
     if folder is not None:
-        prediction = of_run(folder, cameras, request.size, with_field=request.field)
+        prediction = of_run(folder, cameras, request.size, request.field, limits)
     else:
-        prediction = of_files(request.mesh, request.mesh_up or "y", request.views, cameras, request.size)
+        prediction = of_files(request.mesh, request.mesh_up or "y", request.views, cameras, request.size, limits)
     content = evaluate(prediction, truth, request.protocols)
-    content["notes"] = notes(folder, truth, content)
+    read = [f"note: {each}" for each in (*prediction.notes, *truth.notes)]
+    content["notes"] = [*read, *notes(folder, truth, content)]
     out = request.out or default_out(request)
     write_json(out, content)
     print_evaluation(content, Console())
@@ -187,7 +198,8 @@ def choose_truth(request: Request, folder: RunFolder | None) -> Truth:
     if folder is not None:
         require(folder)
     if request.gt is not None:
-        return load_truth(request.gt, request.gt_up, request.azimuth or 0.0, request.keep_placement)
+        limits = MeshLimits(faces=request.max_faces)
+        return load_truth(request.gt, request.gt_up, request.azimuth or 0.0, request.keep_placement, limits)
     if request.object is not None:
         return GeneratedTruth(request.object, request.azimuth or 0.0)
     assert folder is not None

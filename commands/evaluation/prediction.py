@@ -10,19 +10,22 @@ import torch
 
 from commands.evaluation.scores import PredictedViews, Prediction, resized
 from commands.evaluation.truth import render_textured
-from commands.stages.requirements import require
+from commands.requirements import require
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import RunFolder
 from datamodules.view_sets import ViewSet, load_view_set
 from lightning_modules.radiance_field import load_field
 from viewdistill.errors import ViewDistillError
-from viewdistill.mesh.loading import Up, load_mesh
+from viewdistill.mesh.claims import MeshLimits
+from viewdistill.mesh.loading import LoadedMesh, Up, load_mesh
 from viewdistill.metrics.geometry import TriangleMesh
 from viewdistill.pictures import over_white
 
 
-def of_run(folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_field: bool) -> Prediction:
+def of_run(
+    folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_field: bool, limits: MeshLimits | None = None
+) -> Prediction:
     """Collect the mesh and the views of a run, as far as its stages are complete.
 
     Args:
@@ -30,11 +33,12 @@ def of_run(folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_fie
         cameras: Cameras from which meshes and fields are rendered.
         size: Side of renders, pixels.
         with_field: Whether to render the radiance field too.
+        limits: How much of its mesh is read.
 
     Raises:
         ViewDistillError: None of them is, or a file is damaged.
     """
-    mesh = load_mesh(folder.glb) if folder.record("mesh").is_file() else None
+    mesh = load_mesh(folder.glb, limits=limits) if folder.record("mesh").is_file() else None
     views: list[PredictedViews] = []
     for name, stage, path in (
         ("novel_views", "novel_views", folder.novel_views),
@@ -52,11 +56,16 @@ def of_run(folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_fie
     record = {"kind": f"run {folder.root}", "mesh": str(folder.glb) if mesh else None}
     shape = TriangleMesh(mesh.vertices, mesh.faces) if mesh else None
     baseline = copied_input(folder, cameras, size)
-    return Prediction(record, shape, mesh.textured if mesh else None, [*rendered, *views, baseline])
+    return Prediction(record, shape, mesh.textured if mesh else None, [*rendered, *views, baseline], notes_of(mesh))
 
 
 def of_files(
-    mesh_file: Path | None, up: Up, views_path: Path | None, cameras: Sequence[ViewCamera], size: int
+    mesh_file: Path | None,
+    up: Up,
+    views_path: Path | None,
+    cameras: Sequence[ViewCamera],
+    size: int,
+    limits: MeshLimits | None = None,
 ) -> Prediction:
     """Read the mesh and the views of another system.
 
@@ -66,18 +75,24 @@ def of_files(
         views_path: Its views, if any.
         cameras: Cameras from which the mesh is rendered.
         size: Side of renders, pixels.
+        limits: How much of the mesh is read.
 
     Raises:
         ViewDistillError: A file cannot be read.
     """
     given = [str(path) for path in (mesh_file, views_path) if path is not None]
-    mesh = load_mesh(mesh_file, up) if mesh_file else None
+    mesh = load_mesh(mesh_file, up, limits=limits) if mesh_file else None
     views = mesh_views(mesh.textured, cameras, size) if mesh and mesh.textured else []
     if views_path is not None:
         views.append(PredictedViews(str(views_path), load_view_set(views_path), required=True))
     record = {"kind": " and ".join(given), "mesh": str(mesh_file) if mesh else None}
     shape = TriangleMesh(mesh.vertices, mesh.faces) if mesh else None
-    return Prediction(record, shape, mesh.textured if mesh else None, views)
+    return Prediction(record, shape, mesh.textured if mesh else None, views, notes_of(mesh))
+
+
+def notes_of(mesh: LoadedMesh | None) -> tuple[str, ...]:
+    """What a user should know of how a mesh was read."""
+    return mesh.notes if mesh else ()
 
 
 def mesh_views(mesh: Any, cameras: Sequence[ViewCamera], size: int) -> list[PredictedViews]:

@@ -64,6 +64,8 @@ class Prediction:
     """The same with colours."""
     views: list[PredictedViews] = field(default_factory=list[PredictedViews])
     """Views that it consists of; those of the mesh are rendered when they are scored."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how it was read."""
 
 
 def evaluate(prediction: Prediction, truth: Truth, protocols: Sequence[str]) -> dict[str, Any]:

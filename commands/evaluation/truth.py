@@ -16,6 +16,7 @@ from datamodules.posed_views import ViewCamera
 from datamodules.run_folder import InputMeta, RunFolder, read_json
 from datamodules.view_sets import ViewSet, load_view_set
 from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.claims import MeshLimits
 from viewdistill.mesh.loading import Up, gso_folder, load_gso, load_mesh
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.mesh.textured_mesh import TexturedMesh
@@ -53,6 +54,11 @@ class Truth(Protocol):
         """Its views, where it is a set of views; None where it can be rendered."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how it was read."""
+        ...
+
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
         """What these cameras see, over white; ``side`` is ``size`` where it is rendered.
 
@@ -71,6 +77,7 @@ class GeneratedTruth:
     """Of the input camera in the object's own frame, degrees."""
     obj: ProceduralObject = field(init=False)
     stored: None = field(default=None, init=False)
+    notes: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "obj", generate(self.seed))
@@ -116,6 +123,8 @@ class MeshTruth:
     """For ``evaluation.json``."""
     scale: float = 1.0
     """Factor from the file's units to the world's."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how it was read."""
     stored: None = field(default=None, init=False)
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
@@ -134,6 +143,7 @@ class ViewsTruth:
     path: Path
     stored: ViewSet
     shape: None = field(default=None, init=False)
+    notes: tuple[str, ...] = field(default=(), init=False)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -187,7 +197,9 @@ def turn(azimuth: float) -> Float[np.ndarray, "3 3"]:
     return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
 
 
-def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) -> MeshTruth | ViewsTruth:
+def load_truth(
+    path: Path, up: Up | None, azimuth: float, keep_placement: bool, limits: MeshLimits | None = None
+) -> MeshTruth | ViewsTruth:
     """The truth in files.
 
     Args:
@@ -196,6 +208,7 @@ def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) 
         azimuth: Where the input camera stands in the mesh's own frame, degrees.
         keep_placement: Whether to leave a mesh its size and place, rather than to centre it on its box with a longest
             side of 1.
+        limits: How much of a mesh is read.
 
     Raises:
         ViewDistillError: There is nothing of the kind at the path, a file is damaged, or an option does not apply.
@@ -209,7 +222,7 @@ def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) 
                 f"{path}: --gt-up, --azimuth and --keep-placement are for meshes; views have cameras"
             )
         return ViewsTruth(path, load_view_set(path))
-    mesh = load_gso(path, up or "z") if gso else load_mesh(path, up or "y")
+    mesh = load_gso(path, up or "z", limits) if gso else load_mesh(path, up or "y", limits=limits)
     centre, scale = (np.zeros(3), 1.0) if keep_placement else box_placement(mesh.vertices[mesh.faces].reshape(-1, 3))
     rotation = turn(-azimuth)
     vertices = (mesh.vertices - centre) * scale @ rotation.T
@@ -226,7 +239,7 @@ def load_truth(path: Path, up: Up | None, azimuth: float, keep_placement: bool) 
         "scale": scale,
         "light": "none, base colour",
     }
-    return MeshTruth(path, TriangleMesh(vertices, mesh.faces), textured, record, scale)
+    return MeshTruth(path, TriangleMesh(vertices, mesh.faces), textured, record, scale, mesh.notes)
 
 
 def box_placement(points: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, " 3"], float]:

@@ -34,7 +34,7 @@ def distill(
     Args:
         image: Image of the object.
         text: Words in place of an image.
-        preset: Folder of ``configs/presets``, as ``nano``; the shipped YAMLs alone when not given.
+        preset: Folder of ``configs/presets``, as ``debug``; the shipped YAMLs alone when not given, or ``nano``.
         runs: Folder of all runs.
         source: Stage that the mesh is made from.
         seed: Seed of everything random; the YAMLs' own when not given.

@@ -32,7 +32,7 @@ class Request:
     text: str | None = None
     """Words in place of an image."""
     preset: str | None = None
-    """Folder of ``configs/presets``."""
+    """Folder of ``configs/presets``; the shipped YAMLs alone when not given, or ``nano``."""
     runs: Path = Path("runs")
     """Folder of all runs."""
     source: Source = "surface"
@@ -59,7 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
     parser.add_argument("image", nargs="?", type=options.path, metavar="IMG", help="image of an object")
     parser.add_argument("--text", type=options.text, metavar="WORDS", help='words in place of IMG, as "a red mug"')
-    parser.add_argument("--preset", metavar="NAME", help="overlays of configs/presets/NAME on the stages' YAMLs")
+    parser.add_argument(
+        "--preset",
+        type=options.text,
+        metavar="NAME",
+        help="overlays of configs/presets/NAME on the stages' YAMLs (default nano, which has none)",
+    )
     parser.add_argument(
         "--runs",
         type=options.output_folder,
@@ -84,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--options",
         action="append",
+        type=options.text,
         default=[],
         metavar="STAGE=OPTIONS",
         help="more options of one stage, as 'field=--trainer.max_steps 600'; may be given several times",

@@ -20,7 +20,7 @@ class Recipe:
     """The choices for an object, or for all objects of a batch."""
 
     preset: str | None = None
-    """Folder of ``configs/presets``."""
+    """Folder of ``configs/presets``; the shipped YAMLs alone when not given, or ``nano``."""
     seed: int | None = None
     """Seed of everything random; the YAMLs' own when not given."""
     source: Source = "surface"

@@ -18,9 +18,9 @@ from callbacks.prompt_grid import PromptGrid
 from commands.profiling.ceilings import Ceilings, measure
 from commands.profiling.profile import Request
 from commands.profiling.trace import PhaseTable, phase_table
+from commands.requirements import require
 from commands.stages.configuration import configuration
 from commands.stages.fitting import StageCLI, StageRun, build, train
-from commands.stages.requirements import require
 from datamodules.memory import peak_memory_mb
 from datamodules.run_folder import RunFolder
 from datamodules.stages import STAGES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands import options
-from commands.stages.requirements import require
+from commands.requirements import require
 from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 

@@ -62,7 +62,7 @@ def cluster(workers: int | None) -> Generator[Share]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray's reports to its makers
     # Without it, Ray gives a job for which the memory is too small to one worker after another, for ever.
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
-    import ray
+    import ray  # an extra, which reads these when it is imported
 
     address, cores = os.environ.get("RAY_ADDRESS"), available_cores()
     share = min(CORES, cores) if workers is None else max(1, cores // workers)
@@ -138,8 +138,8 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
         jobs: Drawn as there is room for them.
         share: Of each worker.
     """
+    # Here and not above: it is an extra.
     import ray
-    from ray.exceptions import RayError
 
     # Without `max_calls` Ray would end a worker with a GPU after every job, and its priors with it.
     task: Any = ray.remote(num_cpus=share.cores, num_gpus=share.gpus, max_retries=RETRIES, max_calls=JOBS_OF_A_PROCESS)(
@@ -158,7 +158,7 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
                 name = names.pop(done)
                 try:
                     yield ray.get(done)
-                except RayError as error:
+                except ray.exceptions.RayError as error:
                     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                     yield JobOutcome(
                         name, f"its worker died {RETRIES + 1} times, perhaps for lack of memory ({reason})"

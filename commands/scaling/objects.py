@@ -35,7 +35,7 @@ class Request:
     out: str = "runs"
     """Folder or URL of the run folders."""
     preset: str | None = None
-    """Folder of ``configs/presets``."""
+    """Folder of ``configs/presets``; the shipped YAMLs alone when not given, or ``nano``."""
     seed: int | None = None
     """Seed of everything random; the YAMLs' own when not given."""
     source: Source = "surface"
@@ -51,11 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=options.existing_folder, metavar="FOLDER", help="folder with images")
     parser.add_argument(
         "--out",
+        type=options.text,
         default="runs",
         metavar="RUNS",
         help="folder that all workers see, or URL as s3://bucket/runs, to write a run folder each to (default runs)",
     )
-    parser.add_argument("--preset", metavar="NAME", help="overlays of configs/presets/NAME on the stages' YAMLs")
+    parser.add_argument(
+        "--preset",
+        type=options.text,
+        metavar="NAME",
+        help="overlays of configs/presets/NAME on the stages' YAMLs (default nano, which has none)",
+    )
     parser.add_argument(
         "--seed", type=options.SEED, metavar="N", help="seed of everything random (default: the YAMLs')"
     )
@@ -63,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--options",
         action="append",
+        type=options.text,
         default=[],
         metavar="STAGE=OPTIONS",
         help="more options of one stage, as 'field=--trainer.max_steps 600'; may be given several times",

@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
+
 from datamodules.run_folder import RunFolder, make_folder, write_json
 from viewdistill.errors import ViewDistillError
 
@@ -98,9 +101,6 @@ class RemoteFolder(Results):
     """
 
     def __init__(self, url: str) -> None:
-        import fsspec
-        from fsspec.implementations.memory import MemoryFileSystem
-
         self.url = url
         try:
             self.files, self.root = fsspec.url_to_fs(url)

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
@@ -19,6 +18,7 @@ from commands.tracking.tags import run_tags
 from datamodules.run_folder import RunFolder, atomic_path
 from datamodules.stages import STAGES
 from datamodules.staleness import file_identity, keep_key, kept_key, stage_key
+from lightning_modules.checkpoints import plain_content
 from viewdistill.errors import ViewDistillError
 
 
@@ -175,7 +175,9 @@ def completed_steps(checkpoint: Path) -> int:
     Raises:
         ViewDistillError: The file is no checkpoint, is cut short or would have to run code to be read.
     """
-    try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-    except Exception as error:
-        raise ViewDistillError(f"{checkpoint}: damaged checkpoint; delete it to start this stage again") from error
+    damaged = ViewDistillError(f"{checkpoint}: damaged checkpoint; delete it to start this stage again")
+    content = plain_content(checkpoint, damaged, mmap=True)
+    steps = content.get("global_step") if isinstance(content, dict) else None
+    if not isinstance(steps, int):
+        raise damaged
+    return steps

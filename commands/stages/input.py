@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--class-word",
+        type=options.text,
         metavar="NOUN",
         help="what the object is, as mug (default: from the caption in IMG's .json, else a prior's choice)",
     )

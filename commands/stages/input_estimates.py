@@ -1,5 +1,7 @@
 """Estimates of the input stage, by the priors: the elevation of the camera and the class word."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -41,7 +43,8 @@ def best_word(framed: UInt8[np.ndarray, "size size 4"], settings: InputSettings)
     words = words_of(settings.class_words)
     if settings.clip is not None:
         model, tokenizer = load_clip(settings.clip)
-        picture, _ = picture_and_mask(framed, model.config.vision_config.image_size)
+        vision: Any = model.config.vision_config  # whose annotation is that of any configuration
+        picture, _ = picture_and_mask(framed, vision.image_size)
         probabilities = word_probabilities(model, tokenizer, picture, words)
         probability = float(probabilities.max())
         return words[int(probabilities.argmax())], probability, probability >= CLEAR_PROBABILITY

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commands.stages.requirements import require_stages
+from commands.requirements import require_stages
 from commands.tracking.stage import track_stage
 from datamodules.locks import held
 from datamodules.run_folder import RunFolder, atomic_path

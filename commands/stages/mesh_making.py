@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from commands.stages.requirements import require
+from commands.requirements import require
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import ViewCamera, load_views
 from datamodules.run_folder import InputMeta, RunFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from callbacks.picture import PictureWriter
-from commands.options import output_folder
+from commands import options
 from commands.stages.cli import StageCLI
 from commands.stages.configuration import add_configuration_arguments
 from commands.stages.job import StageJob, run_stage
@@ -38,10 +38,12 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("text", metavar="TEXT", help='what the object is, as "a red mug with white stripes"')
+    parser.add_argument(
+        "text", type=options.text, metavar="TEXT", help='what the object is, as "a red mug with white stripes"'
+    )
     parser.add_argument(
         "--out",
-        type=output_folder,
+        type=options.output_folder,
         required=True,
         metavar="RUN",
         dest="run_folder",

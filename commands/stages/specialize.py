@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from commands.options import run_folder
+from commands.options import Integer, run_folder
 from commands.stages.configuration import add_configuration_arguments
 from commands.stages.fitting import fitted_job
 from commands.stages.job import StageJob, run_stage
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="run folder with complete novel_views and class_images stages",
     )
-    parser.add_argument("--stage", type=int, choices=(1, 2), required=True, help="which of the two stages")
+    parser.add_argument("--stage", type=Integer(1, 2), choices=(1, 2), required=True, help="which of the two stages")
     add_configuration_arguments(parser, "configs/specialize_1.yaml or _2.yaml")
 
 

@@ -16,11 +16,6 @@ from commands.table import SUBCOMMANDS, Subcommand
 BAD = ("-1", "0", "1" * 30, "nan", "inf", "-inf", "", "abc", str(2**63), "1e400", "\0", "x" * 5000, "1.5", "١")
 """Values that have broken programs."""
 
-ROOMS = ("evaluation", "machine", "profiling", "reporting", "training", "generation")
-"""Rooms of commands whose options all have types of `commands.options`."""
-
-OURS = [each for each in SUBCOMMANDS.values() if each.path.split(".")[1] in ROOMS]
-
 
 def valued(subcommand: Subcommand) -> list[argparse.Action]:
     """Options and positionals that take a value."""
@@ -35,7 +30,7 @@ def valid(action: argparse.Action, tmp_path: Path) -> list[str]:
     return [str(tmp_path / "file" if action.type is options.existing_file else tmp_path)]
 
 
-@pytest.mark.parametrize("subcommand", OURS, ids=lambda each: each.name)
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS.values(), ids=lambda each: each.name)
 def test_no_option_takes_a_bare_number_or_path(subcommand: Subcommand):
     for action in valued(subcommand):
         assert action.type not in (int, float, Path), action.dest
@@ -66,8 +61,6 @@ def test_any_value_of_any_option_is_taken_or_refused_in_one_line(
                 error = capsys.readouterr().err
                 assert (status, error.count("\n")) == (2, 1), error
                 assert error.startswith(f"viewdistill {subcommand.name}: "), error
-                continue
-            if subcommand not in OURS:
                 continue
             taken: Any = getattr(request, action.dest)
             for number in taken if isinstance(taken, tuple | list) else [taken]:

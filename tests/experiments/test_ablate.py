@@ -42,7 +42,7 @@ class Commands:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def __call__(self, command: list[str], log: Path, descriptor: int) -> int:
+    def __call__(self, command: list[str], log: Path) -> int:
         self.names.append(command[0])
         with log.open("a") as file, redirect_stdout(file), redirect_stderr(file):
             return viewdistill(command)

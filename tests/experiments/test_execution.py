@@ -1,6 +1,5 @@
 """Tasks in order, each once, whatever fails; stages that resume and are locked while someone computes them."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -9,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.locks import held
+from datamodules.run_folder import RunFolder, make_folder, read_json, write_json
 from experiments.cases import Case
-from experiments.execution import StageFailedError, Task, complete, cost_of, execute_all, link, locked, viewdistill
+from experiments.execution import StageFailedError, Task, complete, cost_of, execute_all, link, viewdistill
 from experiments.plan import Node
+
+REPOSITORY = Path(__file__).parents[2]
 
 FIRST_LINE_TWICE = "loading\nfailed: no such thing\n\n"
 """What a failing command says."""
@@ -25,9 +27,8 @@ class Stages:
         self.calls: list[list[str]] = []
         self.failing = False
 
-    def __call__(self, command: list[str], log: Path, descriptor: int) -> int:
+    def __call__(self, command: list[str], log: Path) -> int:
         self.calls.append(command)
-        os.fstat(descriptor)  # still open
         if self.failing:
             with log.open("a") as file:
                 file.write(FIRST_LINE_TWICE)
@@ -147,9 +148,9 @@ def test_a_command_that_says_nothing_fails_with_its_status(tmp_path: Path):
 def test_two_that_want_one_stage_compute_it_once(tmp_path: Path):
     stages, stage = Stages(), node(tmp_path, "field", node(tmp_path, "input"))
 
-    def slow(command: list[str], log: Path, descriptor: int) -> int:
+    def slow(command: list[str], log: Path) -> int:
         time.sleep(0.1)
-        return stages(command, log, descriptor)
+        return stages(command, log)
 
     threads = [threading.Thread(target=complete, args=(stage, slow)) for _ in range(3)]
     for thread in threads:
@@ -159,23 +160,41 @@ def test_two_that_want_one_stage_compute_it_once(tmp_path: Path):
     assert len(stages.calls) == 1
 
 
-def test_a_process_that_outlives_the_runner_keeps_its_stage_locked(tmp_path: Path):
-    with locked(tmp_path) as descriptor:
-        command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(descriptor,))
-    ended: list[float] = []
+OUTLIVING = """
+import sys
+from pathlib import Path
+from datamodules.locks import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+"""Holds the folder of a stage until its input ends."""
 
-    def wait_for_it() -> None:
-        with locked(tmp_path):
-            ended.append(time.monotonic())
 
-    waiter = threading.Thread(target=wait_for_it)
-    waiter.start()
-    time.sleep(0.1)
-    assert ended == []
+def test_a_stage_that_outlives_its_runner_is_waited_for(tmp_path: Path):
+    stage = node(tmp_path, "field", node(tmp_path, "input"))
+    own = make_folder(stage.folder.stage("field"))
+    stages, began, ended = Stages(), threading.Event(), threading.Event()
+    child = subprocess.Popen(
+        [sys.executable, "-c", OUTLIVING, str(own)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+
+    def subcommand(command: list[str], log: Path) -> int:
+        began.set()
+        with held(own):  # as `commands.stages.job.run_stage` does
+            ended.set()
+            return stages(command, log)
+
+    runner = threading.Thread(target=complete, args=(stage, subcommand))
+    runner.start()
+    assert began.wait(10)
+    assert not ended.wait(0.1)
     child.communicate()
-    waiter.join(10)
-    assert len(ended) == 1
+    runner.join(10)
+    assert ended.is_set()
+    assert stage.done.is_file()
 
 
 def test_a_link_follows_its_stage(tmp_path: Path):
@@ -191,9 +210,8 @@ def test_a_link_follows_its_stage(tmp_path: Path):
 
 def test_a_subcommand_runs_in_a_process_of_its_own(tmp_path: Path):
     log = tmp_path / "log.txt"
-    with locked(tmp_path) as descriptor:
-        assert viewdistill(["--version"], log, descriptor) == 0
-        assert viewdistill(["evaluate"], log, descriptor) == 2
+    assert viewdistill(["--version"], log) == 0
+    assert viewdistill(["evaluate"], log) == 2
     version, error = log.read_text().splitlines()
     assert version.startswith("viewdistill ")
     assert error.startswith("viewdistill evaluate: evaluate needs what to score")

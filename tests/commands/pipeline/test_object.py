@@ -6,10 +6,13 @@ import pytest
 
 from commands.main import main
 from commands.pipeline.names import run_name
+from commands.pipeline.recipe import Recipe
 from datamodules.run_folder import RunFolder, read_json
 from tests.commands.scaling.tiny_batch import stage_options, write_images
 from viewdistill import distill
 from viewdistill.errors import ViewDistillError
+
+pytestmark = pytest.mark.usefixtures("short_films")
 
 
 @pytest.fixture
@@ -63,7 +66,9 @@ def test_the_same_in_python(arguments: list[str], tmp_path: Path, tiny_prior_fol
     assert len(outcome.mesh.faces) > 20
     assert outcome.scores is None
     assert outcome.views == []
-    with pytest.raises(ViewDistillError, match=r"choose one of .*debug"):
+    # `nano` is the name of the shipped YAMLs alone.
+    assert Recipe(preset="nano").overlays("field") == Recipe().overlays("field") == []
+    with pytest.raises(ViewDistillError, match=r"choose one of nano, .*debug"):
         distill(arguments[1], preset="none")
     with pytest.raises(ViewDistillError, match="give one of them"):
         distill(arguments[1], text="a mug")

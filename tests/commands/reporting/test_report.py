@@ -11,6 +11,7 @@ from commands.reporting import run_warnings as report_warnings
 from commands.reporting.run_warnings import run_warnings
 from datamodules.run_folder import InputMeta, RunFolder, read_json
 from tests.reported_run import CAPTION, box_mesh, complete_run
+from viewdistill.diffusion import classifier
 from viewdistill.errors import ViewDistillError
 
 MESH = {"source": "surface", "watertight": True, "texels_from_views": 0.9}
@@ -105,11 +106,7 @@ def test_warnings(known: dict[str, Any], figures: dict[str, Any], said: list[str
     assert said or not warnings
 
 
-def test_narrow_is_less_than_twice_what_the_estimates_ask_for():
-    from viewdistill.diffusion import classifier
-    from viewdistill.guidance import elevation
-
-    assert report_warnings.NARROW_ELEVATION == 2 * elevation.CLEAR_MARGIN
+def test_narrow_is_less_than_twice_what_the_choice_asks_for():
     assert report_warnings.NARROW_CLASS_WORD == 2 * classifier.CLEAR_MARGIN
 
 

@@ -128,7 +128,7 @@ def test_an_unknown_key_in_the_yaml_is_an_error(tmp_path: Path, config: Path):
         run(tmp_path / "toy", config)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "pickle"])
+@pytest.mark.parametrize("damage", ["truncated", "text", "pickle", "list", "no step", "step of text"])
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: Path, damage: str):
     folder = tmp_path / "toy"
     run(folder, config)
@@ -137,8 +137,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: Path, damage: str
         checkpoint.write_bytes(checkpoint.read_bytes()[:500])
     elif damage == "text":
         checkpoint.write_text("hello")
-    else:
+    elif damage == "pickle":
         torch.save({"global_step": 3, "run": print}, checkpoint)  # would be called by an unpickler
+    else:
+        content = {"list": [3], "no step": {"step": 3}, "step of text": {"global_step": "3"}}[damage]
+        torch.save(content, checkpoint)
     with pytest.raises(ViewDistillError, match=r"last\.ckpt: damaged checkpoint; delete it"):
         run(folder, config)
 
@@ -149,7 +152,7 @@ def test_checkpoints_are_whole_or_absent(tmp_path: Path):
     with pytest.raises(Exception, match=r"pickle|lambda"):
         AtomicCheckpointIO().save_checkpoint({"a": lambda: 0}, path)
     assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["a"], torch.ones(2))
-    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+    assert {p.name for p in tmp_path.iterdir()} == {"last.ckpt", ".last.ckpt.sha256"}
 
 
 def test_progress_is_printed_in_lines_where_there_is_no_terminal(

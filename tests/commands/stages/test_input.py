@@ -14,7 +14,7 @@ from PIL import Image
 
 from commands.main import main
 from commands.stages.configuration import REPOSITORY
-from commands.stages.input_choices import read_known_view
+from commands.stages.input_choices import checked_class_word, read_known_view
 from commands.stages.input_settings import read_settings
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from viewdistill.errors import ViewDistillError
@@ -126,7 +126,7 @@ def test_the_full_size_preset_never_estimates_with_the_embedded_priors():
 
 def test_a_large_picture_keeps_its_pixels_and_a_small_one_its_size(tmp_path: Path):
     sizes: dict[int, int] = {}
-    for side in (64, 400, 3000):
+    for side in (64, 400, 1600):
         y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
         rgba = np.full((side, side, 4), 200, np.uint8)
         rgba[..., 3] = 255 * (np.maximum(abs(x), abs(y)) < 0.75)
@@ -134,7 +134,7 @@ def test_a_large_picture_keeps_its_pixels_and_a_small_one_its_size(tmp_path: Pat
         folder = RunFolder(tmp_path / str(side))
         assert main(["input", str(tmp_path / "toy.png"), "--out", str(folder.root), "--elevation=0", *WORD]) == 0
         sizes[side] = len(np.asarray(Image.open(folder.rgba)))
-    assert sizes == {64: 256, 400: 384, 3000: 1024}
+    assert sizes == {64: 256, 400: 384, 1600: 1024}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -246,7 +246,6 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda folder: [str(disc(folder / "toy.png")), "--class-word", "mug " * 30],
         "give a noun of at most 80",
     ),
-    "no class word": (lambda folder: [str(disc(folder / "toy.png")), "--class-word", " "], "--class-word is empty"),
 }
 
 
@@ -284,3 +283,12 @@ def test_bad_inputs_are_one_line_with_status_2_and_leave_nothing(
     assert problem in captured.err
     assert captured.err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_class_word_has_letters(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as refusal:
+        main(["input", str(disc(tmp_path / "toy.png")), "--class-word", " ", "--out", str(tmp_path / "run")])
+    assert refusal.value.code == 2
+    assert "--class-word: ' ': must be printable text" in capsys.readouterr().err
+    with pytest.raises(ViewDistillError, match="--class-word is empty"):
+        checked_class_word(" ")

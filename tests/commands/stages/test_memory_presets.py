@@ -1,15 +1,16 @@
 """The presets for GPUs of some memory: each is read on top of zero123-xl, and changes something that is there."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from commands.pipeline.recipe import Recipe
 from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
 from datamodules.run_folder import RunFolder
+from viewdistill import resources
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
@@ -53,12 +54,9 @@ def test_there_is_a_preset_for_every_common_size() -> None:
         ("zero123-xl/12gb", ["zero123-xl/field.yaml", "zero123-xl/12gb/field.yaml"]),
         ("zero123-xl/16gb", ["zero123-xl/field.yaml"]),
         ("zero123-xl", ["zero123-xl/field.yaml"]),
-        ("", []),
+        ("nano", []),
+        (None, []),
     ],
 )
-def test_make_puts_the_size_on_top_of_the_preset(tmp_path: Path, preset: str, expected: list[str]) -> None:
-    asks = tmp_path / "ask.mk"
-    asks.write_text("include Makefile\nask:\n\t@echo $(call overlay,field)\n")
-    command = ["make", "--no-print-directory", "-f", str(asks), "ask", f"PRESET={preset}"]
-    answer = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    assert answer.split() == [f"--config=configs/presets/{path}" for path in expected]
+def test_the_size_is_put_on_top_of_the_preset(preset: str | None, expected: list[str]) -> None:
+    assert Recipe(preset).overlays("field") == [resources.PRESETS / path for path in expected]

@@ -24,9 +24,12 @@ from viewdistill.mesh.loading import load_mesh
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.pictures import to_bytes
 
+pytestmark = pytest.mark.usefixtures("short_films")
+
 GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
 SMALL = ["--resolution=40", "--texture-size=128", "--faces=1500", "--opacity-size=32"]
 FILES = {"object.glb", "object.obj", "object.mtl", "object.png", "object.stl", "turntable.mp4", "contact_sheet.png"}
+FILES |= {"fingerprint"}  # of the stage, see `datamodules.staleness`
 
 
 def save(module: Any, checkpoint: Path) -> None:
@@ -96,8 +99,6 @@ def test_the_field_and_its_own_colours_are_there_for_the_asking(complete: RunFol
         ("field", ["--source=field"], "no complete field stage here; run `viewdistill field"),
         ("views", ["--projection"], "no complete views stage here; run `viewdistill views"),
         ("input", [], "no complete input stage"),
-        ("nothing", ["--input-weight=-1"], "--input-weight -1"),
-        ("nothing", ["--faces=2"], "at least 8"),
         ("nothing", ["--size=3"], "give a length with its unit"),
         ("nothing", ["--export", "a.usdz"], "must end in one of"),
     ],
@@ -111,6 +112,20 @@ def test_what_is_missing_is_named_and_nothing_written(
     assert problem in error
     assert error.count("\n") == 1
     assert not complete.stage("mesh").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [("--input-weight=-1", "--input-weight: -1: must be a finite number of at least 0"), ("--faces=2", "from 8 to")],
+)
+def test_options_out_of_bounds_are_refused(
+    run_folder: RunFolder, option: str, problem: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as refusal:
+        main(["mesh", str(run_folder.root), option])
+    error = capsys.readouterr().err
+    assert (refusal.value.code, error.count("\n")) == (2, 1)
+    assert problem in error
 
 
 def plain_input(folder: RunFolder, color: tuple[int, int, int]) -> None:

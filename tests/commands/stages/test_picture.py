@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from commands.main import main
+from commands.stages.picture import Request, prepare
 from datamodules.picture import PictureText
 from datamodules.run_folder import InputMeta, RunFolder, read_json
 from lightning_modules.picture import Candidate, PictureSampler, choose
@@ -88,10 +89,18 @@ def test_a_candidate_can_be_asked_for(painted: None, options: list[str], run_fol
     assert read_json(run_folder.record("picture"))["figures"]["chosen"] == 2
 
 
+def test_a_text_has_words(run_folder: RunFolder, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as refusal:
+        main(["picture", "  ", "--out", str(run_folder.root)])
+    assert refusal.value.code == 2
+    assert "argument TEXT: '  ': must be printable text" in capsys.readouterr().err
+    with pytest.raises(ViewDistillError, match="the text is empty"):
+        prepare(Request("  ", run_folder.root))
+
+
 @pytest.mark.parametrize(
     ("text", "extra", "message"),
     [
-        ("  ", [], "the text is empty"),
         ("a mug", ["--data.index=3"], "index is 3; there are the candidates 0 to 2"),
         ("a mug", ["--data.count=0"], "must be at least 1"),
         ("a mug", ["--model.prior=/nowhere"], "/nowhere"),

@@ -1,12 +1,11 @@
 """`viewdistill surface` as users meet it, on a tiny scale."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from commands.stages import surface
+from commands.parsing import parse
 from commands.stages.configuration import REPOSITORY
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.run_folder import RunFolder, read_json, write_json
@@ -26,13 +25,9 @@ OPTIONS = [
 
 
 def command(folder: RunFolder, *settings: str) -> None:
-    """What `main` does once the subcommand is known."""
-    parser = argparse.ArgumentParser()
-    surface.add_arguments(parser)
+    """What `main` does, without turning errors into a status."""
     debug = REPOSITORY / "configs" / "presets" / "debug" / "surface.yaml"
-    arguments, rest = parser.parse_known_args([str(folder.root), f"--config={debug}", *OPTIONS, *settings])
-    arguments.settings = rest
-    surface.run(arguments)
+    parse(["surface", str(folder.root), f"--config={debug}", *OPTIONS, *settings])()
 
 
 @pytest.fixture
