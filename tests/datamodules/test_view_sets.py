@@ -65,7 +65,7 @@ def test_depth_beside_the_views(posed: Path):
     with pytest.raises(ViewDistillError, match=r"depth1\.png: not a square 16-bit"):
         load_view_set(posed)
     (posed / "depth1.png").unlink()
-    with pytest.raises(ViewDistillError, match=r"depth1\.png: not readable as a depth map"):
+    with pytest.raises(ViewDistillError, match=r"depth1\.png: no such file; save it as a 16-bit PNG"):
         load_view_set(posed)
 
 

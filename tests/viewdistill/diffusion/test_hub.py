@@ -190,8 +190,8 @@ def test_a_prior_that_is_there_from_another_folder_is_not_to_be_fetched(tmp_path
     monkeypatch.chdir(tmp_path)
     # The shipped ones are found from anywhere; others that lie beside them are named.
     assert locate(Path("priors/nano/zero123"), VIEW_COMPONENTS).folders["unet"].is_dir()
-    with pytest.raises(ViewDistillError, match=r"tests/viewdistill: not in .*it is in .*: run there"):
-        ViewConditionedPrior.from_folder(Path("tests/viewdistill"))
+    with pytest.raises(ViewDistillError, match=r"tests/viewdistill/diffusion: not in .*it is in .*: run there"):
+        ViewConditionedPrior.from_folder(Path("tests/viewdistill/diffusion"))
 
 
 def test_damage_in_the_cache_is_named_with_the_command(hub: HubServer, view_prior: ViewBuilder) -> None:
