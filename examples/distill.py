@@ -63,7 +63,7 @@ def distill(picture: Path, steps: int, seed: int = 0) -> torch.Tensor:
         loss.backward()
         optimizer.step()
 
-    around = look_at(torch.arange(4) * 90.0, torch.tensor(ELEVATION), torch.tensor(DISTANCE))
+    around = look_at(torch.arange(4) * 90.0, torch.full((4,), ELEVATION), torch.full((4,), DISTANCE))
     with torch.no_grad():
         return renderer.eval().render_views(around, FOVY_ZERO123, size, size, white).rgb
 

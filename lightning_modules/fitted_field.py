@@ -104,7 +104,7 @@ class FittedField(pl.LightningModule):
         if not scored or bool(torch.stack([s.nonfinite_share for s, _ in scored]).max() <= TOLERATED_SHARE):
             return
         share = max(float(score.nonfinite_share) for score, _ in scored)
-        sources = dict[Source, None].fromkeys(source for _, seen in scored for source in seen.nonfinite_sources())
+        sources: dict[Source, None] = {source: None for _, seen in scored for source in seen.nonfinite_sources()}
         culprits = " and ".join(f"the {source}-conditioned prior ({self.prior_names()[source]})" for source in sources)
         raise ViewDistillError(
             f"step {self.global_step}: {share:.0%} of the score is not finite, which comes from "

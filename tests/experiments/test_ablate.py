@@ -32,7 +32,7 @@ columns:
 arms:
   none: {options: {field: [--model.init_args.guidance.method=none]}}
   same: {options: {field: [--model.init_args.guidance.method=none, --model.init_args.weights.sparsity=10]}}
-  wrong: {options: {field: [--model.init_args.guidance.method=magic]}}
+  wrong: {options: {field: [--trainer.precision=64-true]}}
 """
 
 
@@ -75,7 +75,7 @@ def test_a_study_from_its_file_to_its_table(
     assert scores["costs"]["field"]["peak_memory_mb"] > 10
     failed = read_json(runs / "tiny" / "wrong" / "10000000-seed0" / "failed.json")
     assert failed["stage"] == "field"
-    assert "magic" in failed["message"]
+    assert "64-true" in failed["message"]
 
     # What is complete stays, what failed is tried again; so is a stage that was lost, with the scores that need it.
     (done,) = (path for path in (runs / "stages").glob("bias-*/done.json"))
@@ -98,8 +98,6 @@ def test_a_study_from_its_file_to_its_table(
     [
         (["--objects=7"], "7 objects with 2 seeds are too few for a result: 8 and 2 at least; say --quick for a look"),
         (["--seeds=1"], "8 objects with 1 seeds are too few"),
-        (["--jobs=0"], "must be at least 1"),
-        (["--skip=-1"], "--skip at least 0"),
         (["--preset=none"], "none: no such preset"),
         (["A99"], "A99.yaml: no such study"),
         (
@@ -115,6 +113,31 @@ def test_what_is_wrong_is_said_before_anything_is_run(tmp_path: Path, options: l
         ablate([*options, f"--out={tmp_path / 'runs'}"], commands)
     assert commands.names == []
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_setting_that_does_not_exist_is_said_before_anything_is_run(run: Callable[..., int], tmp_path: Path):
+    study = tmp_path / "tiny.yaml"
+    study.write_text(STUDY.replace("--trainer.precision=64-true", "--model.init_args.guidance.method=magic"))
+    commands = Commands()
+    with pytest.raises(ViewDistillError, match=r"model\.guidance\.method is magic"):
+        run(commands)
+    assert commands.names == []
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--jobs=0", "--jobs: 0: must be an integer from 1 to 10,000"),
+        ("--skip=-1", "--skip: -1: must be an integer from 0 to "),
+    ],
+)
+def test_counts_out_of_range_are_refused(option: str, message: str, capsys: pytest.CaptureFixture[str]):
+    commands = Commands()
+    with pytest.raises(SystemExit) as stop:
+        ablate([option], commands)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert commands.names == []
 
 
 def test_errors_are_one_line_and_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

@@ -15,6 +15,9 @@ from experiments.gpu_parts import RUN
 from experiments.gpu_steps import MEMORY, embedded_variants, field_parser, full_size_variants, settings_of
 from viewdistill.errors import ViewDistillError
 
+# Of jsonargparse, about names that it is about to drop; the pinned versions fit together.
+pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
+
 FIGURES = {
     "kernels": {"tests", "failures"},
     "steps": {"nano fp32", "full fp16", "usd_against_official"},

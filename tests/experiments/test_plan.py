@@ -66,10 +66,10 @@ def test_elevations_are_other_inputs_only_where_the_camera_stands_elsewhere_or_i
 
 def test_the_same_settings_in_other_words_are_the_same_stage(planner: Planner):
     plain = node_of(planner, [])
-    scale = "--model.init_args.guidance.scale="
-    assert node_of(planner, [f"{scale}3"]).key == node_of(planner, [f"{scale}3.0"]).key == plain.key
-    assert node_of(planner, [f"{scale}7.5", f"{scale}3"]).key == plain.key
-    assert node_of(planner, [f"{scale}7.5"]).key != plain.key
+    decay = "--model.init_args.optimizer.weight_decay="
+    assert node_of(planner, [f"{decay}0.01"]).key == node_of(planner, [f"{decay}1.0e-2"]).key == plain.key
+    assert node_of(planner, [f"{decay}0.5", f"{decay}0.01"]).key == plain.key
+    assert node_of(planner, [f"{decay}0.5"]).key != plain.key
 
 
 def test_everything_else_that_decides_the_result_makes_another_stage(planner: Planner, priors: Priors, tmp_path: Path):

@@ -66,7 +66,7 @@ def fit_by_two(command: list[str]) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     script = str(Path(sys.executable).with_name("viewdistill"))
     command = [script, *command, "--trainer.strategy=ddp", "--trainer.devices=2"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=200)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=280)
     assert (result.returncode, result.stderr) == (0, "")
 
 
