@@ -18,6 +18,7 @@ from datamodules.run_folder import RunFolder
 from experiments.gpu_commands import REPOSITORY, viewdistill
 from experiments.smoke_full import make_priors
 from lightning_modules.radiance_field import RadianceField
+from viewdistill.documents import read_yaml
 
 if TYPE_CHECKING:
     from experiments.gpu_check import Figures
@@ -131,15 +132,13 @@ def settings_of(variant: Variant) -> dict[str, Any]:
     _, files, changes = variant
     settings: dict[str, Any] = {}
     for path in [CONFIGS / "field.yaml", *files]:
-        merge(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
+        merge(settings, read_yaml(path))
     settings["model"]["init_args"]["guidance"] |= changes
     return settings
 
 
 def field_parser() -> Any:
     """Checks settings of the field's module, and builds what they name."""
-    from lightning_modules.radiance_field import RadianceField
-
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RadianceField, None)
     return parser
