@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 
-from lightning_modules.schedules import Scheduled, ScheduledWeights, value_at
+from lightning_modules.schedules import Scheduled, ScheduledWeights, WarmUpAndDecay, value_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.fields.mlp import Initialization
 from viewdistill.guidance.timesteps import Annealed
 from viewdistill.precision import Precision
 from viewdistill.rendering.volume_renderer import VolumeRenderer
@@ -37,6 +38,8 @@ class FieldSettings:
     """Where that bias is zero, world units from the origin."""
     precision: Precision = "auto"
     """What the networks compute in while training."""
+    initialization: Initialization = "xavier"
+    """Bounds of the networks' first weights: tiny-cuda-nn's, or those of `torch.nn.Linear` (the official code)."""
     occupancy_resolution: int = 32
     """Cells a side of the occupancy grid."""
     n_samples_per_ray: int = 96
@@ -57,6 +60,7 @@ class FieldSettings:
                 blob_scale=self.blob_scale,
                 blob_radius=self.blob_radius,
                 precision=self.precision,
+                initialization=self.initialization,
             )
         except ValueError as error:
             raise ViewDistillError(f"model.field: {error}") from error
@@ -68,7 +72,8 @@ class LossWeights(ScheduledWeights):
     """Weight of every term of the loss; each a constant or annealed.
 
     Score terms are sums over a latent (L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, which is why their
-    weights differ by orders of magnitude.
+    weights differ by orders of magnitude. The reference-view score counts as much on latents of any size
+    (`reference_loss`).
     """
 
     score: Scheduled = 1.0
@@ -95,7 +100,7 @@ class OptimizerSettings:
     """Learning rate of the hash grid."""
     network_lr: float = 1e-3
     """Learning rate of the two networks."""
-    factor: Scheduled = Annealed(1.0, 0.1, begin=0.6, end=1.0)
+    factor: Scheduled | WarmUpAndDecay = Annealed(1.0, 0.1, begin=0.6, end=1.0)
     """Factor on both rates."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay of the two moments."""

@@ -45,8 +45,10 @@ class ReferenceView:
         return latents, reference_query(latents.detach(), self.latents, timesteps, noise, self.prior.schedule)
 
 
-def resize(images: Float[Tensor, "batch 3 height width"], size: int) -> Float[Tensor, "batch 3 size size"]:
-    """Images at the prior's size; unchanged where they have it."""
+def resize(
+    images: Float[Tensor, "batch 3 height width"], size: int, antialias: bool = True
+) -> Float[Tensor, "batch 3 size size"]:
+    """Images at the prior's size, bilinear; unchanged where they have it."""
     if images.shape[-2:] == (size, size):
         return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=antialias, align_corners=False)
