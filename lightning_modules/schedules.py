@@ -28,8 +28,8 @@ class WarmUpAndDecay:
         """
         if not (0 <= self.warm_up < 1 and 0 <= self.from_factor <= 1 and 0 < self.to_factor <= 1):
             raise ViewDistillError(
-                f"factor: warm_up {self.warm_up:g} must be within [0, 1), from_factor {self.from_factor:g} within [0, 1], "
-                f"to_factor {self.to_factor:g} above 0 and at most 1"
+                f"factor: warm_up is {self.warm_up:g}, from_factor {self.from_factor:g}, to_factor {self.to_factor:g}; "
+                "give numbers of [0, 1), [0, 1] and (0, 1]"
             )
 
     def __call__(self, progress: float) -> float:

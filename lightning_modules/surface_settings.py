@@ -13,7 +13,6 @@ from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
 from viewdistill.precision import Precision
 from viewdistill.rendering.neus import NeusRenderer
 
-
 ColorRays = Literal["all", "hit"]
 """Rays that colours are compared on: all, or those that meet any sample of the surface (instant-nsr-pl)."""
 

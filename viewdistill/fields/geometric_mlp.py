@@ -24,9 +24,7 @@ class GeometricMLP(nn.Module):
     Hidden layers have a softplus. An untrained network ignores the features, whose weights are zero at first.
     """
 
-    def __init__(
-        self, n_features: int, n_outputs: int, width: int, n_hidden_layers: int, sphere_radius: float
-    ) -> None:
+    def __init__(self, n_features: int, n_outputs: int, width: int, n_hidden_layers: int, sphere_radius: float) -> None:
         """Initialise the weights.
 
         Args:

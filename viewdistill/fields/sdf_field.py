@@ -40,11 +40,11 @@ class SurfaceQuery(NamedTuple):
 class SDFField(nn.Module):
     """Signed distance f and colour of points of the cube [-radius, radius]^3.
 
-    With a ``residual`` network, f(x) = |x| - sphere_radius + MLP(h(x)) and rgb(x, d) = sigmoid(MLP'(h(x), n(x), [SH(d)])),
-    where h is the hash encoding of (x + radius) / (2 radius) and n = ∇f / |∇f|. The fixed term makes an untrained field
-    a sphere, for networks of any width. With a ``geometric`` one, instant-nsr-pl's, f is the first of the outputs
-    g(x / radius, h(x)) of a network that is a sphere by its first weights (Atzmon and Lipman 2020), on average over many
-    units, and the colour network reads all of g in place of h.
+    With a ``residual`` network, f(x) = |x| - sphere_radius + MLP(h(x)) and rgb(x, d) = sigmoid(MLP'(h(x), n(x),
+    [SH(d)])), where h is the hash encoding of (x + radius) / (2 radius) and n = ∇f / |∇f|. The fixed term makes an
+    untrained field a sphere, for networks of any width. With a ``geometric`` one, instant-nsr-pl's, f is the first of
+    the outputs g(x / radius, h(x)) of a network that is a sphere by its first weights (Atzmon and Lipman 2020), on
+    average over many units and in units of the radius, and the colour network reads all of g in place of h.
 
     Attributes:
         inverse_std: s of NeuS's logistic density, learned; its inverse is the half-width of what renders as surface.
