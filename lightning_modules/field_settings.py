@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from lightning_modules.schedules import Scheduled, ScheduledWeights, WarmUpAndDecay, value_at
+from lightning_modules.schedules import Scheduled, ScheduledWeights, Shape, value_at, warm_up_factor
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
@@ -100,14 +100,41 @@ class OptimizerSettings:
     """Learning rate of the hash grid."""
     network_lr: float = 1e-3
     """Learning rate of the two networks."""
-    factor: Scheduled | WarmUpAndDecay = Annealed(1.0, 0.1, begin=0.6, end=1.0)
+    factor: Scheduled = Annealed(1.0, 0.1, begin=0.6, end=1.0)
     """Factor on both rates."""
+    factor_shape: Shape = "linear"
+    """How the factor changes."""
+    warm_up: float = 0.0
+    """Fraction of the fit over which the rates rise linearly; 0 for no warm-up."""
+    warm_up_from: float = 0.01
+    """Share of the rates that a warm-up starts from."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay of the two moments."""
     eps: float = 1e-15
     """Added to the root of the second moment: hash-grid gradients are tiny, and a larger one would stall them."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            ViewDistillError: A number is out of them.
+        """
+        if not (0 <= self.warm_up < 1 and 0 <= self.warm_up_from <= 1):
+            raise ViewDistillError(
+                f"model.optimizer: warm_up is {self.warm_up:g} and warm_up_from {self.warm_up_from:g}; give fractions"
+            )
+        ends = (self.factor.initial, self.factor.final) if isinstance(self.factor, Annealed) else (self.factor,)
+        if self.factor_shape == "exponential" and min(ends) <= 0:
+            raise ViewDistillError(
+                f"model.optimizer: factor is {min(ends):g}, which no ratio leads to; give more than 0"
+            )
+
+    def factor_at(self, progress: float) -> float:
+        """Factor on all rates when a fraction ``progress`` of the fit is done."""
+        value = value_at(self.factor, progress, self.factor_shape)
+        return value * warm_up_factor(progress, self.warm_up, self.warm_up_from)
 
     def adamw(self, groups: list[dict[str, Any]], total_steps: int) -> dict[str, Any]:
         """AdamW over groups of parameters with rates of their own, and the schedule, as Lightning takes them.
@@ -120,6 +147,6 @@ class OptimizerSettings:
             groups, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: value_at(self.factor, min(1.0, step / max(1, total_steps)))
+            optimizer, lambda step: self.factor_at(min(1.0, step / max(1, total_steps)))
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from lightning_modules.field_settings import NANO_GRID, OptimizerSettings
 from lightning_modules.guidance_settings import REFERENCE_TIMESTEPS
-from lightning_modules.schedules import Scheduled, ScheduledWeights, WarmUpAndDecay, value_at
+from lightning_modules.schedules import Scheduled, ScheduledWeights, value_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.fields.sdf_field import DistanceNetwork, SDFField
@@ -162,5 +162,5 @@ class SurfaceOptimizer(OptimizerSettings):
 
     inverse_std_lr: float = 1e-3
     """Learning rate of (ln s) / 10."""
-    factor: Scheduled | WarmUpAndDecay = Annealed(1.0, 0.1, begin=0.3, end=1.0)
+    factor: Scheduled = Annealed(1.0, 0.1, begin=0.3, end=1.0)
     """Factor on all rates."""
