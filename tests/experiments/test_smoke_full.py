@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from experiments.smoke_full import PARTS
+from experiments.random_priors import PARTS
 
 PARAMETERS = {
     ("zero123-xl", "unet"): 859_532_484,  # Stable Diffusion 1.5's 859,520,964 and four more input channels
