@@ -68,7 +68,7 @@ def full_size_priors(out: Path, dry_run: bool) -> dict[str, str]:
     if dry_run:
         nano = REPOSITORY / "priors" / "nano"
         return {"view_prior": str(nano / "zero123"), "text_prior": str(nano / "stable-diffusion"), "method": "usd"}
-    from experiments.smoke_full import make_priors
+    from experiments.random_priors import make_priors
 
     folder = out / "priors"
     with torch.device("cuda"):
