@@ -1,9 +1,9 @@
 """Real sizes without real weights: two steps of every stage of every full-size preset on a CPU, in fp32.
 
-Shows that the stages take priors of the size of Stable Diffusion 2.1-base, Zero123-XL and Stable-Zero123 with the presets'
-settings, how long a step then is, and that it fits into memory. Run it with `make smoke-full`; the random priors (5 GB
-in half precision) are made once and kept. A preset within another runs the stages that it changes, on a copy of the
-other's run. --tiny takes priors and sizes of a thousandth, for tests.
+Shows that the stages take priors of the size of Stable Diffusion 2.1-base, Zero123-XL and Stable-Zero123 with the
+settings of the presets, how long a step then is, and that it fits into memory. Run it with `make smoke-full`; the
+random priors (5 GB in half precision) are made once and kept. A preset within another runs the stages that it changes,
+on a copy of the other's run. --tiny takes priors and sizes of a thousandth, for tests.
 """
 
 import shutil

@@ -1,15 +1,19 @@
-"""The presets for GPUs of some memory: each is read on top of zero123-xl, and changes something that is there."""
+"""The presets within zero123-xl, for GPUs of some memory and other priors: each changes something that is there."""
 
-import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from commands.pipeline.recipe import Recipe
 from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
+from commands.stages.input_settings import SHIPPED, InputSettings
+from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import RunFolder
+from viewdistill import resources
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
@@ -17,6 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.Jsonar
 CONFIGS = REPOSITORY / "configs"
 BASE = CONFIGS / "presets" / "zero123-xl"
 OVERLAYS = sorted(path.relative_to(BASE) for path in BASE.glob("*/*.yaml"))
+OF_INPUT = [overlay for overlay in OVERLAYS if overlay.stem == "input"]
+OF_LIGHTNING = [overlay for overlay in OVERLAYS if overlay not in OF_INPUT]
 
 
 def changes(path: Path) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def assert_holds(settings: Any, changed: Any) -> None:
         assert settings == changed
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=str)
+@pytest.mark.parametrize("overlay", OF_LIGHTNING, ids=str)
 def test_overlay_is_read_on_top_of_its_preset(run_folder: RunFolder, overlay: Path) -> None:
     stage = overlay.stem
     shipped, base = CONFIGS / f"{stage}.yaml", BASE / overlay.name
@@ -43,8 +49,15 @@ def test_overlay_is_read_on_top_of_its_preset(run_folder: RunFolder, overlay: Pa
     assert_holds(settings, changes(BASE / overlay))
 
 
-def test_there_is_a_preset_for_every_common_size() -> None:
-    assert {path.parent.name for path in OVERLAYS} == {"8gb", "12gb", "16gb", "24gb", "40gb"}
+@pytest.mark.parametrize("overlay", OF_INPUT, ids=str)
+def test_overlay_of_the_input_is_read_on_top_of_its_preset(overlay: Path) -> None:
+    settings = read_settings(InputSettings, SHIPPED, [BASE / overlay.name, BASE / overlay])
+    assert_holds(asdict(settings), changes(BASE / overlay))
+
+
+def test_there_is_a_preset_for_every_common_size_and_family() -> None:
+    sizes, families = {"8gb", "12gb", "16gb", "24gb", "40gb"}, {"stable-zero123", "text"}
+    assert {path.parent.name for path in OVERLAYS} == sizes | families
 
 
 @pytest.mark.parametrize(
@@ -56,9 +69,6 @@ def test_there_is_a_preset_for_every_common_size() -> None:
         ("", []),
     ],
 )
-def test_make_puts_the_size_on_top_of_the_preset(tmp_path: Path, preset: str, expected: list[str]) -> None:
-    asks = tmp_path / "ask.mk"
-    asks.write_text("include Makefile\nask:\n\t@echo $(call overlay,field)\n")
-    command = ["make", "--no-print-directory", "-f", str(asks), "ask", f"PRESET={preset}"]
-    answer = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    assert answer.split() == [f"--config=configs/presets/{path}" for path in expected]
+def test_the_size_is_on_top_of_the_preset(preset: str, expected: list[str]) -> None:
+    overlays = Recipe(preset or None).overlays("field")
+    assert [path.relative_to(resources.PRESETS).as_posix() for path in overlays] == expected
