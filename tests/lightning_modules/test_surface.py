@@ -26,6 +26,7 @@ from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.guidance.timesteps import Annealed
+from viewdistill.rendering.marching import Samples
 from viewdistill.rendering.neus import SurfaceOutput
 
 GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
@@ -292,7 +293,7 @@ def test_the_colour_error_can_be_the_mean_over_rays_that_hit() -> None:
         depth=opacity,
         z_variance=opacity,
         weights=torch.ones(0),
-        samples=Samples(*torch.zeros(2, 0), torch.zeros(0, dtype=torch.long), rays),
+        samples=Samples(torch.zeros(0, dtype=torch.int64), torch.zeros(0), torch.zeros(0), rays),
         normals=torch.zeros(rays, 3),
         gradients=torch.zeros(2, 3),
     )

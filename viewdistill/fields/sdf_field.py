@@ -195,7 +195,7 @@ class SDFField(nn.Module):
 
     def _differentiate(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n features"]]:
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n inputs"]]:
         """f, ∇f and what the colour network reads of the position."""
         if self.gradients == "finite_difference":
             return self._central_differences(points)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -130,12 +132,19 @@ def geometric_field(**settings: object) -> SDFField:
 
 @torch.no_grad()
 def test_an_untrained_geometric_network_is_a_sphere_whatever_the_table_holds():
-    field = geometric_field(hidden_width=512)
+    field, other = geometric_field(hidden_width=512), geometric_field(hidden_width=512)
+    other.grid.params.data.mul_(-3)
     directions = torch.nn.functional.normalize(cloud(), dim=-1)
-    inside, outside = field.sdf(0.4 * directions), field.sdf(1.1 * directions)
-    torch.testing.assert_close(inside, torch.full((40,), (0.4 - 0.75) / 1.5), atol=0.06, rtol=0)
-    torch.testing.assert_close(outside, torch.full((40,), (1.1 - 0.75) / 1.5), atol=0.06, rtol=0)
-    assert (torch.nn.functional.cosine_similarity(field.normals(0.75 * directions), directions) > 0.98).all()
+    # in units of the radius; the softplus adds its mean at 0, ln 2 / 100, per hidden unit, and less of it further out
+    bias = 512 * math.log(2) / 100 * math.sqrt(math.pi / 512)
+    for distance in (0.05, 0.4, 1.1, 1.4):
+        found, sphere = field.sdf(distance * directions), (distance - 0.75) / 1.5
+        assert (found > sphere - 0.1).all()
+        assert (found < sphere + bias + 0.1).all()
+        torch.testing.assert_close(found, other.sdf(distance * directions))
+    assert (field.sdf(0.05 * directions) < 0).all()
+    assert (field.sdf(1.4 * directions) > 0).all()
+    assert (torch.nn.functional.cosine_similarity(field.normals(0.75 * directions), directions) > 0.9).all()
 
 
 def test_gradients_of_a_geometric_network_are_those_of_plain_differentiation():
