@@ -46,10 +46,12 @@ def settings(path: Path) -> list[Setting]:
     lines, found = text.splitlines(), list[Setting]()
     for name, key, node in entries(root, ""):
         # A list over several lines is told of where it begins.
-        flat = not isinstance(node, yaml.SequenceNode) or node.flow_style
-        value = text[node.start_mark.index : node.end_mark.index] if flat else listed(node)
-        line = node.start_mark.line if flat else key.start_mark.line
-        rest = lines[line][node.end_mark.column if flat else key.end_mark.column :]
+        if isinstance(node, yaml.SequenceNode) and not node.flow_style:
+            value, line, end = listed(node), key.start_mark.line, key.end_mark.column
+        else:
+            value = text[node.start_mark.index : node.end_mark.index]
+            line, end = node.start_mark.line, node.end_mark.column
+        rest = lines[line][end:]
         match = COMMENT.fullmatch(rest.partition("# ")[2].strip())
         if match is None:
             raise ViewDistillError(

@@ -297,8 +297,8 @@ def test_the_colour_error_can_be_the_mean_over_rays_that_hit() -> None:
         normals=torch.zeros(rays, 3),
         gradients=torch.zeros(2, 3),
     )
-    batch = RayBatch(*torch.zeros(2, rays, 3), torch.full((rays, 3), 0.5), torch.ones(rays), torch.ones(rays))
-    batch = batch._replace(rgb=torch.tensor([[1.0], [0.5], [0.5], [1.0]]).expand(-1, 3))
+    rgb = torch.tensor([[1.0], [0.5], [0.5], [1.0]]).expand(-1, 3)
+    batch = RayBatch(torch.zeros(rays, 3), torch.zeros(rays, 3), rgb, torch.ones(rays), torch.ones(rays))
     assert color_error(seen, batch, torch.ones(3), "all").item() == pytest.approx((1 + 0.25 + 0.25 + 1) / 4)
     assert color_error(seen, batch, torch.ones(3), "hit").item() == pytest.approx(0.25)
     missed = replace(seen, opacity=torch.zeros(rays))

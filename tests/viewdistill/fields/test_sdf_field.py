@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -150,7 +151,7 @@ def test_an_untrained_geometric_network_is_a_sphere_whatever_the_table_holds():
 def test_gradients_of_a_geometric_network_are_those_of_plain_differentiation():
     fast, slow = geometric_field(), geometric_field(backend="torch")
     for field in (fast, slow):  # let the features count, which an untrained network ignores
-        first = field.sdf_network.layers[0]  # pyright: ignore
+        first: Any = field.sdf_network.layers[0]  # pyright: ignore[reportIndexIssue]
         first.weight = first.weight + 0.1  # the setter of the weight norm
     points = cloud()
     eikonal(fast.gradient(points)).backward()
