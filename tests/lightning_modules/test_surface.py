@@ -295,7 +295,7 @@ def test_the_colour_error_can_be_the_mean_over_rays_that_hit() -> None:
         weights=torch.ones(0),
         samples=Samples(torch.zeros(0, dtype=torch.int64), torch.zeros(0), torch.zeros(0), rays),
         normals=torch.zeros(rays, 3),
-        gradients=torch.zeros(2, 3),
+        gradients=torch.zeros(0, 3),
     )
     rgb = torch.tensor([[1.0], [0.5], [0.5], [1.0]]).expand(-1, 3)
     batch = RayBatch(torch.zeros(rays, 3), torch.zeros(rays, 3), rgb, torch.ones(rays), torch.ones(rays))
