@@ -225,8 +225,12 @@ profiled = $(if $(filter-out nano,$(PRESET)),--config="configs/presets/$${PRESET
 profile: $(INSTALLED) ## STAGE=field OBJ=robot: time, FLOPs and memory of a step by phase, against this machine's ceilings; PROFILE="--option value"
 	@set -f; $(VIEWDISTILL) profile --stage="$${STAGE:-field}" $(profiled) $$PROFILE -- "$$RUNS/$${OBJ:-robot}"
 
+.PHONY: presets-table
+presets-table: $(INSTALLED) ## every setting of the full-size presets beside the official value, with the reason where they differ: docs/presets.md
+	@$(BIN)/python -m experiments.presets_table
+
 .PHONY: smoke-full
-smoke-full: $(INSTALLED) ## two steps of field and specialize with random weights of the published priors' sizes, and `usd` against the official step, on the CPU: 20 minutes, 24 GB
+smoke-full: $(INSTALLED) ## two steps of every stage of every full-size preset with random weights of the published priors' sizes, and `usd` against the official step, on the CPU: 24 GB
 	@$(BIN)/python -m experiments.smoke_full --out="$$RUNS/smoke-full"
 	@FULL_SIZE_PRIORS="$$RUNS/smoke-full/priors" $(BIN)/python -m pytest tests/benchmarks/test_guidance_benchmark.py -k full_size --benchmark-enable -s
 

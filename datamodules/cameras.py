@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -24,6 +24,10 @@ from viewdistill.phases import phase
 from viewdistill.pictures import read_picture, resize_rgba, to_tensor
 
 Batch = TypeVar("Batch")
+
+ElevationSampling = Literal["area", "official"]
+"""Uniform in area on the sphere; or as the official code has it, half of them uniform in degrees, half by a sine whose
+bounds are narrower than those asked for (-6.4 to 30 for -10 to 45 degrees)."""
 
 
 class CameraBatch(NamedTuple):
@@ -71,7 +75,8 @@ class CameraSampler(pl.LightningDataModule):
     Args:
         run_folder: Folder of one object, ``runs/<object>``; its ``input`` stage is read.
         views_per_step: Novel views in a training batch, of all processes together.
-        elevation_range: Lowest and highest elevation, degrees; uniform in its sine, that is, in area on the sphere.
+        elevation_range: Lowest and highest elevation, degrees.
+        elevation_sampling: How elevations are drawn from it.
         azimuth_range: Width of the range of azimuths around the input view, degrees; 360 is all around.
         distance_range: Nearest and farthest camera, world units; the input camera's own distance when not given.
         fovy: Vertical field of view, degrees; the input camera's own when not given.
@@ -86,6 +91,7 @@ class CameraSampler(pl.LightningDataModule):
         run_folder: str,
         views_per_step: int = 2,
         elevation_range: tuple[float, float] = (-10.0, 60.0),
+        elevation_sampling: ElevationSampling = "area",
         azimuth_range: float = 360.0,
         distance_range: tuple[float, float] | None = None,
         fovy: float | None = None,
@@ -101,6 +107,7 @@ class CameraSampler(pl.LightningDataModule):
         self.run_folder = RunFolder(Path(run_folder))
         self.views_per_step = views_per_step
         self.elevation_range = elevation_range
+        self.elevation_sampling: ElevationSampling = elevation_sampling
         self.azimuth_range = azimuth_range
         self.distance_range = distance_range
         self.fovy = fovy
@@ -151,10 +158,21 @@ class CameraSampler(pl.LightningDataModule):
             turn = torch.rand(1, generator=generator_at(self.seed, step, Purpose.TURN))
             u[0] = ((torch.arange(count) + u[0]) / count + turn) % 1
         azimuth = self.meta.azimuth_deg + (u[0] - 0.5) * self.azimuth_range
-        low, high = np.sin(np.deg2rad(self.elevation_range))
-        elevation = torch.rad2deg(torch.asin(low + u[1] * (high - low)))
+        elevation = self.elevations(u[1], step)
         near, far = self.distance_range or (self.meta.distance, self.meta.distance)
         return self.cameras(azimuth, elevation, near + u[2] * (far - near), self.fovy or self.meta.fovy_deg)
+
+    def elevations(self, u: Float[Tensor, " batch"], step: int) -> Float[Tensor, " batch"]:
+        """Elevations for numbers that are uniform in [0, 1), degrees."""
+        if self.elevation_sampling == "area":
+            low, high = np.sin(np.deg2rad(self.elevation_range))
+            return torch.rad2deg(torch.asin(low + u * (high - low)))
+        low, high = self.elevation_range
+        degrees = low + u * (high - low)
+        # threestudio's bounds of the sine: right for the whole sphere, narrower than asked for otherwise
+        sine = 2 * (degrees + 90) / 180 - 1
+        flat = torch.rand(len(u), generator=generator_at(self.seed, step, Purpose.ELEVATIONS)) < 0.5
+        return torch.where(flat, degrees, torch.rad2deg(torch.asin(sine)))
 
     def ring(self, count: int, elevation: float) -> CameraBatch:
         """Cameras at equal steps of azimuth, the first on the input view's side."""

@@ -26,6 +26,8 @@ class Purpose(IntEnum):
     """Noise that all sampled views of an object have in common; the step is 0."""
     TURN = 8
     """By how much the azimuths of a step's cameras are turned together."""
+    ELEVATIONS = 9
+    """By which of two rules the elevation of each camera of a step is drawn."""
 
 
 def generator_at(

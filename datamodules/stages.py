@@ -134,6 +134,7 @@ STAGES: Mapping[str, Stage] = {
         Stage(
             "mesh",
             ("mesh",),
+            config="mesh.yaml",
             needs=("input",),
             needs_where={"surface": ("surface",), "field": ("field",), "projection": ("views",)},
             reads=(*INPUT_VIEW, "field/last.ckpt", "surface/last.ckpt", "views/cameras.json", "views/[0-9]*.png"),

@@ -16,7 +16,7 @@ from commands.profiling.trace import phase_table
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
 from experiments.gpu_commands import REPOSITORY, viewdistill
-from experiments.smoke_full import make_priors
+from experiments.random_priors import make_priors
 from lightning_modules.radiance_field import RadianceField
 from viewdistill.documents import read_yaml
 

@@ -1,98 +1,87 @@
-"""Real sizes without real weights: two steps of the field and of the specialisation on a CPU, in fp32.
+"""Real sizes without real weights: two steps of every stage of every full-size preset on a CPU, in fp32.
 
-Shows that the stages take priors of the size of Stable Diffusion 2.1-base and Zero123-XL with the settings of the
-zero123-xl preset, how long a step then is, and that it fits into memory. Run it with `make smoke-full`; the random
-priors (5 GB in half precision) are made once and kept.
+Shows that the stages take priors of the size of Stable Diffusion 2.1-base, Zero123-XL and Stable-Zero123 with the
+settings of the presets, how long a step then is, and that it fits into memory. Run it with `make smoke-full`; the
+random priors (5 GB in half precision) are made once and kept. A preset within another runs the stages that it changes,
+on a copy of the other's run. --tiny takes priors and sizes of a thousandth, for tests.
 """
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import diffusers
-import numpy as np
-import torch
-import transformers
 import yaml
-from PIL import Image
 
 from commands import options
+from commands.main import main as viewdistill
 from commands.parsing import OneLineParser
+from commands.pipeline.recipe import Recipe
 from commands.stages.configuration import REPOSITORY
-from datamodules.captions import build_tokenizer
-from datamodules.class_images import ClassImages
-from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.prompts import Prompts
 from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.stages import STAGES
+from experiments.random_priors import PARTS, STABLE_PRIOR, TEXT_PRIOR, TINY_PARTS, VIEW_PRIOR, make_priors
 from experiments.script import add_out_argument, parse_request, run_script, script_parser
-from viewdistill.diffusion.conditioning import CameraProjection
+from viewdistill import resources
+from viewdistill.errors import ViewDistillError
 
-STEPS = 2
+FULL = "zero123-xl"
+"""The preset that all the others are read on top of."""
 
-# diffusers' and transformers' own annotations are narrower than what they take
-models: Any = diffusers
-towers: Any = transformers
-
-UNET: dict[str, Any] = {
-    "out_channels": 4,
-    "block_out_channels": (320, 640, 1280, 1280),
-    "down_block_types": (*("CrossAttnDownBlock2D",) * 3, "DownBlock2D"),
-    "up_block_types": ("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
-    "layers_per_block": 2,
-}
-ZERO123_UNET = UNET | {"in_channels": 8, "sample_size": 32, "cross_attention_dim": 768, "attention_head_dim": 8}
-STABLE_DIFFUSION_UNET = UNET | {
-    "in_channels": 4,
-    "sample_size": 64,
-    "cross_attention_dim": 1024,
-    "attention_head_dim": (5, 10, 20, 20),
-    "use_linear_projection": True,
-}
-AUTOENCODER: dict[str, Any] = {
-    "block_out_channels": (128, 256, 512, 512),
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "layers_per_block": 2,
-    "scaling_factor": 0.18215,
-}
-TEXT_TOWER = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 23,
-    "num_attention_heads": 16,
-    "hidden_act": "gelu",
-    "projection_dim": 512,
-}
-IMAGE_TOWER = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "patch_size": 14,
-    "projection_dim": 768,
-}
-NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
-
-PARTS: dict[str, dict[str, Callable[[], Any]]] = {
-    "zero123-xl": {
-        "unet": lambda: models.UNet2DConditionModel(**ZERO123_UNET),
-        "vae": lambda: models.AutoencoderKL(**AUTOENCODER),
-        "image_encoder": lambda: towers.CLIPVisionModelWithProjection(towers.CLIPVisionConfig(**IMAGE_TOWER)),
-        "clip_camera_projection": lambda: CameraProjection(768, 768),
-    },
-    "stable-diffusion-2-1-base": {
-        "unet": lambda: models.UNet2DConditionModel(**STABLE_DIFFUSION_UNET),
-        "vae": lambda: models.AutoencoderKL(**AUTOENCODER),
-        "text_encoder": lambda: towers.CLIPTextModel(towers.CLIPTextConfig(**TEXT_TOWER)),
-    },
-}
-"""What is made at random of each prior, by component."""
+WHOLE_ROUTE = tuple(name for name in STAGES if name not in ("picture", "report"))
+"""Stages of the run, in order; the picture of a text comes after them, in a run of its own."""
 
 CALLBACKS = [{"class_path": f"callbacks.{name}"} for name in ("finite_guard.FiniteGuard", "step_cost.StepCost")]
-"""Without those that draw: a sample at full size takes a CPU an hour."""
+"""Of fits, without those that draw: a sample at full size takes a CPU an hour."""
+
+LORA_CALLBACKS = [*CALLBACKS, {"class_path": "callbacks.lora_weights.LoraWeights"}]
+
+FIT = {"max_steps": 2, "log_every_n_steps": 1, "limit_val_batches": 0, "callbacks": CALLBACKS}
+LORA_FIT = {"max_steps": 2, "log_every_n_steps": 1, "callbacks": LORA_CALLBACKS}
+TWO_STEPS = {"sampling": {"steps": 2}}
+ONE = {"count": 1, "images_per_batch": 1}
+
+SHORT: Mapping[str, Mapping[str, Any]] = {
+    "picture": {"model": TWO_STEPS, "data": {**ONE, "index": 0}},
+    "field": {"trainer": FIT},
+    "novel_views": {"model": TWO_STEPS, "data": ONE},
+    "class_images": {"model": TWO_STEPS, "data": ONE},
+    "specialize_1": {"trainer": LORA_FIT},
+    "specialize_2": {"trainer": LORA_FIT},
+    # leading timesteps of five steps: those up to 200 are two
+    "views": {"model": {"refinement": {"steps": 5}}, "data": {"count": 1, "views_per_batch": 1}},
+    "surface": {"trainer": FIT},
+}
+"""Stage → what makes it two steps long, by part of the YAML."""
+
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "field": {
+        "model": {
+            "field": {"grid": {"log2_hashmap_size": 10}, "n_samples_per_ray": 64},
+            "view_size": 64,
+            "patch_size": 16,
+            "input_size": 16,
+        }
+    },
+    "specialize_1": {"data": {"image_size": 64}},
+    "specialize_2": {"data": {"image_size": 64}},
+    "views": {"data": {"image_size": 64}},
+    "surface": {
+        "model": {
+            "surface": {"grid": {"log2_hashmap_size": 10}, "occupancy_resolution": 16, "n_samples_per_ray": 64},
+            "view_size": 16,
+            "eikonal_points": 16,
+        },
+        "data": {"rays_per_step": 128, "input_rays": 32, "input_size": 32},
+    },
+}
+"""Stage → sizes of --tiny."""
+
+MESH = {"resolution": 128, "faces": 20_000, "texture_size": 512}
+"""Of the mesh in both modes: marching cubes at 512 nodes asks a field on a CPU for half an hour."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +92,10 @@ class Request:
     """Folder to write to."""
     image: Path = REPOSITORY / "examples" / "robot.png"
     """Input image."""
+    tiny: bool = False
+    """Whether priors and sizes are a thousandth."""
+    presets: tuple[str, ...] = ()
+    """Presets to run, in order; all that are full-size when not given."""
 
 
 def build_parser() -> OneLineParser:
@@ -110,6 +103,15 @@ def build_parser() -> OneLineParser:
     parser = script_parser("smoke_full", __doc__)
     add_out_argument(parser, Request.out)
     parser.add_argument("--image", type=options.existing_file, default=Request.image, metavar="IMG", help="input image")
+    parser.add_argument("--tiny", action="store_true", help="priors and sizes of a thousandth, in this process")
+    parser.add_argument(
+        "--presets",
+        nargs="+",
+        default=(),
+        choices=full_presets(),
+        metavar="NAME",
+        help=f"presets (default: {FULL} and all within)",
+    )
     return parser
 
 
@@ -118,78 +120,129 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_script("smoke_full", lambda: run(parse_request(build_parser(), Request, argv)))
 
 
+def full_presets() -> list[str]:
+    """Presets for published weights, the one that the others lie in first."""
+    return [name for name in resources.presets() if name.split("/")[0] == FULL]
+
+
 def run(request: Request) -> None:
-    """Make the priors, run both stages, print what they cost."""
-    out = request.out
-    priors = out / "priors"
-    make_priors(priors)
-    folder = RunFolder(out / "run")
-    viewdistill("input", request.image, "--out", folder.root)
-    views, text = (priors / name for name in PARTS)
-    field = {"guidance": {"view_prior": str(views), "text_prior": str(text), "precision": "fp32"}}
-    run_stage(folder, "field", ["field"], field)
-    make_training_images(folder, out / "cache")
-    run_stage(folder, "specialize_1", ["specialize", "--stage=1"], {"prior": str(text), "precision": "fp32"})
-    costs = {stage: cost(folder, stage) for stage in ("field", "specialize_1")}
-    write_json(out / "smoke.json", costs)
-    for stage, figures in costs.items():
-        print(f"{stage}: " + ", ".join(f"{name} {value:,.1f}" for name, value in figures.items()))
+    """Make the priors, run all stages of all presets, print what they cost.
+
+    Raises:
+        ViewDistillError: A stage failed.
+    """
+    smoke = Smoke(request)
+    make_priors(smoke.priors, TINY_PARTS if request.tiny else PARTS)
+    costs: dict[str, dict[str, dict[str, float]]] = {}
+    for preset in request.presets or full_presets():
+        costs[preset] = smoke.run_preset(preset)
+        for stage, figures in costs[preset].items():
+            print(
+                f"{preset} {stage}: " + ", ".join(f"{name} {value:,.1f}" for name, value in figures.items()), flush=True
+            )
+        write_json(request.out / "smoke.json", costs)
 
 
-def make_priors(folder: Path) -> None:
-    """Write both priors with random weights in half precision, component by component; what is there is kept."""
-    torch.manual_seed(0)
-    for prior, parts in PARTS.items():
-        for name, build in parts.items():
-            if not (folder / prior / name / "config.json").is_file():
-                print(f"making {prior}/{name}", flush=True)
-                build().half().save_pretrained(folder / prior / name)
-        models.DDIMScheduler(**NOISE).save_pretrained(folder / prior / "scheduler")
-    tokenizer = build_tokenizer(["a photo of a toy robot"])
-    tokenizer.model_max_length = 77
-    tokenizer.save_pretrained(folder / "stable-diffusion-2-1-base" / "tokenizer")
+class Smoke:
+    """Runs stages with random priors and short settings.
+
+    Args:
+        request: Options of the script.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request, self.out = request, request.out
+        self.priors = request.out.resolve() / "priors"
+
+    def run_preset(self, preset: str) -> dict[str, dict[str, float]]:
+        """Run what a preset has a say in; return what each stage cost."""
+        folder = RunFolder(self.out / preset.replace("/", "-"))
+        stages = stages_of(preset)
+        if preset != FULL:
+            shutil.copytree(self.out / FULL, folder.root, dirs_exist_ok=True)
+        for stage in stages:
+            shutil.rmtree(folder.stage(stage), ignore_errors=True)
+            self.run_stage(preset, stage, folder)
+        return {stage: cost(folder, stage) for stage in stages}
+
+    def run_stage(self, preset: str, stage: str, folder: RunFolder) -> None:
+        """Run one stage through its subcommand, in a process of its own, whose peak of memory is then its own.
+
+        Raises:
+            ViewDistillError: It failed.
+        """
+        overlay = self.out / "overlays" / preset / f"{stage}.yaml"
+        overlay.parent.mkdir(parents=True, exist_ok=True)
+        overlay.write_text(yaml.safe_dump(self.settings(preset, stage)), encoding="utf-8")
+        recipe = Recipe(preset, class_word="robot", elevation=20.0, options=((stage, (f"--config={overlay}",)),))
+        subject = "a toy robot" if stage == "picture" else self.request.image
+        words = recipe.command(stage, subject, folder.root)
+        status = (
+            viewdistill(words) if self.request.tiny else subprocess.call([sys.executable, "-m", "commands", *words])
+        )
+        if status != 0:
+            raise ViewDistillError(f"{preset}: {stage} ended with status {status}; its message is above")
+
+    def settings(self, preset: str, stage: str) -> dict[str, Any]:
+        """The overlay of a stage: random priors, fp32, few steps, and with --tiny small sizes."""
+        if stage == "mesh":
+            return MESH | ({"resolution": 32, "texture_size": 64, "faces": 500} if self.request.tiny else {})
+        view = str(self.priors / (STABLE_PRIOR if preset.endswith(STABLE_PRIOR) else VIEW_PRIOR))
+        text = str(self.priors / TEXT_PRIOR)
+        if stage == "input":
+            return {"view_prior": view, "text_prior": text, "precision": "fp32"}
+        content: dict[str, Any] = {"trainer": {"accelerator": "cpu", "logger": False}, "model": {}, "data": {}}
+        merge(content["model"], MODEL_PRIORS[stage](view, text))
+        for more in (SHORT, SMALL) if self.request.tiny else (SHORT,):
+            merge(content, more.get(stage, {}))
+        if stage == "class_images":
+            content["data"]["cache"] = str(self.out / "cache")
+        return {name: part if name == "trainer" else {"init_args": part} for name, part in content.items()}
 
 
-def make_training_images(folder: RunFolder, cache: Path) -> None:
-    """Finish the stages before the specialisation with a few plain pictures: their content costs nothing."""
-    grey = np.full((256, 256, 4), (120, 120, 120, 255), np.uint8)
-    save_view(folder.novel_views, 0, grey)
-    save_cameras(folder.novel_views, [ViewCamera(120.0, 20.0)])
-    images = ClassImages(Prompts("a photo of a {}", "robot"), cache, 1)
-    cache.mkdir(exist_ok=True)
-    for path in images.paths:
-        Image.fromarray(grey[..., :3]).save(path)
-    for stage, figures in (("novel_views", {}), ("class_images", images.figures)):
-        record = {"stage": stage, "seconds": 0.0, "peak_memory_mb": 0.0, "files": {}, "figures": figures}
-        write_json(folder.record(stage), record)
+def both(view: str, text: str) -> dict[str, Any]:
+    """Settings of a stage that reads both priors."""
+    return {"view_prior": view, "text_prior": text, "precision": "fp32"}
 
 
-def run_stage(folder: RunFolder, stage: str, command: list[str], model: dict[str, Any]) -> None:
-    """Two steps of a stage with the preset, the random priors and no pictures."""
-    trainer = {"accelerator": "cpu", "logger": False, "limit_val_batches": 0, "callbacks": CALLBACKS}
-    overlay = folder.root / f"smoke_{stage}.yaml"
-    settings = {"trainer": trainer | {"max_steps": STEPS, "log_every_n_steps": 1}, "model": {"init_args": model}}
-    overlay.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    preset = REPOSITORY / "configs" / "presets" / "zero123-xl" / f"{stage}.yaml"
-    viewdistill(command[0], folder.root, *command[1:], f"--config={preset}", f"--config={overlay}")
+def text_only(view: str, text: str) -> dict[str, Any]:
+    """Settings of a stage that reads the text-conditioned prior."""
+    return {"prior": text, "precision": "fp32"}
 
 
-def viewdistill(*arguments: object) -> None:
-    """Run a subcommand as its own process, whose peak of memory is then its own."""
-    command = Path(sys.executable).with_name("viewdistill")
-    subprocess.run([str(command), *map(str, arguments)], check=True)
+MODEL_PRIORS = {
+    **dict.fromkeys(("picture", "class_images", "specialize_1", "specialize_2", "views"), text_only),
+    "field": lambda view, text: {"guidance": both(view, text)},
+    "novel_views": both,
+    "surface": lambda view, text: {"reference": {"text_prior": text, "precision": "fp32"}},
+}
+"""Stage → how its model's settings name priors."""
+
+
+def merge(content: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add nested settings to others; those that are added win."""
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            merge(content.setdefault(name, {}), value)
+        else:
+            content[name] = value
+
+
+def stages_of(preset: str) -> tuple[str, ...]:
+    """Stages that a preset has a say in: all, or of a preset within another those that it changes."""
+    if preset == FULL:
+        return (*WHOLE_ROUTE, "picture")
+    folder = resources.PRESETS / preset
+    return tuple(name for name in WHOLE_ROUTE if (config := STAGES[name].config) and (folder / config).is_file())
 
 
 def cost(folder: RunFolder, stage: str) -> dict[str, float]:
-    """Seconds of the stage and of its last step, and its peak of memory, GB."""
+    """Seconds of the stage, its peak of memory (GB), and of a fit the seconds of its last step and its loss."""
     record = read_json(folder.record(stage))
-    metrics = record["figures"]["metrics"]
-    return {
-        "seconds": record["seconds"],
-        "step_seconds": metrics["cost/step_seconds"],
-        "peak_memory_gb": record["peak_memory_mb"] / 1000,
-        "loss": metrics["loss"],
-    }
+    metrics: Mapping[str, float] = record["figures"].get("metrics", {})
+    figures = {"seconds": record["seconds"], "peak_memory_gb": record["peak_memory_mb"] / 1000}
+    named: Iterable[tuple[str, str]] = (("step_seconds", "cost/step_seconds"), ("loss", "loss"))
+    return figures | {name: metrics[key] for name, key in named if key in metrics}
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 
-from lightning_modules.schedules import Scheduled, ScheduledWeights, value_at
+from lightning_modules.schedules import Scheduled, ScheduledWeights, Shape, value_at, warm_up_factor
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.hash_grid import HashGridConfig
+from viewdistill.fields.mlp import Initialization
 from viewdistill.guidance.timesteps import Annealed
 from viewdistill.precision import Precision
 from viewdistill.rendering.volume_renderer import VolumeRenderer
@@ -37,6 +38,8 @@ class FieldSettings:
     """Where that bias is zero, world units from the origin."""
     precision: Precision = "auto"
     """What the networks compute in while training."""
+    initialization: Initialization = "xavier"
+    """Bounds of the networks' first weights: tiny-cuda-nn's, or those of `torch.nn.Linear` (the official code)."""
     occupancy_resolution: int = 32
     """Cells a side of the occupancy grid."""
     n_samples_per_ray: int = 96
@@ -57,6 +60,7 @@ class FieldSettings:
                 blob_scale=self.blob_scale,
                 blob_radius=self.blob_radius,
                 precision=self.precision,
+                initialization=self.initialization,
             )
         except ValueError as error:
             raise ViewDistillError(f"model.field: {error}") from error
@@ -68,7 +72,8 @@ class LossWeights(ScheduledWeights):
     """Weight of every term of the loss; each a constant or annealed.
 
     Score terms are sums over a latent (L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, which is why their
-    weights differ by orders of magnitude.
+    weights differ by orders of magnitude. The reference-view score counts as much on latents of any size
+    (`reference_loss`).
     """
 
     score: Scheduled = 1.0
@@ -97,12 +102,39 @@ class OptimizerSettings:
     """Learning rate of the two networks."""
     factor: Scheduled = Annealed(1.0, 0.1, begin=0.6, end=1.0)
     """Factor on both rates."""
+    factor_shape: Shape = "linear"
+    """How the factor changes."""
+    warm_up: float = 0.0
+    """Fraction of the fit over which the rates rise linearly; 0 for no warm-up."""
+    warm_up_from: float = 0.01
+    """Share of the rates that a warm-up starts from."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay of the two moments."""
     eps: float = 1e-15
     """Added to the root of the second moment: hash-grid gradients are tiny, and a larger one would stall them."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            ViewDistillError: A number is out of them.
+        """
+        if not (0 <= self.warm_up < 1 and 0 <= self.warm_up_from <= 1):
+            raise ViewDistillError(
+                f"model.optimizer: warm_up is {self.warm_up:g} and warm_up_from {self.warm_up_from:g}; give fractions"
+            )
+        ends = (self.factor.initial, self.factor.final) if isinstance(self.factor, Annealed) else (self.factor,)
+        if self.factor_shape == "exponential" and min(ends) <= 0:
+            raise ViewDistillError(
+                f"model.optimizer: factor is {min(ends):g}, which no ratio leads to; give more than 0"
+            )
+
+    def factor_at(self, progress: float) -> float:
+        """Factor on all rates when a fraction ``progress`` of the fit is done."""
+        value = value_at(self.factor, progress, self.factor_shape)
+        return value * warm_up_factor(progress, self.warm_up, self.warm_up_from)
 
     def adamw(self, groups: list[dict[str, Any]], total_steps: int) -> dict[str, Any]:
         """AdamW over groups of parameters with rates of their own, and the schedule, as Lightning takes them.
@@ -115,6 +147,6 @@ class OptimizerSettings:
             groups, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: value_at(self.factor, min(1.0, step / max(1, total_steps)))
+            optimizer, lambda step: self.factor_at(min(1.0, step / max(1, total_steps)))
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

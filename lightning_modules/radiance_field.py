@@ -21,7 +21,7 @@ from viewdistill.fields.density_field import DensityField
 from viewdistill.fields.regularizers import opaque, sparsity, z_variance
 from viewdistill.guidance.gradient import score_loss
 from viewdistill.guidance.predictions import Query, Source
-from viewdistill.guidance.reference import reference_gradient
+from viewdistill.guidance.reference import reference_gradient, reference_loss
 from viewdistill.guidance.timesteps import draw
 from viewdistill.pictures import resize
 from viewdistill.rendering.patches import render_with_patch
@@ -46,6 +46,7 @@ class RadianceField(FittedField):
         patch_size: Side of a random patch of each training view that alone is rendered in full resolution, pixels; the
             whole view when not given.
         coarseness: With ``patch_size``: how much coarser the rest is, along each side.
+        antialias: Whether views are smoothed before they are resized to the prior's size.
         input_size: Side of the input image that the colour and mask terms compare with, pixels.
         input_rays: Random rays of the input view per step and process, for these terms.
         seed: Seed of the noise, timesteps and ray shifts.
@@ -62,6 +63,7 @@ class RadianceField(FittedField):
         view_size: int = 64,
         patch_size: int | None = None,
         coarseness: int = 4,
+        antialias: bool = True,
         input_size: int = 128,
         input_rays: int = 1024,
         seed: int = 0,
@@ -76,12 +78,12 @@ class RadianceField(FittedField):
             raise ViewDistillError(
                 f"model.patch_size is {patch_size}; give 1 to model.view_size ({view_size}), or null"
             )
-        self.patch_size, self.coarseness = patch_size, coarseness
+        self.patch_size, self.coarseness, self.antialias = patch_size, coarseness, antialias
         self.input_size, self.input_rays = input_size, input_rays
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"field": self.field_settings, "guidance": self.guidance}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
-        sizes = {"view_size": view_size, "patch_size": patch_size, "coarseness": coarseness}
+        sizes = {"view_size": view_size, "patch_size": patch_size, "coarseness": coarseness, "antialias": antialias}
         sizes |= {"input_size": input_size, "input_rays": input_rays, "seed": seed}
         self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
         self.bound: BoundGuidance | None = None
@@ -113,7 +115,7 @@ class RadianceField(FittedField):
         terms, queries = {"score": novel.rgb.new_zeros(())}, dict[str, Query]()
 
         if (method := bound.method) is not None:
-            images = resize(novel.rgb, priors.image_size)
+            images = resize(novel.rgb, priors.image_size, self.antialias)
             latents = priors.encode(images, noise)
             t, eps = draw(bound.timesteps, latents, progress, priors.schedule, noise)
             queries["novel"] = Query(latents.detach(), t, eps, priors.schedule, method.branches, batch.relative_pose)
@@ -129,7 +131,7 @@ class RadianceField(FittedField):
         if "reference" in predictions:
             seen = predictions["reference"]
             g = reference_gradient(seen)
-            terms["reference_score"] = score_loss(known_latents, self.finite("reference", g, seen))
+            terms["reference_score"] = reference_loss(known_latents, self.finite("reference", g, seen))
 
         terms |= self.regularizers(novel)
         if weights["color"] or weights["mask"]:

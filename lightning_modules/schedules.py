@@ -1,6 +1,7 @@
 """Values that change over a fit: weights of loss terms, learning rates."""
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from viewdistill.guidance.timesteps import Annealed
 
@@ -8,9 +9,29 @@ Scheduled = float | Annealed
 """A constant, or a value that changes once; ``begin`` and ``end`` of the change are fractions of the whole fit."""
 
 
-def value_at(scheduled: Scheduled, progress: float) -> float:
+Shape = Literal["linear", "exponential"]
+"""How a value changes between its first and its last: by equal differences, or by equal ratios."""
+
+
+def value_at(scheduled: Scheduled, progress: float, shape: Shape = "linear") -> float:
     """The value when a fraction ``progress`` of the fit is done."""
-    return scheduled(progress) if isinstance(scheduled, Annealed) else float(scheduled)
+    if not isinstance(scheduled, Annealed):
+        return float(scheduled)
+    if shape == "linear" or not scheduled.begin < progress < scheduled.end:
+        return scheduled(progress)
+    done = (progress - scheduled.begin) / (scheduled.end - scheduled.begin)
+    return scheduled.initial * (scheduled.final / scheduled.initial) ** done
+
+
+def warm_up_factor(progress: float, end: float, start: float) -> float:
+    """A factor that rises linearly to 1.
+
+    Args:
+        progress: Fraction of the fit that is done.
+        end: Fraction from which it is 1; 0 for no warm-up.
+        start: Its first value.
+    """
+    return start + (1 - start) * progress / end if progress < end else 1.0
 
 
 @dataclass(frozen=True)

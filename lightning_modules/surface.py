@@ -17,6 +17,7 @@ from lightning_modules.loaded_priors import load_text_prior
 from lightning_modules.reference_score import ReferenceView
 from lightning_modules.schedules import value_at
 from lightning_modules.surface_settings import (
+    ColorRays,
     ReferenceSettings,
     SurfaceOptimizer,
     SurfaceSchedule,
@@ -25,10 +26,9 @@ from lightning_modules.surface_settings import (
 )
 from viewdistill.fields.regularizers import eikonal, normal_smoothness
 from viewdistill.fields.sdf_field import SDFField
-from viewdistill.guidance.gradient import score_loss
 from viewdistill.guidance.predictions import Source
 from viewdistill.guidance.predictors import Predictors
-from viewdistill.guidance.reference import reference_gradient
+from viewdistill.guidance.reference import reference_gradient, reference_loss
 from viewdistill.phases import phase
 from viewdistill.rendering.neus import NeusRenderer, SurfaceOutput
 
@@ -44,7 +44,8 @@ class Surface(FittedField):
         reference: How the input view takes part.
         weights: Weight of every loss term.
         optimizer: Settings of AdamW.
-        eikonal_points: Random points of the cube a step, besides the samples on rays, where |∇f| shall be 1.
+        color_rays: Rays that the colour error of views and input is the mean over: all, or those that hit the surface.
+        eikonal_points: Random points of the cube a step, besides the samples on rays, where |∇f| shall be 1; may be 0.
         smoothness_distance: How far apart normals are compared, world units: a standard deviation along each axis.
         view_size: Side of rendered pictures and of the render that the reference-view score sees, pixels; resized to
             the prior's own size where that differs.
@@ -60,6 +61,7 @@ class Surface(FittedField):
         reference: ReferenceSettings | None = None,
         weights: SurfaceWeights | None = None,
         optimizer: SurfaceOptimizer | None = None,
+        color_rays: ColorRays = "all",
         eikonal_points: int = 1024,
         smoothness_distance: float = 0.01,
         view_size: int = 64,
@@ -72,11 +74,12 @@ class Surface(FittedField):
         self.reference_settings = reference or ReferenceSettings()
         self.weights = weights or SurfaceWeights()
         self.optimizer_settings = optimizer or SurfaceOptimizer()
+        self.color_rays: ColorRays = color_rays
         self.eikonal_points, self.smoothness_distance = eikonal_points, smoothness_distance
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"surface": self.surface_settings, "schedule": self.schedule, "reference": self.reference_settings}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
-        sizes = {"eikonal_points": eikonal_points, "smoothness_distance": smoothness_distance}
+        sizes = {"color_rays": color_rays, "eikonal_points": eikonal_points, "smoothness_distance": smoothness_distance}
         sizes |= {"view_size": view_size, "seed": seed}
         self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
 
@@ -101,18 +104,16 @@ class Surface(FittedField):
         background = torch.rand(3, generator=noise, device=self.device)
 
         views = self.render(batch.views, background, noise)
-        with phase("field query"):
-            elsewhere = self.sdf_field.gradient(self.random_points(noise))
         terms = {
-            "color": color_error(views, batch.views, background),
+            "color": color_error(views, batch.views, background, self.color_rays),
             "mask": mask_error(views, batch.views),
-            "eikonal": eikonal(torch.cat([views.gradients, elsewhere])),
+            "eikonal": eikonal(self.gradients(views, noise)),
         }
         if self.weights.ever("normal_smoothness"):
             terms["normal_smoothness"] = self.normal_smoothness(views, batch.views, noise)
         if self.reference_settings.by_pixels:
             known = self.render(batch.input, background, noise)
-            terms["input_color"] = color_error(known, batch.input, background)
+            terms["input_color"] = color_error(known, batch.input, background, self.color_rays)
             terms["input_mask"] = mask_error(known, batch.input)
         if self.reference_view is not None and self.global_step % self.reference_settings.interval == 0:
             terms["reference_score"] = self.reference_score(self.reference_view, noise)
@@ -137,6 +138,13 @@ class Surface(FittedField):
         """What rays see of the surface, with gradient."""
         return self.renderer.render(batch.origins, batch.directions, background, generator)
 
+    def gradients(self, seen: SurfaceOutput, generator: torch.Generator) -> Float[Tensor, "points 3"]:
+        """∇f at the samples on rays and at random points of the cube."""
+        if not self.eikonal_points:
+            return seen.gradients
+        with phase("field query"):
+            return torch.cat([seen.gradients, self.sdf_field.gradient(self.random_points(generator))])
+
     def random_points(self, generator: torch.Generator) -> Float[Tensor, "n 3"]:
         """Points of the cube, uniform."""
         points = torch.rand(self.eikonal_points, 3, generator=generator, device=self.device)
@@ -156,7 +164,7 @@ class Surface(FittedField):
         known = self.renderer.render_views(self.input_c2w, self.input_fovy, size, size, self.white, rays)
         latents, query = reference.query(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
         seen = self.predictors.predict({"reference": query})["reference"]
-        return score_loss(latents, self.finite("reference", reference_gradient(seen), seen))
+        return reference_loss(latents, self.finite("reference", reference_gradient(seen), seen))
 
     def prior_names(self) -> dict[Source, str]:
         """The priors in use, for messages."""
@@ -192,9 +200,22 @@ class Surface(FittedField):
         return self.sdf_field.color(points)
 
 
-def color_error(seen: SurfaceOutput, batch: RayBatch, background: Float[Tensor, "3"]) -> Float[Tensor, ""]:
-    """Weighted mean squared error of colours over a background."""
-    return (batch.weights[:, None] * (seen.rgb - batch.over(background)) ** 2).mean()
+def color_error(
+    seen: SurfaceOutput, batch: RayBatch, background: Float[Tensor, "3"], over: ColorRays
+) -> Float[Tensor, ""]:
+    """Weighted mean squared error of colours over a background.
+
+    Args:
+        seen: What the rays see.
+        batch: What they should see.
+        background: Colour behind the object.
+        over: Rays of the mean.
+    """
+    errors = batch.weights[:, None] * (seen.rgb - batch.over(background)) ** 2
+    if over == "all":
+        return errors.mean()
+    hit = seen.opacity > 0
+    return (errors * hit[:, None]).sum() / (3 * hit.sum().clamp_min(1))
 
 
 def mask_error(seen: SurfaceOutput, batch: RayBatch) -> Float[Tensor, ""]:

@@ -8,10 +8,13 @@ from lightning_modules.guidance_settings import REFERENCE_TIMESTEPS
 from lightning_modules.schedules import Scheduled, ScheduledWeights, value_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
-from viewdistill.fields.sdf_field import SDFField
+from viewdistill.fields.sdf_field import DistanceNetwork, SDFField
 from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
 from viewdistill.precision import Precision
 from viewdistill.rendering.neus import NeusRenderer
+
+ColorRays = Literal["all", "hit"]
+"""Rays that colours are compared on: all, or those that meet any sample of the surface (instant-nsr-pl)."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class SurfaceSettings:
     """Hidden layers of the distance network."""
     n_color_layers: int = 1
     """Hidden layers of the colour network."""
+    distance_network: DistanceNetwork = "residual"
+    """An exact sphere plus a network of the hash features; or ``geometric``, instant-nsr-pl's network of position and
+    features with biases and weight normalisation."""
+    n_geometry_features: int = 13
+    """Outputs of a geometric network, the distance included, which the colour network reads."""
     view_dependent: bool = False
     """Whether colour may depend on the direction of view."""
     gradients: Literal["analytic", "finite_difference"] = "analytic"
@@ -44,6 +52,10 @@ class SurfaceSettings:
     """Cells a side of the occupancy grid."""
     n_samples_per_ray: int = 96
     """Samples on a diagonal of the cube; fixes the step size."""
+    alpha_threshold: float = 1e-3
+    """Samples that are less opaque than this are left out; 0 keeps all."""
+    early_stop: float = 1e-4
+    """Samples behind a transmittance below this are left out; 0 keeps all."""
 
     def build(self) -> NeusRenderer:
         """A new field within its renderer.
@@ -59,6 +71,8 @@ class SurfaceSettings:
                 hidden_width=self.hidden_width,
                 n_hidden_layers=self.n_hidden_layers,
                 n_color_layers=self.n_color_layers,
+                distance_network=self.distance_network,
+                n_geometry_features=self.n_geometry_features,
                 view_dependent=self.view_dependent,
                 gradients=self.gradients,
                 epsilon=self.epsilon,
@@ -67,7 +81,9 @@ class SurfaceSettings:
             )
         except ValueError as error:
             raise ViewDistillError(f"model.surface: {error}") from error
-        return NeusRenderer(sdf_field, self.occupancy_resolution, self.n_samples_per_ray)
+        return NeusRenderer(
+            sdf_field, self.occupancy_resolution, self.n_samples_per_ray, self.alpha_threshold, self.early_stop
+        )
 
 
 @dataclass(frozen=True)
@@ -100,8 +116,9 @@ class SurfaceWeights(ScheduledWeights):
     """The colour term of the input view, where the reference is ``mse`` or ``both``."""
     input_mask: Scheduled = 0.1
     """The mask term of the input view, likewise."""
-    reference_score: Scheduled = 0.02
-    """Reference-view score distillation, where the reference is ``refsd`` or ``both``; a sum over a latent."""
+    reference_score: Scheduled = 0.00125
+    """Reference-view score distillation, where the reference is ``refsd`` or ``both``; in the unit of `reference_loss`,
+    so that 1 is the paper's weight for a prior of any latent size."""
 
 
 @dataclass(frozen=True)

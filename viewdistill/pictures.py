@@ -48,18 +48,19 @@ def to_tensor(pixels: UInt8[np.ndarray, "*batch height width c"]) -> Float[Tenso
 
 
 def resize(
-    images: Float[Tensor, "batch c height width"], size: int | tuple[int, int]
+    images: Float[Tensor, "batch c height width"], size: int | tuple[int, int], antialias: bool = True
 ) -> Float[Tensor, "batch c rows columns"]:
-    """Pictures at another size, bilinear and antialiased; differentiable.
+    """Pictures at another size, bilinear; differentiable.
 
     Args:
         images: Without alpha, or premultiplied by it (`resize_rgba` otherwise).
         size: Side, or height and width, pixels.
+        antialias: Whether to smooth before making smaller.
     """
     shape = (size, size) if isinstance(size, int) else size
     if images.shape[-2:] == shape:
         return images
-    return F.interpolate(images, shape, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(images, shape, mode="bilinear", antialias=antialias, align_corners=False)
 
 
 def resize_pixels(

@@ -65,7 +65,7 @@ class Recipe:
         subcommand, *fixed = STAGES[stage].subcommand
         own = [option for name, options in self.options if name == stage for option in options]
         configured = [f"--config={path}" for path in self.overlays(stage)]
-        seeded = self.seed is not None and STAGES[stage].config is not None and stage != "input"
+        seeded = self.seed is not None and STAGES[stage].config is not None and stage not in ("input", "mesh")
         configured += [f"--seed={self.seed}"] if seeded else []
         if stage == "picture":
             return [subcommand, f"--out={run}", *configured, *own, "--", str(subject)]
@@ -76,7 +76,7 @@ class Recipe:
             return [subcommand, f"--out={run}", *configured, *said, *own, "--", str(image)]
         if stage == "mesh":
             projected = ["--projection"] if "projection" in self.route.conditions else []
-            return [subcommand, str(run), f"--source={self.source}", *projected, *own]
+            return [subcommand, str(run), f"--source={self.source}", *configured, *projected, *own]
         watched = ["--live"] if self.live and stage in ("field", "surface") else []
         return [subcommand, str(run), *fixed, *configured, *watched, *own]
 

@@ -19,8 +19,9 @@ from commands.stages.input_choices import (
     choose_elevation,
     read_known_view,
 )
-from commands.stages.input_settings import SHIPPED, InputSettings, read_settings
+from commands.stages.input_settings import SHIPPED, InputSettings
 from commands.stages.job import StageJob, Work, run_stage
+from commands.stages.plain_settings import read_settings
 from commands.tracking.stage import option_settings
 from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.stages import Route
@@ -132,7 +133,8 @@ def prepare(request: Request) -> StageJob:
     """
     if request.class_word is not None:
         checked_class_word(request.class_word)
-    settings = read_settings(request.config, view_prior=request.view_prior, text_prior=request.text_prior)
+    priors = {"view_prior": request.view_prior, "text_prior": request.text_prior}
+    settings = read_settings(InputSettings, SHIPPED, request.config, **priors)
     folder = RunFolder(request.out)
     chosen = {name: value for name, value in option_settings(request).items() if name not in NO_SETTINGS}
     return StageJob(

@@ -1,15 +1,16 @@
 """`viewdistill mesh`: the fitted surface, or the fitted field, as a textured mesh."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from commands import options
 from commands.stages.job import StageJob, Work, run_stage
-from commands.stages.mesh_making import INPUT_WEIGHT, MeshOptions, make_mesh, texture_views
-from commands.tracking.stage import option_settings
+from commands.stages.mesh_making import Exports, make_mesh, texture_views
+from commands.stages.mesh_settings import BOUNDS, SHIPPED, MeshStageSettings
+from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import RunFolder
 from datamodules.stages import Route, Source
 from viewdistill.mesh.export import FORMATS, Up
@@ -24,18 +25,35 @@ millimetres, 100 mm long. --export writes more files, in axes and a unit of your
   viewdistill mesh runs/robot --export robot.stl --size 60mm
   viewdistill mesh runs/robot --export robot.obj cloud.ply --up z --size 0.1m"""
 
-NO_SETTINGS = ("run_folder", "export", "up", "size")
-"""Options that do not change the run's own files."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Request(MeshOptions):
-    """Options of the subcommand."""
+class Request:
+    """Options of the subcommand; a setting that is not given is the configuration's, see `MeshStageSettings`."""
 
     run_folder: Path
     """The run."""
     source: Source | None = None
     """Stage to make the mesh from; the surface where it is complete, if not given."""
+    config: tuple[Path, ...] = ()
+    """Overlays on the shipped settings."""
+    resolution: int | None = None
+    """Marching-cubes nodes per axis."""
+    texture_size: int | None = None
+    """Side of the texture, texels."""
+    faces: int | None = None
+    """Budget of faces."""
+    opacity_size: int | None = None
+    """Side of the views that decide a field's iso-value, pixels."""
+    projection: bool | None = None
+    """Whether the texture comes from the input image and the refined views."""
+    input_weight: float | None = None
+    """Weight of the input image in the texture; a refined view has 1."""
+    export: tuple[Path, ...] = ()
+    """Files to write besides those of the run; the ending chooses the format."""
+    up: Up | None = None
+    """Axis that points up in those files; z for STL and y for the others when not given."""
+    size: str | None = None
+    """Longest side in those files, with its unit."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,18 +64,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", choices=get_args(Source), help="stage to make the mesh from (default: surface where complete)"
     )
-    for option, default, high, description in (
-        ("--resolution", 128, 2048, "marching-cubes nodes per axis"),
-        ("--texture-size", 1024, 16384, "side of the texture in texels"),
-        ("--faces", 20_000, 10**8, "budget of faces"),
-        ("--opacity-size", 96, 4096, "side of the views that decide a field's iso-value"),
+    parser.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        type=options.path,
+        metavar="YAML",
+        help=f"overlay on {SHIPPED}: only what differs; may be given several times",
+    )
+    for setting, description in (
+        ("resolution", "marching-cubes nodes per axis"),
+        ("texture_size", "side of the texture in texels"),
+        ("faces", "budget of faces"),
+        ("opacity_size", "side of the views that decide a field's iso-value"),
     ):
         parser.add_argument(
-            option,
-            type=options.Integer(8, high),
-            default=default,
+            f"--{setting.replace('_', '-')}",
+            type=options.Integer(*BOUNDS[setting]),
             metavar="N",
-            help=f"{description} (default {default})",
+            help=f"{description} (default: the configuration's)",
         )
     parser.add_argument(
         "--projection",
@@ -68,9 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input-weight",
         type=options.Number(low=0.0),
-        default=INPUT_WEIGHT,
         metavar="W",
-        help=f"weight of the input image in the texture; a refined view has 1 (default {INPUT_WEIGHT:g})",
+        help="weight of the input image in the texture; a refined view has 1 (default: the configuration's)",
     )
     parser.add_argument(
         "--export",
@@ -96,31 +120,32 @@ def run(request: Request) -> None:
 
 
 def prepare(request: Request) -> StageJob:
-    """Describe the stage; what the options leave open depends on which stages are complete.
+    """Resolve the settings; what they leave open depends on which stages are complete.
 
     Raises:
-        ViewDistillError: A file cannot be exported as asked for.
+        ViewDistillError: A file cannot be exported as asked for, or a setting is wrong.
     """
-    request.check()
+    exports = Exports(request.export, request.up, request.size)
+    exports.check()
+    chosen = {field.name: getattr(request, field.name) for field in fields(MeshStageSettings)}
+    settings = read_settings(MeshStageSettings, SHIPPED, request.config, **chosen)
     folder = RunFolder(request.run_folder)
     source = request.source or ("surface" if folder.record("surface").is_file() else "field")
-    refined = request.projection
+    refined = settings.projection
     if refined is None:
         refined = source == "surface" and folder.record("views").is_file()
-    settings: dict[str, Any] = option_settings(request)
-    settings = {name: value for name, value in settings.items() if name not in NO_SETTINGS}
-    texture = "own" if request.projection is False else "views" if refined else "input"
+    texture = "own" if settings.projection is False else "views" if refined else "input"
     return StageJob(
         "mesh",
         folder,
-        {**settings, "source": source, "projection": texture},
-        lambda _: build(request, folder, source, refined),
+        {**asdict(settings), "source": source, "projection": texture},
+        lambda _: build(settings, exports, folder, source, refined),
         Route(source, projected=refined),
         tags=(f"source:{source}",),
     )
 
 
-def build(request: Request, folder: RunFolder, source: Source, refined: bool) -> Work:
+def build(settings: MeshStageSettings, exports: Exports, folder: RunFolder, source: Source, refined: bool) -> Work:
     """Read the pictures that give the texture, and return the extraction."""
-    views = [] if request.projection is False else texture_views(folder, refined, request.input_weight)
-    return partial(make_mesh, request, folder, source, views)
+    views = [] if settings.projection is False else texture_views(folder, refined, settings.input_weight)
+    return partial(make_mesh, settings, exports, folder, source, views)

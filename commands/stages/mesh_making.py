@@ -9,16 +9,16 @@ from typing import Any
 import torch
 
 from commands.requirements import require
+from commands.stages.mesh_settings import MeshStageSettings
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import ViewCamera, load_views
 from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.stages import Source
 from lightning_modules.radiance_field import load_field
 from lightning_modules.surface import load_surface
-from viewdistill.mesh.cleaning import CleaningSettings
 from viewdistill.mesh.contact_sheet import contact_sheet
 from viewdistill.mesh.export import FileFrame, InputCamera, Up, check_file, parse_size, save_glb, save_mesh
-from viewdistill.mesh.from_field import FieldMesh, MeshSettings, mesh_from_field
+from viewdistill.mesh.from_field import FieldMesh, mesh_from_field
 from viewdistill.mesh.from_surface import SurfaceMesh, mesh_from_surface
 from viewdistill.mesh.projection import TextureView, project_views
 from viewdistill.mesh.soundness import SMALLEST_INPUT_IOU, Soundness, silhouette_iou, soundness
@@ -29,38 +29,17 @@ from viewdistill.pictures import read_rgb_over_white
 OPACITY_VIEWS = 8
 """Views around the field whose silhouettes decide the iso-value."""
 
-INPUT_WEIGHT = 1000.0
-"""Weight of the input image in the texture, where a refined view has 1.
 
-The input is the truth of what it shows: beside 16 refined views its colour decides at 45 degrees (99 %) and 60 degrees
-(95 %), and gives way smoothly beyond 70 degrees (82 %), where its pixels are stretched, and at the rim, where it may
-show the background.
-"""
+@dataclass(frozen=True)
+class Exports:
+    """Files to write besides those of the run."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class MeshOptions:
-    """What the user chose."""
-
-    resolution: int = 128
-    """Marching-cubes nodes per axis."""
-    texture_size: int = 1024
-    """Side of the texture, texels."""
-    faces: int = 20_000
-    """Budget of faces."""
-    opacity_size: int = 96
-    """Side of the views that decide a field's iso-value, pixels."""
-    projection: bool | None = None
-    """Whether the texture comes from the input image and the refined views, which must be complete; where not given,
-    from the input image and, of a surface, from the refined views where they are complete."""
-    input_weight: float = INPUT_WEIGHT
-    """Weight of the input image in the texture; a refined view has 1."""
-    export: tuple[Path, ...] = ()
-    """Files to write besides those of the run; the ending chooses the format."""
+    files: tuple[Path, ...] = ()
+    """The ending chooses the format."""
     up: Up | None = None
-    """Axis that points up in those files; z for STL and y for the others when not given."""
+    """Axis that points up in them; z for STL and y for the others when not given."""
     size: str | None = None
-    """Longest side in those files, with its unit."""
+    """Longest side in them, with its unit."""
 
     @property
     def frame(self) -> FileFrame:
@@ -71,15 +50,6 @@ class MeshOptions:
         """
         return FileFrame(self.up, None if self.size is None else parse_size(self.size))
 
-    @property
-    def settings(self) -> MeshSettings:
-        """Sizes of the mesh."""
-        return MeshSettings(
-            resolution=self.resolution,
-            texture_size=self.texture_size,
-            cleaning=CleaningSettings(face_budget=self.faces),
-        )
-
     def check(self) -> None:
         """Refuse files that cannot be exported, before any work.
 
@@ -87,15 +57,18 @@ class MeshOptions:
             ViewDistillError: The size is not a length, or a format is not known or has other axes.
         """
         frame = self.frame
-        for path in self.export:
+        for path in self.files:
             check_file(path, frame)
 
 
-def make_mesh(options: MeshOptions, folder: RunFolder, source: Source, views: list[TextureView]) -> Mapping[str, Any]:
+def make_mesh(
+    settings: MeshStageSettings, exports: Exports, folder: RunFolder, source: Source, views: list[TextureView]
+) -> Mapping[str, Any]:
     """Extract the mesh, texture it, write it, and say how good it is.
 
     Args:
-        options: What the user chose.
+        settings: Sizes of the mesh.
+        exports: Files to write besides those of the run.
         folder: The run; its source stage is complete.
         source: Stage that the mesh is made from.
         views: Pictures that give the texture, see `texture_views`; none keep the source's own colours.
@@ -107,11 +80,11 @@ def make_mesh(options: MeshOptions, folder: RunFolder, source: Source, views: li
         ViewDistillError: The surface or field is empty or not finite, or a file cannot be written.
     """
     meta = InputMeta.load(folder.input_meta)
-    result = from_surface(folder, options) if source == "surface" else from_field(folder, meta, options)
+    result = from_surface(folder, settings) if source == "surface" else from_field(folder, meta, settings)
     mesh, share = project_views(result.mesh, views) if views else (result.mesh, 0.0)
     write(mesh, folder, meta)
-    for path in options.export:
-        save_mesh(mesh, path, options.frame, input_camera(meta))
+    for path in exports.files:
+        save_mesh(mesh, path, exports.frame, input_camera(meta))
     found = soundness(mesh.vertices, mesh.faces)
     iou = input_iou(mesh, folder, meta)
     for warning in mesh_warnings(found, iou):
@@ -163,21 +136,21 @@ def texture_views(folder: RunFolder, refined: bool, input_weight: float) -> list
     ]
 
 
-def from_surface(folder: RunFolder, options: MeshOptions) -> SurfaceMesh:
+def from_surface(folder: RunFolder, settings: MeshStageSettings) -> SurfaceMesh:
     """The fitted surface with its own colours."""
     surface = load_surface(folder)
     with torch.no_grad():
-        return mesh_from_surface(surface.sdf, surface.color, surface.radius, options.settings)
+        return mesh_from_surface(surface.sdf, surface.color, surface.radius, settings.sizes)
 
 
-def from_field(folder: RunFolder, meta: InputMeta, options: MeshOptions) -> FieldMesh:
+def from_field(folder: RunFolder, meta: InputMeta, settings: MeshStageSettings) -> FieldMesh:
     """The surface of the fitted field with its own colours."""
     field = load_field(folder)
     c2w = ring(OPACITY_VIEWS, meta.elevation_deg, meta.distance)
     with torch.no_grad():
-        opacity = field.render_views(c2w, meta.fovy_deg, options.opacity_size).opacity
+        opacity = field.render_views(c2w, meta.fovy_deg, settings.opacity_size).opacity
         return mesh_from_field(
-            field.density, field.color, field.radius, c2w, meta.fovy_deg, opacity, options.settings, field.occupied
+            field.density, field.color, field.radius, c2w, meta.fovy_deg, opacity, settings.sizes, field.occupied
         )
 
 

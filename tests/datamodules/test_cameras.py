@@ -56,6 +56,18 @@ def test_elevation_is_uniform_in_area(run_folder: RunFolder) -> None:
     assert np.abs(sine - np.linspace(-1, 1, len(sine))).max() < 0.02  # Kolmogorov-Smirnov, far beyond its 1 % level
 
 
+def test_elevations_of_the_official_code(run_folder: RunFolder) -> None:
+    settings = {"elevation_range": (-10.0, 45.0), "views_per_step": 20_000}
+    elevation = sampler(run_folder, elevation_sampling="official", **settings).batch(0).elevation
+    # half of them uniform in degrees, half uniform in a sine from 2 * 80 / 180 - 1 to 2 * 135 / 180 - 1
+    assert elevation.mean().item() == pytest.approx(14.5, abs=0.3)
+    assert (elevation > 30).float().mean().item() == pytest.approx(0.5 * 15 / 55, abs=0.01)
+    assert elevation.min() >= -10.01
+    assert elevation.max() <= 45.01
+    area = sampler(run_folder, **settings).batch(0)
+    assert (area.elevation > 30).float().mean().item() == pytest.approx(0.235, abs=0.01)
+
+
 def test_stratified_azimuths_fall_one_into_each_sector(run_folder: RunFolder) -> None:
     data = sampler(run_folder, views_per_step=4)
     everything = []

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.refined_views import RefinedViewRays
+from datamodules.refined_views import RayBatch, RefinedViewRays
 from datamodules.run_folder import RunFolder
-from lightning_modules.surface import Surface, load_surface, surface_points
+from lightning_modules.surface import Surface, color_error, load_surface, surface_points
 from lightning_modules.surface_settings import (
     ReferenceSettings,
     SurfaceOptimizer,
@@ -26,6 +26,8 @@ from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.guidance.timesteps import Annealed
+from viewdistill.rendering.marching import Samples
+from viewdistill.rendering.neus import SurfaceOutput
 
 GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
 SURFACE = SurfaceSettings(
@@ -280,3 +282,43 @@ def test_wrong_settings_are_named() -> None:
         SurfaceSettings(sphere_radius=0.0).build()
     with pytest.raises(ViewDistillError, match="interval"):
         ReferenceSettings(interval=0)
+
+
+def test_the_colour_error_can_be_the_mean_over_rays_that_hit() -> None:
+    rays = 4
+    opacity = torch.tensor([0.0, 1.0, 0.5, 0.0])
+    seen = SurfaceOutput(
+        rgb=torch.zeros(rays, 3),
+        opacity=opacity,
+        depth=opacity,
+        z_variance=opacity,
+        weights=torch.ones(0),
+        samples=Samples(torch.zeros(0, dtype=torch.int64), torch.zeros(0), torch.zeros(0), rays),
+        normals=torch.zeros(rays, 3),
+        gradients=torch.zeros(0, 3),
+    )
+    rgb = torch.tensor([[1.0], [0.5], [0.5], [1.0]]).expand(-1, 3)
+    batch = RayBatch(torch.zeros(rays, 3), torch.zeros(rays, 3), rgb, torch.ones(rays), torch.ones(rays))
+    assert color_error(seen, batch, torch.ones(3), "all").item() == pytest.approx((1 + 0.25 + 0.25 + 1) / 4)
+    assert color_error(seen, batch, torch.ones(3), "hit").item() == pytest.approx(0.25)
+    missed = replace(seen, opacity=torch.zeros(rays))
+    assert color_error(missed, batch, torch.ones(3), "hit").item() == 0
+
+
+def test_a_surface_of_the_papers_network_is_fitted_and_read_back(ball_folder: RunFolder) -> None:
+    surface = replace(SURFACE, distance_network="geometric", radius=1.5, sphere_radius=0.75)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        optimizer = SurfaceOptimizer(network_lr=1e-2, factor_shape="exponential", warm_up=0.1)
+        reference = ReferenceSettings("none")
+        model = Surface(
+            surface, SCHEDULE, reference, optimizer=optimizer, color_rays="hit", eikonal_points=0, view_size=16
+        )
+    start = model.sdf(torch.zeros(1, 3)).item()
+    trainer = fit(model, ball_folder, 3)
+    assert trainer.global_step == 3
+    assert start < 0
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    trainer.save_checkpoint(ball_folder.surface_checkpoint)
+    points = torch.rand(5, 3) - 0.5
+    torch.testing.assert_close(load_surface(ball_folder).sdf(points), model.eval().sdf(points))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from viewdistill.fields.hash_grid import Backend, HashGrid, HashGridConfig
-from viewdistill.fields.mlp import MLP
+from viewdistill.fields.mlp import MLP, Initialization
 from viewdistill.precision import Precision, dtype_of
 
 
@@ -35,6 +35,7 @@ class DensityField(nn.Module):
         blob_scale: float = 10.0,
         blob_radius: float = 0.5,
         precision: Precision = "fp32",
+        initialization: Initialization = "xavier",
         backend: Backend = "auto",
     ) -> None:
         """Build the field.
@@ -48,6 +49,7 @@ class DensityField(nn.Module):
             blob_radius: Distance from the origin where the bias is zero, world units.
             precision: What the two networks compute in while training; evaluation is always in float32, because eight
                 bits of mantissa would show as terraces in an extracted surface.
+            initialization: Bounds of the networks' first weights.
             backend: Back end of the hash grid.
 
         Raises:
@@ -62,8 +64,10 @@ class DensityField(nn.Module):
         self.blob_radius = blob_radius
         self.precision: Precision = precision
         self.grid = HashGrid(grid, backend)
-        self.density_network = MLP(grid.n_output_dims, 1, hidden_width, n_hidden_layers)
-        self.color_network = MLP(grid.n_output_dims, 3, hidden_width, n_hidden_layers)
+        self.density_network, self.color_network = (
+            MLP(grid.n_output_dims, n_outputs, hidden_width, n_hidden_layers, initialization=initialization)
+            for n_outputs in (1, 3)
+        )
 
     @property
     def network_dtype(self) -> torch.dtype:

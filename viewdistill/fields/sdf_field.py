@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from viewdistill.fields.geometric_mlp import N_COORDINATES, GeometricMLP
 from viewdistill.fields.hash_grid import Backend, HashGrid, HashGridConfig
 from viewdistill.fields.mlp import MLP
 from viewdistill.fields.spherical_harmonics import N_HARMONICS, spherical_harmonics
@@ -17,6 +18,9 @@ from viewdistill.precision import Precision, dtype_of
 
 Gradients = Literal["analytic", "finite_difference"]
 """How ∇f is computed: by differentiation, or by central differences along the axes (six more evaluations)."""
+
+DistanceNetwork = Literal["residual", "geometric"]
+"""What f is: an exact sphere plus a network of the hash features, or one network of position and hash features."""
 
 INVERSE_STD_RANGE = (1e-6, 1e6)
 """Bounds of s, per world unit."""
@@ -36,10 +40,11 @@ class SurfaceQuery(NamedTuple):
 class SDFField(nn.Module):
     """Signed distance f and colour of points of the cube [-radius, radius]^3.
 
-    f(x) = |x| - sphere_radius + MLP(h(x)) and rgb(x, d) = sigmoid(MLP'(h(x), n(x), [SH(d)])), where h is the hash
-    encoding of (x + radius) / (2 radius) and n = ∇f / |∇f|. The fixed term makes an untrained field a sphere, for
-    networks of any width; the usual geometric initialisation of the weights (Atzmon and Lipman 2020) does so only on
-    average over many units, and the small networks here have few.
+    With a ``residual`` network, f(x) = |x| - sphere_radius + MLP(h(x)) and rgb(x, d) = sigmoid(MLP'(h(x), n(x),
+    [SH(d)])), where h is the hash encoding of (x + radius) / (2 radius) and n = ∇f / |∇f|. The fixed term makes an
+    untrained field a sphere, for networks of any width. With a ``geometric`` one, instant-nsr-pl's, f is the first of
+    the outputs g(x / radius, h(x)) of a network that is a sphere by its first weights (Atzmon and Lipman 2020), on
+    average over many units and in units of the radius, and the colour network reads all of g in place of h.
 
     Attributes:
         inverse_std: s of NeuS's logistic density, learned; its inverse is the half-width of what renders as surface.
@@ -58,6 +63,8 @@ class SDFField(nn.Module):
         hidden_width: int = 64,
         n_hidden_layers: int = 1,
         n_color_layers: int = 2,
+        distance_network: DistanceNetwork = "residual",
+        n_geometry_features: int = 13,
         view_dependent: bool = False,
         gradients: Gradients = "analytic",
         epsilon: float | None = None,
@@ -74,6 +81,8 @@ class SDFField(nn.Module):
             hidden_width: Width of the two networks' hidden layers.
             n_hidden_layers: Hidden layers of the distance network.
             n_color_layers: Hidden layers of the colour network.
+            distance_network: What f is.
+            n_geometry_features: Outputs of a geometric network, the distance included; a residual one has no others.
             view_dependent: Whether colour may depend on the direction of view.
             gradients: How ∇f is computed.
             epsilon: Half the distance between the points of a finite difference, world units; the side of a cell of the
@@ -89,6 +98,8 @@ class SDFField(nn.Module):
         super().__init__()
         if min(radius, sphere_radius, initial_inverse_std, epsilon or 1) <= 0:
             raise ValueError("radius, sphere_radius, initial_inverse_std and epsilon must be positive")
+        if n_geometry_features < 1:
+            raise ValueError(f"n_geometry_features is {n_geometry_features}; give 1, the distance, or more")
         self.radius = radius
         self.sphere_radius = sphere_radius
         self.view_dependent = view_dependent
@@ -96,8 +107,14 @@ class SDFField(nn.Module):
         self.epsilon = epsilon
         self.precision: Precision = precision
         self.grid = HashGrid(grid, backend)
-        self.sdf_network = MLP(grid.n_output_dims, 1, hidden_width, n_hidden_layers, activation="softplus")
-        n_color_inputs = grid.n_output_dims + 3 + N_HARMONICS * view_dependent
+        self.geometric = distance_network == "geometric"
+        self.sdf_network = (
+            GeometricMLP(grid.n_output_dims, n_geometry_features, hidden_width, n_hidden_layers, sphere_radius / radius)
+            if self.geometric
+            else MLP(grid.n_output_dims, 1, hidden_width, n_hidden_layers, activation="softplus")
+        )
+        n_color_features = n_geometry_features if self.geometric else grid.n_output_dims
+        n_color_inputs = n_color_features + 3 + N_HARMONICS * view_dependent
         self.color_network = MLP(n_color_inputs, 3, hidden_width, n_color_layers)
         # ten times the parameter in the exponent, as NeuS has it, which makes a step of its optimiser count
         self.log_inverse_std = nn.Parameter(torch.tensor(initial_inverse_std).log() / 10)
@@ -126,7 +143,7 @@ class SDFField(nn.Module):
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> Float[Tensor, " n"]:
         """Signed distance of world positions, world units, negative inside; their features may be known."""
-        return self._sdf(self.encode(points, known), points)
+        return self._sdf(self._outputs(self.encode(points, known), points), points)
 
     def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """∇f of world positions; differentiable itself while gradients are enabled."""
@@ -143,24 +160,34 @@ class SDFField(nn.Module):
         known: Float[Tensor, "n features"] | None = None,
     ) -> SurfaceQuery:
         """Distance, gradient and colour of world positions seen along unit directions (away from the camera)."""
-        sdf, gradients, encoded = self._differentiate(points, known)
-        return SurfaceQuery(sdf, gradients, self._color(encoded, gradients, directions))
+        sdf, gradients, features = self._differentiate(points, known)
+        return SurfaceQuery(sdf, gradients, self._color(features, gradients, directions))
 
     def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Colour in [0, 1] of world positions seen head-on, along their inward normals."""
-        _, gradients, encoded = self._differentiate(points)
-        return self._color(encoded, gradients, -nn.functional.normalize(gradients, dim=-1))
+        _, gradients, features = self._differentiate(points)
+        return self._color(features, gradients, -nn.functional.normalize(gradients, dim=-1))
 
     def _unit(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         return (points + self.radius) / (2 * self.radius)
 
-    def _sdf(self, encoded: Float[Tensor, "n features"], points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        return self.sdf_network(encoded)[:, 0] + points.norm(dim=-1) - self.sphere_radius
+    def _network_inputs(
+        self, encoded: Float[Tensor, "n features"], points: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n inputs"]:
+        return torch.cat([points / self.radius, encoded], -1) if self.geometric else encoded
+
+    def _outputs(
+        self, encoded: Float[Tensor, "n features"], points: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n outputs"]:
+        return self.sdf_network(self._network_inputs(encoded, points))
+
+    def _sdf(self, outputs: Float[Tensor, "n outputs"], points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        return outputs[:, 0] if self.geometric else outputs[:, 0] + points.norm(dim=-1) - self.sphere_radius
 
     def _color(
-        self, encoded: Float[Tensor, "n features"], gradients: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+        self, features: Float[Tensor, "n features"], gradients: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
     ) -> Float[Tensor, "n 3"]:
-        inputs = [encoded, nn.functional.normalize(gradients, dim=-1)]
+        inputs = [features, nn.functional.normalize(gradients, dim=-1)]
         if self.view_dependent:
             inputs.append(spherical_harmonics(directions))
         dtype = dtype_of(self.precision if self.training else "fp32", directions.device)
@@ -168,21 +195,25 @@ class SDFField(nn.Module):
 
     def _differentiate(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n features"]]:
-        """f, ∇f and the encoding."""
+    ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n inputs"]]:
+        """f, ∇f and what the colour network reads of the position."""
         if self.gradients == "finite_difference":
             return self._central_differences(points)
         create_graph = torch.is_grad_enabled()
         encoded = self.encode(points, known)
         with torch.enable_grad():
-            features = encoded if encoded.requires_grad else encoded.detach().requires_grad_()
-            residual = self.sdf_network(features)[:, 0]
-            (by_features,) = torch.autograd.grad(residual.sum(), features, create_graph=create_graph)
+            inputs = self._network_inputs(encoded, points)
+            inputs = inputs if inputs.requires_grad else inputs.detach().requires_grad_()
+            outputs = self.sdf_network(inputs)
+            (by_inputs,) = torch.autograd.grad(outputs[:, 0].sum(), inputs, create_graph=create_graph)
+        outputs = outputs if create_graph else outputs.detach()
         # the chain rule by hand: see `HashGrid.point_gradient`
+        by_features = by_inputs[:, N_COORDINATES:] if self.geometric else by_inputs
         by_points = self.grid.point_gradient(self._unit(points), by_features) / (2 * self.radius)
-        distance = points.norm(dim=-1, keepdim=True)
-        sdf = (residual if create_graph else residual.detach()) + distance[:, 0] - self.sphere_radius
-        return sdf, by_points + points / distance.clamp_min(1e-9), encoded
+        sdf = self._sdf(outputs, points)
+        if self.geometric:
+            return sdf, by_points + by_inputs[:, :N_COORDINATES] / self.radius, outputs
+        return sdf, by_points + points / points.norm(dim=-1, keepdim=True).clamp_min(1e-9), encoded
 
     def _central_differences(
         self, points: Float[Tensor, "n 3"]
@@ -191,5 +222,7 @@ class SDFField(nn.Module):
         offsets = step * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(points)
         around = (points + offsets[:, None]).reshape(-1, 3)
         encoded = self.encode(around)
-        sdf, ahead, behind = self._sdf(encoded, around).reshape(7, -1).split([1, 3, 3])
-        return sdf[0], (ahead - behind).T / (2 * step), encoded[: len(points)]
+        outputs = self._outputs(encoded, around)
+        sdf, ahead, behind = self._sdf(outputs, around).reshape(7, -1).split([1, 3, 3])
+        features = outputs if self.geometric else encoded
+        return sdf[0], (ahead - behind).T / (2 * step), features[: len(points)]

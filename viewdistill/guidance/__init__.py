@@ -16,7 +16,7 @@ from viewdistill.guidance.predictions import (
 )
 from viewdistill.guidance.predictors import Predictors, ViewPrior
 from viewdistill.guidance.rectified import NovelViewSampling, rectified_noise_predictor, sample_novel_views
-from viewdistill.guidance.reference import reference_score_gradient
+from viewdistill.guidance.reference import reference_loss, reference_score_gradient
 from viewdistill.guidance.timesteps import Annealed, SquareRootTimesteps, Timesteps, UniformTimesteps, draw
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "recover_ddim",
     "recover_one_step",
     "rectified_noise_predictor",
+    "reference_loss",
     "reference_score_gradient",
     "sample_novel_views",
     "score_loss",

@@ -15,9 +15,12 @@ from torch import Tensor
 
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule
-from viewdistill.guidance.gradient import ScoreGradient, Weighting, weight
+from viewdistill.guidance.gradient import ScoreGradient, Weighting, score_loss, weight
 from viewdistill.guidance.predictions import TEXT_EMPTY, Predictions, Query
 from viewdistill.guidance.predictors import Predictors
+
+PAPER_LATENT = 4 * 64 * 64
+"""Numbers of a latent of Stable Diffusion at 512 pixels, in which the paper's weights are."""
 
 
 def reference_query(
@@ -48,6 +51,19 @@ def reference_gradient(predictions: Predictions, weighting: Weighting = "sds") -
     rendered, reference = predictions[TEXT_EMPTY].chunk(2)
     query = predictions.query
     return weight(query.schedule, query.timesteps[: len(rendered)], weighting) * (rendered - reference)
+
+
+def reference_loss(latents: Float[Tensor, "batch c h w"], g: Float[Tensor, "batch c h w"]) -> Float[Tensor, ""]:
+    """`score_loss` as the mean over a latent's numbers times `PAPER_LATENT`.
+
+    A weight means the same beside losses over pixels, whatever the size of the prior's latents; for those of the paper
+    this is `score_loss` itself.
+
+    Args:
+        latents: ẑ, with gradient.
+        g: g_ref.
+    """
+    return score_loss(latents, g) * (PAPER_LATENT / latents[0].numel())
 
 
 @torch.no_grad()

@@ -263,7 +263,7 @@ def test_each_preset_has_its_estimate_and_downloads_go_where_its_yaml_looks():
     settings = (REPOSITORY / "configs" / "presets" / "zero123-xl" / "field.yaml").read_text()
     assert len(full.priors) == 2
     for prior in full.priors:
-        assert f"_prior: {prior.name}\n" in settings
+        assert f"_prior: {prior.name}  # official\n" in settings
         assert prior.command.startswith("hf download ")
         assert prior.command.endswith(f"--local-dir {prior.name}")
         assert prior.license

@@ -15,7 +15,8 @@ from PIL import Image
 from commands.main import main
 from commands.stages.configuration import REPOSITORY
 from commands.stages.input_choices import checked_class_word, read_known_view
-from commands.stages.input_settings import read_settings
+from commands.stages.input_settings import SHIPPED, InputSettings
+from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from viewdistill.errors import ViewDistillError
 
@@ -119,7 +120,7 @@ def test_an_overlay_names_other_priors_and_is_checked(tmp_path: Path, capsys: py
 
 
 def test_the_full_size_preset_never_estimates_with_the_embedded_priors():
-    settings = read_settings([REPOSITORY / "configs" / "presets" / "zero123-xl" / "input.yaml"])
+    settings = read_settings(InputSettings, SHIPPED, [REPOSITORY / "configs" / "presets" / "zero123-xl" / "input.yaml"])
     assert "nano" not in settings.view_prior + settings.text_prior
     assert settings.class_words == "everyday"
 

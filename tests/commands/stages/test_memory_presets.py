@@ -1,5 +1,6 @@
-"""The presets for GPUs of some memory: each is read on top of zero123-xl, and changes something that is there."""
+"""The presets within zero123-xl, for GPUs of some memory and other priors: each changes something that is there."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import yaml
 from commands.pipeline.recipe import Recipe
 from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
+from commands.stages.input_settings import SHIPPED, InputSettings
+from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import RunFolder
 from viewdistill import resources
 
@@ -18,6 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.Jsonar
 CONFIGS = REPOSITORY / "configs"
 BASE = CONFIGS / "presets" / "zero123-xl"
 OVERLAYS = sorted(path.relative_to(BASE) for path in BASE.glob("*/*.yaml"))
+OF_INPUT = [overlay for overlay in OVERLAYS if overlay.stem == "input"]
+OF_LIGHTNING = [overlay for overlay in OVERLAYS if overlay not in OF_INPUT]
 
 
 def changes(path: Path) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def assert_holds(settings: Any, changed: Any) -> None:
         assert settings == changed
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=str)
+@pytest.mark.parametrize("overlay", OF_LIGHTNING, ids=str)
 def test_overlay_is_read_on_top_of_its_preset(run_folder: RunFolder, overlay: Path) -> None:
     stage = overlay.stem
     shipped, base = CONFIGS / f"{stage}.yaml", BASE / overlay.name
@@ -44,8 +49,15 @@ def test_overlay_is_read_on_top_of_its_preset(run_folder: RunFolder, overlay: Pa
     assert_holds(settings, changes(BASE / overlay))
 
 
-def test_there_is_a_preset_for_every_common_size() -> None:
-    assert {path.parent.name for path in OVERLAYS} == {"8gb", "12gb", "16gb", "24gb", "40gb"}
+@pytest.mark.parametrize("overlay", OF_INPUT, ids=str)
+def test_overlay_of_the_input_is_read_on_top_of_its_preset(overlay: Path) -> None:
+    settings = read_settings(InputSettings, SHIPPED, [BASE / overlay.name, BASE / overlay])
+    assert_holds(asdict(settings), changes(BASE / overlay))
+
+
+def test_there_is_a_preset_for_every_common_size_and_family() -> None:
+    sizes, families = {"8gb", "12gb", "16gb", "24gb", "40gb"}, {"stable-zero123", "text"}
+    assert {path.parent.name for path in OVERLAYS} == sizes | families
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,13 @@ def test_mlp_starts_xavier_uniform_on_padded_shapes():
         assert bound * 0.8 < weight.abs().max() <= bound
 
 
+def test_mlp_starts_as_torchs_own_layers_where_asked_to():
+    mlp = MLP(32, 3, width=64, initialization="linear")
+    for weight, inputs in zip(mlp.weights, (32, 64), strict=True):
+        bound = torch.nn.Linear(inputs, 4096).weight.abs().max()
+        assert bound * 0.9 < weight.abs().max() <= 1 / math.sqrt(inputs)
+
+
 def test_an_untrained_field_is_a_soft_ball():
     field = DensityField(GRID, blob_scale=10.0, blob_radius=0.5)
     with torch.no_grad():

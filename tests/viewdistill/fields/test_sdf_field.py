@@ -1,3 +1,6 @@
+import math
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -118,3 +121,62 @@ def test_without_gradients_nothing_is_recorded():
 def test_wrong_settings_are_named():
     with pytest.raises(ValueError, match="positive"):
         SDFField(GRID, sphere_radius=0.0)
+
+
+def geometric_field(**settings: object) -> SDFField:
+    """A field of instant-nsr-pl's network with a table far from its initial zeros."""
+    torch.manual_seed(0)
+    field = SDFField(GRID, radius=1.5, sphere_radius=0.75, distance_network="geometric", **settings)  # pyright: ignore[reportArgumentType]
+    field.grid.params.data.normal_(std=0.3)
+    return field
+
+
+@torch.no_grad()
+def test_an_untrained_geometric_network_is_a_sphere_whatever_the_table_holds():
+    field, other = geometric_field(hidden_width=512), geometric_field(hidden_width=512)
+    other.grid.params.data.mul_(-3)
+    directions = torch.nn.functional.normalize(cloud(), dim=-1)
+    # in units of the radius; the softplus adds its mean at 0, ln 2 / 100, per hidden unit, and less of it further out
+    bias = 512 * math.log(2) / 100 * math.sqrt(math.pi / 512)
+    for distance in (0.05, 0.4, 1.1, 1.4):
+        found, sphere = field.sdf(distance * directions), (distance - 0.75) / 1.5
+        assert (found > sphere - 0.1).all()
+        assert (found < sphere + bias + 0.1).all()
+        torch.testing.assert_close(found, other.sdf(distance * directions))
+    assert (field.sdf(0.05 * directions) < 0).all()
+    assert (field.sdf(1.4 * directions) > 0).all()
+    assert (torch.nn.functional.cosine_similarity(field.normals(0.75 * directions), directions) > 0.9).all()
+
+
+def test_gradients_of_a_geometric_network_are_those_of_plain_differentiation():
+    fast, slow = geometric_field(), geometric_field(backend="torch")
+    for field in (fast, slow):  # let the features count, which an untrained network ignores
+        first: Any = field.sdf_network.layers[0]  # pyright: ignore[reportIndexIssue]
+        first.weight = first.weight + 0.1  # the setter of the weight norm
+    points = cloud()
+    eikonal(fast.gradient(points)).backward()
+    leaf = points.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(slow.sdf(leaf).sum(), leaf, create_graph=True)
+    torch.testing.assert_close(fast.gradient(points), gradient, atol=1e-5, rtol=1e-4)
+    eikonal(gradient).backward()
+    for (name, a), b in zip(fast.grid.named_parameters(), slow.grid.parameters(), strict=True):
+        assert a.grad is not None, name
+        assert a.grad.abs().sum() > 0, name
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("gradients", ["analytic", "finite_difference"])
+def test_the_colour_network_reads_the_outputs_of_a_geometric_one(gradients: str):
+    field = geometric_field(gradients=gradients, n_geometry_features=13, view_dependent=True)
+    assert field.color_network.weights[0].shape[1] == 13 + 3 + 16
+    points = cloud(8)
+    query = field.query(points, torch.nn.functional.normalize(points, dim=-1))
+    torch.testing.assert_close(query.sdf, field.sdf(points))
+    query.rgb.sum().backward()
+    touched = [p.grad for p in field.sdf_network.parameters()]
+    assert all(grad is not None and grad.abs().sum() > 0 for grad in touched)
+
+
+def test_a_geometric_network_needs_a_distance():
+    with pytest.raises(ValueError, match="n_geometry_features is 0"):
+        SDFField(GRID, distance_network="geometric", n_geometry_features=0)

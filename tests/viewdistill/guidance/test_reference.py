@@ -4,7 +4,7 @@ import torch
 
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.guidance.gradient import score_loss
-from viewdistill.guidance.reference import reference_score_gradient
+from viewdistill.guidance.reference import reference_loss, reference_score_gradient
 
 TextBuilder = Callable[..., TextConditionedPrior]
 
@@ -43,3 +43,12 @@ def test_it_reaches_the_render(text_prior: TextBuilder) -> None:
     score_loss(latents, result.g).backward()
     assert render.grad is not None
     assert render.grad.abs().sum() > 0
+
+
+def test_a_weight_means_the_same_for_latents_of_every_size() -> None:
+    small, paper = torch.zeros(1, 4, 16, 16), torch.zeros(1, 4, 64, 64)
+    losses = [reference_loss(latents, torch.full_like(latents, 0.3)) for latents in (small, paper)]
+    torch.testing.assert_close(losses[0], losses[1])
+    torch.testing.assert_close(losses[1], score_loss(paper, torch.full_like(paper, 0.3)))
+    two = torch.zeros(2, 4, 16, 16)
+    torch.testing.assert_close(reference_loss(two, torch.full_like(two, 0.3)), losses[0])
