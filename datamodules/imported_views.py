@@ -35,7 +35,7 @@ LARGEST_SIDE = 512
 """Side of the views at most, pixels."""
 
 LARGEST_ANGLE = 60.0
-"""Angle between the directions to the object's middle and to its silhouette, degrees, beyond which a view is refused."""
+"""Angle from the object's middle to its silhouette, seen by a camera, beyond which the view is refused, degrees."""
 
 
 @dataclass(frozen=True)
