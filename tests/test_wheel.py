@@ -85,7 +85,7 @@ def test_every_module_configuration_and_prior_is_in_it_and_nothing_else_of_size(
     # Package indices take files of up to 100 MB.
     assert size < 100e6
     needed = {line for line in metadata.get_all("Requires-Dist") or () if 'extra == "full"' in line}
-    assert {line.split("[")[1].split("]")[0] for line in needed} == {"matting,scale,view"}
+    assert {line.split("[")[1].split("]")[0] for line in needed} == {"matting,scale,tensorboard,view"}
 
 
 def test_the_command_finds_its_configurations_and_priors_from_an_empty_folder(run: Any, installed: Path) -> None:

@@ -8,10 +8,8 @@ identity, so that the newer takes the place of the older, in the service as on d
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from commands.tracking.run import RunDescription, first_line, run_mode, start_run
@@ -111,18 +109,12 @@ def costs(folder: RunFolder, stages: tuple[str, ...]) -> dict[str, float]:
 
 
 def scores(folder: RunFolder) -> dict[str, float]:
-    """Return the figures of ``evaluation.json`` by flat names, as ``scores/geometry/surface-aligned/chamfer``."""
+    """Return the figures of ``evaluation.json`` by flat names, as ``scores/geometry/surface/chamfer``."""
     content = read_json(folder.evaluation) if folder.evaluation.is_file() else {}
     found: dict[str, float] = {}
-    for table in ("geometry", "views"):
+    for table in ("geometry", "views", "consistency"):
         for row in content.get(table, ()):
-            label = "/".join(str(row[name]) for name in ("protocol", "of") if name in row)
-            found |= {f"scores/{table}/{label}/{name}": value for name, value in numbers(row)}
+            label = "/".join(str(row[name]) for name in ("of", "protocol") if name in row)
+            means = {name: value["mean"] for name, value in row.items() if isinstance(value, dict) and "mean" in value}
+            found |= {f"scores/{table}/{label}/{name}": float(mean) for name, mean in means.items()}
     return found
-
-
-def numbers(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield the finite numbers of a row by name."""
-    for name, value in row.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            yield name, value
