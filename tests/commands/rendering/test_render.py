@@ -20,6 +20,7 @@ from tests.reported_run import box_mesh, complete_run
 from tests.tiny_field import INPUT_TERMS, fit, module
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
+from viewdistill.mesh.loading import load_mesh
 from viewdistill.mesh.raster import render_mesh
 
 SIZE = 32
@@ -58,7 +59,9 @@ def test_frames_have_depth_and_normals_and_are_read_back(finished: RunFolder) ->
     out = finished.root / "renders" / "orbit" / "mesh"
     views = load_view_set(out)
     assert [(camera.azimuth_deg, camera.elevation_deg) for camera in views.cameras] == [(0, 30), (180, 30)]
-    expected = render_mesh(box_mesh(), views.c2w, views.fovy[0], SIZE)
+    mesh = load_mesh(finished.glb).textured  # whose normals are its file's
+    assert mesh is not None
+    expected = render_mesh(mesh, views.c2w, views.fovy[0], SIZE)
     assert views.depth is not None
     inside = expected.alpha > 0.99
     assert np.abs(views.depth - expected.depth)[inside].max() < 1e-3
