@@ -20,15 +20,12 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from datamodules.posed_views import ListedViews
+from datamodules.posed_views import TRANSFORMS_FILE, ListedViews
 from viewdistill.cameras import focal_length
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import inside, write_json
 from viewdistill.schema import Range, parse
-
-TRANSFORMS_FILE = "transforms.json"
-"""Name of the list of cameras that other programs look for."""
 
 DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 """Names of coefficients of lens distortion."""
