@@ -109,7 +109,9 @@ def rectified(pictures: list[PosedPicture], rgba: list[UInt8[np.ndarray, "_ _ 4"
             raise ViewDistillError(
                 f"{picture.path}: its camera does not look at the object that the others see; leave it out"
             )
-    radius = max(np.linalg.norm(c2w[:3, 3]) * math.sin(angle) for c2w, angle in zip(cameras, angles, strict=True))
+    radius = max(
+        float(np.linalg.norm(c2w[:3, 3])) * math.sin(angle) for c2w, angle in zip(cameras, angles, strict=True)
+    )
     first = math.degrees(math.atan2(cameras[0][1, 3], cameras[0][0, 3]))
     side = min(LARGEST_SIDE, max(max(pixels.shape[:2]) for pixels in rgba))
     return [

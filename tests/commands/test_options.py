@@ -16,7 +16,7 @@ from commands.table import SUBCOMMANDS, Subcommand
 BAD = ("-1", "0", "1" * 30, "nan", "inf", "-inf", "", "abc", str(2**63), "1e400", "\0", "x" * 5000, "1.5", "١")
 """Values that have broken programs."""
 
-ROOMS = ("evaluation", "machine", "profiling", "reporting", "training", "generation")
+ROOMS = ("evaluation", "machine", "profiling", "rendering", "reporting", "training", "generation")
 """Rooms of commands whose options all have types of `commands.options`."""
 
 OURS = [each for each in SUBCOMMANDS.values() if each.path.split(".")[1] in ROOMS]
