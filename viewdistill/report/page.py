@@ -102,6 +102,11 @@ class Page:
     """Command lines that make the run again, in order."""
 
     @property
+    def turns(self) -> bool:
+        """Whether any gallery has a slider."""
+        return any(gallery.turn and len(gallery.columns) > 1 for gallery in self.galleries)
+
+    @property
     def seconds(self) -> float:
         """Of all stages together."""
         return sum((stage.seconds for stage in self.stages), 0.0)

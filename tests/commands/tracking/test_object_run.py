@@ -10,6 +10,7 @@ from datamodules.curves import load_rows
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.stages import STAGES
 from tests.commands.tracking.conftest import Kept, kept_in
+from tests.commands.tracking.wandb_service import wandb_service
 
 
 def curve(found: Kept, name: str, step: str) -> list[tuple[int, float]]:
@@ -76,3 +77,17 @@ def test_a_damaged_file_ends_in_a_line(
     complete.curves("field").write_text("nonsense\n1\n")
     track_object(complete)
     assert capsys.readouterr().err.startswith("disc: not all of it is kept in W&B (")
+
+
+def test_online_the_newer_run_takes_the_place_of_the_older(
+    complete: RunFolder, offline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with wandb_service() as service:
+        for variable, value in {"MODE": "online", "BASE_URL": service.url, "API_KEY": "0" * 40}.items():
+            monkeypatch.setenv(f"WANDB_{variable}", value)
+        track_object(complete)
+        track_object(complete)
+        stages = {f"disc-{stage}" for stage in STAGES if complete.record(stage).is_file()}
+        assert stages <= service.wrote["disc"]
+        assert list(service.names.values()) == ["disc"]
+        assert service.files["disc-mesh/object.glb"] == complete.glb.read_bytes()
