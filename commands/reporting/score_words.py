@@ -38,5 +38,6 @@ def scores(folder: RunFolder) -> tuple[Score, ...]:
 
 def worded(row: dict[str, Any], of: str, words: dict[str, tuple[str, str]]) -> list[Score]:
     """Return the figures of a row that are known, with their words."""
-    known = {name: row[name]["mean"] for name in words if isinstance(row.get(name), dict) and "mean" in row[name]}
-    return [Score(words[name][0], of, f"{value:.4g}", words[name][1]) for name, value in known.items()]
+    means = {name: row[name].get("mean") for name in words if isinstance(row.get(name), dict)}
+    known = {name: mean for name, mean in means.items() if isinstance(mean, int | float)}
+    return [Score(words[name][0], of, f"{mean:.4g}", words[name][1]) for name, mean in known.items()]

@@ -115,6 +115,8 @@ def scores(folder: RunFolder) -> dict[str, float]:
     for table in ("geometry", "views", "consistency"):
         for row in content.get(table, ()):
             label = "/".join(str(row[name]) for name in ("of", "protocol") if name in row)
-            means = {name: value["mean"] for name, value in row.items() if isinstance(value, dict) and "mean" in value}
-            found |= {f"scores/{table}/{label}/{name}": float(mean) for name, mean in means.items()}
+            means = {name: value.get("mean") for name, value in row.items() if isinstance(value, dict)}
+            # What is not available, as the PSNR of equal pictures, has no mean.
+            known = {name: mean for name, mean in means.items() if isinstance(mean, int | float)}
+            found |= {f"scores/{table}/{label}/{name}": float(mean) for name, mean in known.items()}
     return found
