@@ -83,6 +83,11 @@ SUBCOMMANDS = {
             "commands.stages.mesh",
             "turn the fitted surface or field into a textured mesh, with a turntable and a contact sheet",
         ),
+        Subcommand(
+            "render",
+            "commands.rendering.render",
+            "render a video of a run's mesh or field from any camera path, with frames, depth and normals",
+        ),
         Subcommand("report", "commands.reporting.report", "put all results of a run on one page that works offline"),
         Subcommand(
             "objects",

@@ -33,6 +33,9 @@ from viewdistill.schema import Range, parse
 CAMERAS_FILE = "cameras.json"
 """Name of the list of cameras in a folder of views."""
 
+TRANSFORMS_FILE = "transforms.json"
+"""The same list for other programs, where it was written, see `datamodules.transforms`."""
+
 FORMAT = 1
 """Raised when the meaning of ``cameras.json`` changes."""
 
@@ -159,8 +162,9 @@ def save_cameras(folder: Path, cameras: Sequence[ViewCamera]) -> None:
 
 
 def clear_views(folder: Path) -> None:
-    """Remove what is left of an earlier run from a folder of views, its list of cameras first."""
-    (folder / CAMERAS_FILE).unlink(missing_ok=True)
+    """Remove what is left of an earlier run from a folder of views, its lists of cameras first."""
+    for name in (CAMERAS_FILE, TRANSFORMS_FILE):
+        (folder / name).unlink(missing_ok=True)
     for path in folder.glob("[0-9][0-9][0-9].png"):
         path.unlink()
 

@@ -19,6 +19,9 @@ __all__ = ["InputMeta", "RunFolder", "atomic_path", "make_folder", "read_json", 
 Framing = Literal["fitted", "kept"]
 """How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
 
+EVALUATION_FILE = "evaluation.json"
+"""Name of the scores of a run or of a prediction, see `viewdistill evaluate`."""
+
 ElevationSource = Literal["option", "file", "estimate", "default"]
 """Who said the elevation: the user, the description beside the image, the view-conditioned prior, or nobody."""
 
@@ -203,3 +206,8 @@ class RunFolder:
     def summary(self) -> Path:
         """Seconds, peak memory and files of all stages."""
         return self.root / "summary.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """Scores against the truth, where it was evaluated."""
+        return self.root / EVALUATION_FILE

@@ -16,8 +16,9 @@ from commands.evaluation.scores import evaluate
 from commands.evaluation.table import print_evaluation
 from commands.evaluation.truth import GeneratedTruth, Truth, load_truth, truth_of_run
 from commands.requirements import require
+from commands.tracking.object import track_object
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.run_folder import EVALUATION_FILE, InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.claims import MeshLimits
@@ -39,9 +40,6 @@ describes it) or SyncDreamer's 16 views, 000.png to 015.png; its strip of 16 vie
 protocols: syncdreamer (16 cameras at elevation 30, 256 pixels; points that they see, one a voxel of 0.01; IoU in 64
 cells cubed of [-1, 1] cubed), surface (100,000 points by area; IoU in 128 cells cubed of the box around both),
 surface-aligned (surface after similarity-ICP). Intervals are over views, by the bootstrap."""
-
-EVALUATION_FILE = "evaluation.json"
-"""Name of the file with all figures."""
 
 PROTOCOL_NAMES = tuple(PROTOCOLS)
 """Protocols of geometry, see `viewdistill.metrics.protocols`."""
@@ -165,6 +163,8 @@ def run(request: Request) -> None:
     content["notes"] = [*read, *notes(folder, truth, content)]
     out = request.out or default_out(request)
     write_json(out, content)
+    if folder is not None and request.out is None:
+        track_object(folder)
     print_evaluation(content, Console())
     print(f"wrote {out}")
 

@@ -11,6 +11,7 @@ from commands.pipeline.recipe import option_texts
 from commands.pipeline.walk import jobs_of, walk
 from commands.process import prepare_process
 from commands.reporting.summary import write_summary
+from commands.tracking.object import track_object
 from datamodules.run_folder import RunFolder
 from datamodules.stages import Source
 
@@ -67,6 +68,8 @@ def distill(
     folder = RunFolder(request.runs / run_name(subject))
     jobs = jobs_of(recipe, subject, folder.root)
     with Display(quiet) as display:
-        walk(jobs, display)
+        ran = walk(jobs, display)
     write_summary(folder)
+    if ran:
+        track_object(folder)
     return Outcome.of(folder)

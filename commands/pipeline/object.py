@@ -13,6 +13,7 @@ from commands.pipeline.outcome import Outcome, tell
 from commands.pipeline.recipe import Recipe, read_options
 from commands.pipeline.walk import command_lines, jobs_of, stale, walk
 from commands.reporting.summary import write_summary
+from commands.tracking.object import track_object
 from datamodules.run_folder import RunFolder
 from datamodules.stages import STAGES, Source
 from viewdistill.errors import ViewDistillError
@@ -122,9 +123,11 @@ def run(request: Request) -> None:
             print(line)
         return
     with Display() as display:
-        walk(jobs, display)
+        ran = walk(jobs, display)
     if request.only is None:
         write_summary(folder)
+        if ran:
+            track_object(folder)
         tell(Outcome.of(folder), display)
 
 

@@ -11,9 +11,6 @@ from commands.pipeline.display import Display
 from datamodules.posed_views import load_cameras
 from datamodules.run_folder import RunFolder, read_json
 
-EVALUATION_FILE = "evaluation.json"
-"""Scores of a run, where it was evaluated, see `viewdistill evaluate`."""
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -47,14 +44,14 @@ class Outcome:
     @property
     def scores(self) -> dict[str, Any] | None:
         """Scores against the truth, where the run was evaluated."""
-        path = self.folder.root / EVALUATION_FILE
+        path = self.folder.evaluation
         return read_json(path) if path.is_file() else None
 
 
 def tell(outcome: Outcome, display: Display) -> None:
     """Say in five lines where the results are and what they cost."""
     folder = outcome.folder
-    evaluated = folder.root / EVALUATION_FILE
+    evaluated = folder.evaluation
     unknown = f"none; `viewdistill evaluate {folder.root} --gt MESH` compares with a known shape"
     display.say("mesh", str(folder.glb))
     display.say("report", str(folder.report))

@@ -1,6 +1,7 @@
 """What the report of a run shows, gathered from its files."""
 
 import io
+import shlex
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import yaml
 from PIL import Image
 
 from commands.reporting.run_warnings import run_warnings
+from commands.reporting.score_words import scores
 from datamodules.curves import load_curves
 from datamodules.posed_views import ViewCamera, load_cameras
 from datamodules.run_folder import InputMeta, RunFolder, read_json
-from datamodules.stages import Route
+from datamodules.stages import STAGES, Route
 from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
@@ -42,7 +44,22 @@ def gather(folder: RunFolder, meta: InputMeta) -> Page:
         stages=tuple(stage_of(folder, name, record) for name, record in records.items()),
         mesh=viewer_mesh(folder.glb, camera) if "mesh" in records else None,
         mesh_facts=mesh_facts(records["mesh"]) if "mesh" in records else {},
+        video=data_url(read_bytes(folder.turntable), "video/mp4") if folder.turntable.is_file() else "",
+        scores=scores(folder),
+        commands=tuple(command_of(folder, meta, stage) for stage in records),
     )
+
+
+def command_of(folder: RunFolder, meta: InputMeta, stage: str) -> str:
+    """Return the command line that makes a stage again, with the settings that the run folder keeps of it."""
+    config = folder.config(stage)
+    kept = [f"--config={config}"] if config.is_file() else []
+    if stage != "input":
+        subcommand, *options = STAGES[stage].subcommand
+        place = [f"--out={folder.root}", "--", meta.caption] if stage == "picture" else [str(folder.root)]
+        return shlex.join(("viewdistill", subcommand, *options, *kept, *place))
+    known = [f"--elevation={meta.elevation_deg:g}", f"--class-word={meta.class_word}"]
+    return shlex.join(("viewdistill", "input", f"--out={folder.root}", *known, "--", meta.source))
 
 
 def input_facts(meta: InputMeta) -> dict[str, str]:
@@ -140,7 +157,7 @@ def refined_gallery(folder: RunFolder) -> Gallery:
         pair = [view for view in (folder.raw_views / path.name, path) if view.is_file()]
         columns.append(PictureColumn(camera_text(camera), tuple(map(picture_url, pair))))
     note = "Above: the field's render. Below: refined by the specialised prior."
-    return Gallery("Refined views", note, tuple(columns))
+    return Gallery("Refined views", note, tuple(columns), turn=True)
 
 
 def sheet(title: str, note: str, picture: Path) -> Gallery:

@@ -10,6 +10,7 @@ from typing import Any
 from commands import options
 from commands.reporting.content import gather
 from commands.stages.job import StageJob, run_stage
+from commands.tracking.object import track_object
 from datamodules.run_folder import InputMeta, RunFolder, atomic_path
 from viewdistill.report.page import render_page
 
@@ -44,6 +45,7 @@ def run(request: Request) -> None:
     """
     job = prepare(request)
     run_stage(job)
+    track_object(job.folder)
     print(f"{job.folder.report}: open it in a browser")
 
 

@@ -22,6 +22,7 @@ from callbacks.random_state import RandomState
 from callbacks.step_progress import StepProgress, StepReport
 from commands.settings_errors import settings_message
 from commands.stages.job import Report
+from commands.tracking.short_names import with_loggers
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import fast_bfloat16
 
@@ -73,7 +74,7 @@ class StageCLI(LightningCLI):
         self.report: Report | None = None
         tracker = {"name": stage.name, "save_dir": str(stage.folder)}
         super().__init__(
-            args=list(settings),
+            args=with_loggers(settings, stage.folder, stage.name),
             run=False,
             save_config_callback=None,
             seed_everything_default=0,

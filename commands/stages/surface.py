@@ -1,19 +1,23 @@
-"""`viewdistill surface`: fit a signed distance field to the views of a run."""
+"""`viewdistill surface`: fit a signed distance field to the views of a run, or to any posed pictures."""
 
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.options import run_folder
+from commands.options import existing_file, run_folder
 from commands.stages.configuration import add_configuration_arguments
 from commands.stages.fitting import fitted_job
+from commands.stages.imported import import_pictures
 from commands.stages.job import StageJob, run_stage
 from commands.stages.live import add_live_argument, live_watchers
+from datamodules.run_folder import RunFolder
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--model.reference.method mse`; `--print_config`
 prints them all with their values. A fit that was stopped resumes from its last checkpoint,
-unless a setting, a view or a prior has changed since: then it starts again."""
+unless a setting, a view or a prior has changed since: then it starts again.
+With `--images` RUN is a new folder; its pictures are cut out where they have no alpha channel. They take the place of
+the input and the views, no prior takes part, and `viewdistill mesh RUN` is the next step."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Request:
     """Overlays on the shipped YAML."""
     seed: int | None = None
     """Seed of everything random; the YAML's where none is given."""
+    images: Path | None = None
+    """A ``transforms.json`` whose pictures are fitted in place of a run's own views."""
     live: bool = False
     """Whether to show the field in a browser while it is fitted."""
     settings: tuple[str, ...] = ()
@@ -38,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run_folder", type=run_folder, metavar="RUN", help="run folder with a complete views stage, as runs/robot"
     )
     add_configuration_arguments(parser, "configs/surface.yaml")
+    parser.add_argument(
+        "--images",
+        type=existing_file,
+        metavar="JSON",
+        help="fit to the posed pictures of this transforms.json (of nerfstudio, instant-ngp, COLMAP's converters)",
+    )
     add_live_argument(parser)
 
 
@@ -45,9 +57,13 @@ def run(request: Request) -> None:
     """Fit, resume or confirm the surface.
 
     Raises:
-        ViewDistillError: An earlier stage is missing, a setting is wrong, or ``--live`` lacks viser.
+        ViewDistillError: An earlier stage is missing, a setting is wrong, a posed picture cannot be used, or ``--live``
+            lacks viser.
     """
-    run_stage(prepare(request))
+    job = prepare(request)
+    if request.images is not None:
+        import_pictures(RunFolder(request.run_folder), request.images)
+    run_stage(job)
 
 
 def prepare(request: Request) -> StageJob:
@@ -56,4 +72,6 @@ def prepare(request: Request) -> StageJob:
     Raises:
         ViewDistillError: A setting is wrong, or ``--live`` lacks viser.
     """
-    return fitted_job("surface", request, (), live_watchers(request.live))
+    # The picture of an imported set is one of its views; no prior knows more of it.
+    own = () if request.images is None else ("--model.init_args.reference.method=none",)
+    return fitted_job("surface", request, own, live_watchers(request.live))

@@ -19,10 +19,12 @@ from commands.stages.sampling import predict
 from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
 from datamodules.rendered_views import FieldRenders
 from datamodules.run_folder import RunFolder
+from datamodules.transforms import save_transforms
 from lightning_modules.radiance_field import load_field
 
 EPILOG = """\
-Renders go to views/renders, refined views to views, both as folders of posed views; before_after.png shows both.
+Renders go to views/renders, refined views to views, both as folders of posed views; before_after.png shows both, and
+views/transforms.json lists the refined ones for nerfstudio and instant-ngp.
 Every setting of the YAML can be given as an option, for example `--model.refinement.timestep 300`; `--print_config`
 prints them all with their values."""
 
@@ -90,6 +92,7 @@ def refine_renders(cli: StageCLI) -> Mapping[str, Any]:
     describe(cli)
     count = render_field(cli.datamodule, cli.trainer.strategy.root_device)
     predict(cli)
+    save_transforms(cli.datamodule.run_folder.refined_views)
     return {"views": count}
 
 

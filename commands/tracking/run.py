@@ -55,6 +55,8 @@ class RunDescription:
     """For filtering; at most 64 characters each."""
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """All settings, nested."""
+    id: str | None = None
+    """Identity in the project, where a run of the same one is to be replaced; a new one when not given."""
 
 
 def run_mode() -> Mode:
@@ -97,6 +99,7 @@ def start_run(description: RunDescription, mode: Mode | None = None, *, live: bo
                 job_type=description.job_type,
                 tags=description.tags,
                 config=dict(description.config),
+                id=description.id,
                 dir=str(description.folder),
                 mode=attempt,
                 reinit="finish_previous",

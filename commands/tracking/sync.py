@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(request: Request) -> None:
-    """Send stage by stage, so that what a stage used is there before it.
+    """Send stage by stage, so that what a stage used is there before it, and last the run of the whole object.
 
     Raises:
         ViewDistillError: There is nothing to send, or W&B fails.
@@ -37,9 +37,10 @@ def run(request: Request) -> None:
         there = sorted(path.name for path in folder.root.parent.glob("*/") if not path.name.startswith("."))
         choice = f"there are {', '.join(there[:20])}" if there else "there are none beside it"
         raise ViewDistillError(f"{folder.root}: no such run; {choice}")
-    kept = [folder.stage(stage) for stage in STAGES if (folder.stage(stage) / "wandb").is_dir()]
+    places = [*(folder.stage(stage) for stage in STAGES), folder.root]
+    kept = [place for place in places if (place / "wandb").is_dir()]
     if not kept:
-        raise ViewDistillError(f"{folder.root}: no stage kept anything for W&B here (WANDB_MODE was disabled?)")
+        raise ViewDistillError(f"{folder.root}: nothing was kept for W&B here (WANDB_MODE was disabled?)")
     for stage in kept:
         command = [sys.executable, "-m", "wandb", "sync", str(stage / "wandb")]
         status = subprocess.run(command, env={**os.environ, "WANDB_DIR": str(stage)}, check=False).returncode

@@ -33,6 +33,8 @@ class Gallery:
     columns: tuple[PictureColumn, ...] = ()
     wide: bool = False
     """Whether each picture is a sheet of many and takes the whole width."""
+    turn: bool = False
+    """Whether its pictures go around the object, and a slider shows one at a time."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,18 @@ class ReportedStage:
 
 
 @dataclass(frozen=True)
+class Score:
+    """One figure of an evaluation."""
+
+    name: str
+    of: str
+    """What was scored, or by which protocol."""
+    value: str
+    meaning: str
+    """What it measures, and which values are good."""
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the report of a run shows."""
 
@@ -80,6 +94,17 @@ class Page:
     mesh: dict[str, Any] | None
     """From `viewdistill.report.mesh_data.viewer_mesh`; none before the mesh stage."""
     mesh_facts: dict[str, str]
+    video: str = ""
+    """Data URL of the mesh's turntable; empty where there is none."""
+    scores: tuple[Score, ...] = ()
+    """Against the truth, where the run was evaluated."""
+    commands: tuple[str, ...] = ()
+    """Command lines that make the run again, in order."""
+
+    @property
+    def turns(self) -> bool:
+        """Whether any gallery has a slider."""
+        return any(gallery.turn and len(gallery.columns) > 1 for gallery in self.galleries)
 
     @property
     def seconds(self) -> float:
@@ -101,5 +126,6 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = (Markup((FOLDER / name).read_text(encoding="utf-8")) for name in ("page.css", "viewer.js"))
-    return environment.get_template("page.html").render(page=page, style=style, script=script)
+    names = {"style": "page.css", "script": "viewer.js", "turn": "turn.js"}
+    own = {part: Markup((FOLDER / name).read_text(encoding="utf-8")) for part, name in names.items()}
+    return environment.get_template("page.html").render(page=page, **own)

@@ -9,7 +9,7 @@ import pytest
 from commands.reporting import report
 from commands.reporting import run_warnings as report_warnings
 from commands.reporting.run_warnings import run_warnings
-from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from tests.reported_run import CAPTION, box_mesh, complete_run
 from viewdistill.diffusion import classifier
 from viewdistill.errors import ViewDistillError
@@ -114,3 +114,19 @@ def test_without_an_input_stage_nothing_is_written(tmp_path: Path):
     with pytest.raises(ViewDistillError, match="no complete input stage"):
         report.run(report.Request(run_folder=tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluated_run_shows_its_scores_video_and_commands(run_folder: RunFolder):
+    complete_run(run_folder, box_mesh())
+    run_folder.turntable.write_bytes(b"film")
+    geometry = {"protocol": "surface", "chamfer": {"mean": 0.01234}, "volume_iou": {"reason": "empty"}}
+    views = {"of": "mesh", "protocol": "other", "psnr": {"mean": 21.5, "low": 20.0}}
+    write_json(run_folder.evaluation, {"geometry": [geometry], "views": [views]})
+    text = write_report(run_folder)
+    assert '<td>Chamfer distance</td><td>surface</td><td class="number">0.01234</td>' in text
+    assert '<td>PSNR, dB</td><td>mesh</td><td class="number">21.5</td>' in text
+    assert "Volume IoU" not in text
+    assert 'src="data:video/mp4;base64,ZmlsbQ=="' in text
+    run = run_folder.root
+    assert f"viewdistill specialize --stage=2 --config={run}/specialize_2/config.yaml {run}" in text
+    assert f"viewdistill input --out={run} --elevation=20 --class-word=box -- " in text

@@ -54,7 +54,12 @@ class Kept:
 
 def kept(folder: RunFolder, stage: str) -> Kept:
     """The one offline run of a stage."""
-    (run,) = folder.stage(stage).glob("wandb/offline-run-*")
+    return kept_in(folder.stage(stage))
+
+
+def kept_in(place: Path) -> Kept:
+    """The one offline run in a folder."""
+    (run,) = place.glob("wandb/offline-run-*")
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
     # W&B's commands leave a folder `wandb` where they run.
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=run)

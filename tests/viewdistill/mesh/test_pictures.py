@@ -14,7 +14,8 @@ from viewdistill.mesh.baking import texture_mesh
 from viewdistill.mesh.contact_sheet import GAP, LABEL_HEIGHT, contact_sheet, grid
 from viewdistill.mesh.raster import AMBIENT, CLAY, render_each, render_mesh, silhouettes
 from viewdistill.mesh.textured_mesh import TexturedMesh
-from viewdistill.mesh.turntable import ring, write_turntable, write_video
+from viewdistill.mesh.turntable import ring, write_turntable
+from viewdistill.mesh.video import write_video
 
 
 @pytest.fixture(scope="module")

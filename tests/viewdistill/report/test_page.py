@@ -6,6 +6,7 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from viewdistill.mesh.export import WORLD_TO_FILE, InputCamera, save_glb
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.report.curve_plot import curve_svg, running_mean
 from viewdistill.report.mesh_data import viewer_mesh
-from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage, render_page
+from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage, Score, render_page
 
 FOUL = "</script><script>alert(1)</script> & \"'"
 
@@ -114,3 +115,18 @@ def test_a_page_without_mesh_has_no_script():
     assert "<script" not in text
     assert "Not made yet." in text
     assert "Not run: mesh." in text
+
+
+def test_video_scores_turntable_and_commands_are_shown_where_they_are():
+    views = tuple(PictureColumn(f"azimuth {angle}°", ("data:,", "data:,")) for angle in (0, 90))
+    galleries = (Gallery("Input", ""), Gallery("Refined views", "", views, turn=True))
+    page = Page("robot", "", "0", {}, (), (), galleries, (), None, {})
+    assert "<video" not in render_page(page)
+    score = Score("PSNR, dB", FOUL, "21.5", "20 is rough, 30 is close")
+    full = render_page(replace(page, video="data:video/mp4;base64,AA", scores=(score,), commands=("viewdistill a <b",)))
+    assert '<video controls loop muted playsinline preload="metadata"' in full
+    assert '<td class="number">21.5</td><td>20 is rough, 30 is close</td>' in full
+    assert '<div class="gallery turn">' in full
+    assert full.count("<script") == 1  # the slider's
+    assert "viewdistill a &lt;b" in full
+    assert FOUL not in full

@@ -1,0 +1,1 @@
+"""Videos and pictures of a run from any cameras."""

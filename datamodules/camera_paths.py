@@ -1,0 +1,67 @@
+"""Paths of cameras for videos: around the object, or as a file lists them."""
+
+import math
+from pathlib import Path
+
+from datamodules.posed_views import CAMERAS_FILE, ListedViews, ViewCamera
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123
+from viewdistill.errors import ViewDistillError
+
+SPIRAL_ELEVATIONS = (-20.0, 60.0)
+"""Elevations where a spiral begins and ends, degrees."""
+
+SPIRAL_TURNS = 2
+"""Turns of a spiral."""
+
+
+def orbit(
+    frames: int, elevation: float, distance: float = DISTANCE, fovy: float = FOVY_ZERO123
+) -> tuple[ViewCamera, ...]:
+    """One turn at equal steps of azimuth, from the input view's side.
+
+    Args:
+        frames: Number of cameras.
+        elevation: Degrees.
+        distance: World units from the origin.
+        fovy: Vertical field of view, degrees.
+    """
+    return tuple(ViewCamera(360.0 * index / frames, elevation, distance, fovy) for index in range(frames))
+
+
+def spiral(frames: int, distance: float = DISTANCE, fovy: float = FOVY_ZERO123) -> tuple[ViewCamera, ...]:
+    """Two turns up from below the horizon; slow at both ends, where the elevation turns.
+
+    Args:
+        frames: Number of cameras.
+        distance: World units from the origin.
+        fovy: Vertical field of view, degrees.
+    """
+    low, high = SPIRAL_ELEVATIONS
+    shares = [index / max(frames - 1, 1) for index in range(frames)]
+    return tuple(
+        ViewCamera(
+            360.0 * SPIRAL_TURNS * share,
+            low + (high - low) * (1 - math.cos(math.pi * share)) / 2,
+            distance,
+            fovy,
+        )
+        for share in shares
+    )
+
+
+def listed(path: Path) -> tuple[ViewCamera, ...]:
+    """Cameras of a ``cameras.json``, see `datamodules.posed_views`.
+
+    Args:
+        path: The file, or its folder.
+
+    Raises:
+        ViewDistillError: There is no such file, it is damaged, or lists no camera.
+    """
+    folder = path if path.is_dir() else path.parent
+    if not path.is_dir() and path.name != CAMERAS_FILE:
+        raise ViewDistillError(f"{path}: a path of cameras is orbit, spiral or a {CAMERAS_FILE}")
+    cameras = tuple(view.camera for view in ListedViews.load(folder).views)
+    if not cameras:
+        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no cameras; name at least one")
+    return cameras
