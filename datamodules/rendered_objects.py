@@ -83,9 +83,8 @@ class ObjectImages(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Render the validation sets and the first objects of each kind, and learn the tokenizer of their captions."""
         self.sets.held_out_sets()
-        shards = self.sets.shards()
-        first = [next(shard for shard in shards if shard.kind == kind) for kind in ("plain", "patterned", "broad")]
-        captions = [caption for shard in first for caption in self.sets.render(shard).captions]
+        first = {shard.kind: shard for shard in reversed(self.sets.shards())}
+        captions = [caption for shard in first.values() for caption in self.sets.render(shard).captions]
         folder = Path(self.sets.folder) / "tokenizer"
         if not folder.exists():
             build_tokenizer(captions).save_pretrained(folder)
