@@ -130,6 +130,15 @@ def test_a_grown_lifting_starts_with_the_features_of_the_smaller_one() -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_what_is_missing_is_said() -> None:
+    latent, elevation = torch.randn(1, 4, 8, 8), torch.zeros(1)
+    with pytest.raises(ValueError, match="give the picture"):
+        with_pictures().volume(latent, elevation)
+    plain = ReferenceLifting(**SMALL)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="renders no pictures"):
+        plain.mean_picture(plain.volume(latent, elevation), elevation, pose(0, 0))
+
+
 def test_growing_refuses_a_smaller_lifting() -> None:
     with pytest.raises(ViewDistillError, match="at least as large"):
         grow(ReferenceLifting(**SMALL), with_pictures(volume_widths=(8, 8, 16)))  # type: ignore[arg-type]
