@@ -29,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scales", type=float, nargs="+", default=[1.0, 2.0, 3.0], metavar="S", help="guidance scales (default 1 2 3)"
     )
     parser.add_argument("--steps", type=int, default=50, metavar="N", help="DDIM steps (default 50)")
-    parser.add_argument(
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument(
         "--held-out-families", action="store_true", help="objects of the two families that were never trained on"
     )
+    others.add_argument("--patterned", action="store_true", help="objects with bold prints and thin parts")
     parser.add_argument("--out", type=Path, default=Path("runs/prior"), metavar="DIR", help="folder to write to")
 
 
@@ -63,10 +65,11 @@ def run(arguments: argparse.Namespace) -> None:
     from datamodules.run_folder import write_json
     from viewdistill.diffusion.priors import ViewConditionedPrior
     from viewdistill.metrics.images import psnr, ssim
-    from viewdistill.objects.generator import HELD_OUT_SEEDS, TEST_SEEDS
+    from viewdistill.objects.generator import HELD_OUT_SEEDS, PATTERNED_TEST_SEEDS, TEST_SEEDS
 
     prior = ViewConditionedPrior.from_folder(arguments.prior)
-    seeds = (HELD_OUT_SEEDS if arguments.held_out_families else TEST_SEEDS)[: arguments.objects]
+    kind = PATTERNED_TEST_SEEDS if arguments.patterned else TEST_SEEDS
+    seeds = (HELD_OUT_SEEDS if arguments.held_out_families else kind)[: arguments.objects]
     pairs = render_pairs(seeds, arguments.targets, prior.image_size)
     samples = {"copy input": pairs.inputs}
     for scale in arguments.scales:
