@@ -7,6 +7,7 @@ from torch import Tensor
 from viewdistill.cameras import look_at, rays, relative_pose
 from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
 from viewdistill.diffusion.lifting_growth import grow
+from viewdistill.diffusion.lifting_networks import joined, twice
 from viewdistill.diffusion.picture_compositing import render_colors, render_in_torch
 from viewdistill.errors import ViewDistillError
 
@@ -128,6 +129,13 @@ def test_a_grown_lifting_starts_with_the_features_of_the_smaller_one() -> None:
         expected = small.look(small.volume(latent, elevation), elevation, wanted)
         found = large.look(large.volume(latent, elevation, torch.rand(1, 3, 32, 32)), elevation, wanted)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_joining_before_the_interpolation_is_joining_after_it() -> None:
+    torch.manual_seed(0)
+    layer, coarse, fine = torch.nn.Conv3d(7, 3, 1), torch.randn(2, 5, 4, 4, 4), torch.randn(2, 2, 8, 8, 8)
+    expected = layer(torch.cat([twice(coarse), fine], 1))
+    torch.testing.assert_close(joined(layer, coarse, fine), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_what_is_missing_is_said() -> None:
