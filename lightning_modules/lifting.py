@@ -62,7 +62,7 @@ class Lifting(TrainedPrior):
         picture_size: int = 64,
         pixel_weight: float = 8.0,
         silhouette_weight: float = 0.5,
-        occupancy_weight: float = 0.2,
+        occupancy_weight: float = 1.0,
         elevation_weight: float = 0.02,
         learning_rate: float = 1.5e-3,
         warmup_steps: int = 100,
