@@ -15,6 +15,7 @@ from lightning_modules.text_to_image import copy_weights
 from lightning_modules.trained_prior import TrainedPrior, save_component
 from viewdistill.diffusion.lifting import ELEVATION_SPREAD, LiftedReference, ReferenceLifting
 from viewdistill.diffusion.lifting_growth import grow
+from viewdistill.diffusion.lifting_supervision import occupancy_errors
 from viewdistill.metrics.images import psnr
 from viewdistill.objects.occupancy import HALF_SIDE
 from viewdistill.precision import plain_attention
@@ -117,7 +118,7 @@ class Lifting(TrainedPrior):
         """Weighted terms of the loss; batch as of `training_step`."""
         references, views = batch["pose"].shape[:2]
         lifted, features, pictures, estimated = self.predict_views(batch)
-        filled = self.lifting.occupancy_errors(lifted, batch["azimuth"], batch["occupancy"], HALF_SIDE)
+        filled = occupancy_errors(lifted, self.lifting.radius, batch["azimuth"], batch["occupancy"], HALF_SIDE)
         means = self.lifting.mean_view(features).unflatten(0, (references, views))
         means = means[:, : len(batch["latents"]) // references].flatten(0, 1)
         small = F.adaptive_avg_pool2d(batch["opacity"], features.shape[-1])

@@ -18,7 +18,6 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
 from viewdistill.diffusion.lifting_geometry import (
@@ -26,13 +25,12 @@ from viewdistill.diffusion.lifting_geometry import (
     cell_centres,
     describe_places,
     outside_autocast,
-    turned_about_z,
     unproject,
 )
 from viewdistill.diffusion.lifting_networks import GROUPS, ReferenceEncoder, VolumeUNet
 from viewdistill.diffusion.lifting_picture_networks import PictureEncoder, PictureHead, VolumeRefiner
 from viewdistill.diffusion.picture_compositing import CELL_CHANNELS, render_colors
-from viewdistill.diffusion.volume_compositing import composite_volume, occupancy_error
+from viewdistill.diffusion.volume_compositing import composite_volume
 
 ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
 """Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
@@ -191,31 +189,6 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         if fine is not None:
             colors = self.refiner(full, fine, completed[:, :1]).permute(0, 2, 3, 4, 1)
         return LiftedReference(volume, colors, picture), self._elevation_of(tokens)
-
-    @outside_autocast
-    def occupancy_errors(
-        self,
-        lifted: LiftedReference,
-        azimuth: Float[Tensor, " batch"],
-        occupancy: Float[Tensor, "batch n n n"],
-        half_side: float,
-    ) -> list[Float[Tensor, ""]]:
-        """Cross-entropies of what the cells absorb and the true geometry, of features' cells and of colours'.
-
-        Args:
-            lifted: From `volume`.
-            azimuth: Of the reference cameras in the object's frame, degrees.
-            occupancy: 1 inside the objects, else 0, in their frame; axes z, y, x of [-half_side, half_side]^3.
-            half_side: World units.
-        """
-        errors: list[Tensor] = []
-        for cells in (lifted.features, lifted.colors):
-            if cells is not None:
-                points = cell_centres(cells.shape[1], self.radius, cells.device)
-                places = turned_about_z(points, azimuth) / half_side
-                truth = F.grid_sample(occupancy[:, None], places, align_corners=False)[:, 0]
-                errors.append(occupancy_error(cells[..., 0].float(), truth, 2 * self.radius / cells.shape[1]))
-        return errors
 
     def look(
         self,
