@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from viewdistill.objects.dataset import RenderedObjects, RenderSettings, build
-from viewdistill.objects.generator import PATTERNED_SEEDS, PATTERNED_TEST_SEEDS
+from viewdistill.objects.generator import PATTERNED_SEEDS, PATTERNED_TEST_SEEDS, generate
+from viewdistill.objects.occupancy import occupancy, packed
 
 BROAD_SEEDS = 500_000
 """First seed of the broad objects; the plain ones start at 0."""
@@ -25,6 +27,9 @@ HELD_OUT_FAMILY_SEEDS = 20_000_000
 Kind = Literal["plain", "patterned", "broad"]
 
 FIRST_SEEDS: dict[Kind, int] = {"plain": 0, "patterned": PATTERNED_SEEDS.start, "broad": BROAD_SEEDS}
+
+OCCUPANCY = "occupancy.npy"
+"""Beside a shard's renders: bits of `viewdistill.objects.occupancy`, a row an object."""
 
 TEST, PATTERNED_TEST = "test", "patterned-test"
 """Folders of the two validation sets."""
@@ -89,8 +94,15 @@ class ObjectSets:
         return RenderSettings(views_per_object=self.views_per_object, size=self.image_size)
 
     def render(self, shard: Shard) -> RenderedObjects:
-        """A shard, as far as it is missing rendered in this process."""
-        return build(shard.folder, shard.seeds, self.settings(shard.kind), processes=0)
+        """A shard, as far as it is missing rendered in this process; with the cells that its objects occupy."""
+        objects = build(shard.folder, shard.seeds, self.settings(shard.kind), processes=0)
+        path = shard.folder / OCCUPANCY
+        if not path.exists():
+            bits = np.stack([packed(occupancy(generate(seed))) for seed in shard.seeds])
+            with path.with_suffix(".partial").open("wb") as file:
+                np.save(file, bits)
+            path.with_suffix(".partial").replace(path)
+        return objects
 
     def held_out_sets(self) -> dict[str, RenderedObjects]:
         """The validation sets by name, rendered where they are missing."""
@@ -102,7 +114,7 @@ class ObjectSets:
 
 def is_rendered(shard: Shard) -> bool:
     """Whether a shard is finished."""
-    return (shard.folder / "captions.json").is_file()
+    return (shard.folder / "captions.json").is_file() and (shard.folder / OCCUPANCY).is_file()
 
 
 def render_in_background(sets: ObjectSets, kinds: Sequence[Kind], workers: int) -> None:

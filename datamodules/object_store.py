@@ -12,9 +12,10 @@ from jaxtyping import Float, Int, UInt8
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
-from datamodules.object_sets import Kind, ObjectSets, Shard, is_rendered
+from datamodules.object_sets import OCCUPANCY, Kind, ObjectSets, Shard, is_rendered
 from viewdistill.objects.backgrounds import random_background
 from viewdistill.objects.dataset import RenderedObjects, load
+from viewdistill.objects.occupancy import CELLS
 from viewdistill.pictures import to_tensor
 from viewdistill.precision import fast_bfloat16
 
@@ -54,12 +55,18 @@ class StoredObjects:
         textured: Put a background behind every second view, the same one always.
         encoder: Makes the latents.
         kept: File of the latents; none keeps nothing.
+        occupied: Bits of the cells that the objects occupy, a row an object, where they are known.
     """
 
     def __init__(
-        self, objects: RenderedObjects, textured: bool, encoder: FrozenEncoder | None, kept: Path | None = None
+        self,
+        objects: RenderedObjects,
+        textured: bool,
+        encoder: FrozenEncoder | None,
+        kept: Path | None = None,
+        occupied: UInt8[np.ndarray, "objects bytes"] | None = None,
     ) -> None:
-        self.objects, self.textured, self.encoder = objects, textured, encoder
+        self.objects, self.textured, self.encoder, self.occupied = objects, textured, encoder, occupied
         self._moments: np.ndarray | None = None
         self._known: np.ndarray | None = None
         if encoder is not None and kept is not None:
@@ -144,7 +151,8 @@ class ObjectStore:
         for shard in finished:
             objects = load(shard.folder)
             kept = None if self.in_memory else self.file_of_latents(shard.folder)
-            part = StoredObjects(objects, shard.kind == "broad", self.encoder, kept)
+            occupied = np.load(shard.folder / OCCUPANCY, mmap_mode="r")
+            part = StoredObjects(objects, shard.kind == "broad", self.encoder, kept, occupied)
             if self.in_memory:
                 self._hold(part)
             self.parts.append(part)
@@ -180,6 +188,14 @@ class ObjectStore:
         """Azimuth and elevation in degrees, distance."""
         found = [part.objects.cameras[item][row] for part, item, row in self._parts(items, views)]
         return torch.from_numpy(np.stack(found)).to(self.device, non_blocking=True)
+
+    def occupancy(self, items: Int[np.ndarray, " n"]) -> Float[Tensor, "n cells cells cells"]:
+        """1 in the cells that the objects occupy, else 0; axes z, y, x of `viewdistill.objects.occupancy`."""
+        rows = [
+            part.occupied[item] for part, item, _ in self._parts(items, items[:, None]) if part.occupied is not None
+        ]
+        cells = np.unpackbits(np.stack(rows), axis=1).reshape(len(items), CELLS, CELLS, CELLS)
+        return torch.from_numpy(cells).to(self.device, non_blocking=True).float()
 
     def _parts(self, items: np.ndarray, views: np.ndarray) -> list[tuple[StoredObjects, int, list[int]]]:
         numbers = np.searchsorted(self.starts, items, "right") - 1

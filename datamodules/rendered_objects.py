@@ -84,9 +84,8 @@ class ObjectImages(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Render the validation sets and the first objects of each kind, and learn the tokenizer of their captions."""
         self.sets.held_out_sets()
-        shards = self.sets.shards()
-        first = [next(shard for shard in shards if shard.kind == kind) for kind in ("plain", "patterned", "broad")]
-        captions = [caption for shard in first for caption in self.sets.render(shard).captions]
+        first = {shard.kind: shard for shard in reversed(self.sets.shards())}
+        captions = [caption for shard in first.values() for caption in self.sets.render(shard).captions]
         folder = Path(self.sets.folder) / "tokenizer"
         if not folder.exists():
             build_tokenizer(captions).save_pretrained(folder)
@@ -185,7 +184,7 @@ class ViewGroups(CaptionedLatents):
         views: Views of each reference that are wanted.
         latent_views: Of how many of them the latents are wanted; all where none is said.
         with_reference: The first wanted view is the reference itself.
-        pictures: The wanted views are also given as pictures.
+        pictures: The wanted views are also given as pictures, and the cells that the objects occupy.
     """
 
     kinds = ("plain", "patterned")
@@ -210,7 +209,8 @@ class ViewGroups(CaptionedLatents):
 
         ``image`` [B, 3, H, W], ``image_latent`` [B, 4, h, w] its posterior mode, unscaled; ``elevation`` [B], degrees;
         ``pose`` [B, K, 4]; ``latents`` [B L, 4, h, w], scaled samples of the first L wanted views; and, where pictures
-        are wanted, ``target_image`` [B K, 3, H, W] and ``opacity`` [B K, 1, H, W].
+        are wanted, ``target_image`` [B K, 3, H, W], ``opacity`` [B K, 1, H, W], ``occupancy`` [B, n, n, n] of the
+        objects (see `viewdistill.objects.occupancy`) and ``azimuth`` [B] of the references among them, degrees.
         """
         apart = 0 if self.with_reference else 1
         items, views = self.store.draw(rng, self.batches.size, apart + self.wanted)
@@ -225,7 +225,10 @@ class ViewGroups(CaptionedLatents):
             "pose": poses(cameras[:, :1], cameras[:, apart:]),
             "latents": self._sample(moments[:, 1:].flatten(0, 1), rng),
         }
-        return {**batch, **_targets(pictures[:, apart:])} if self.with_pictures else batch
+        if not self.with_pictures:
+            return batch
+        batch |= {"azimuth": cameras[:, 0, 0], "occupancy": self.store.occupancy(items)}
+        return {**batch, **_targets(pictures[:, apart:])}
 
     def val_dataloader(self) -> Any:
         """All held-out objects of each set, with pictures of all views; the first is the reference and wanted too."""

@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from lightning_modules.muon import Muon
 from lightning_modules.text_to_image import copy_weights
 from lightning_modules.trained_prior import TrainedPrior, save_component
-from viewdistill.diffusion.lifting import ELEVATION_SPREAD, ReferenceLifting
+from viewdistill.diffusion.lifting import ELEVATION_SPREAD, LiftedReference, ReferenceLifting
 from viewdistill.diffusion.lifting_growth import grow
+from viewdistill.diffusion.lifting_supervision import occupancy_errors
 from viewdistill.metrics.images import psnr
+from viewdistill.objects.occupancy import HALF_SIDE
 from viewdistill.precision import plain_attention
 
 
@@ -38,6 +40,8 @@ class Lifting(TrainedPrior):
         pixel_weight: Of the pixels' squared error, to the latents' of weight 1; half of it falls on the uncorrected
             render.
         silhouette_weight: Of the silhouettes' squared error.
+        occupancy_weight: Of the cross-entropies of densities and the objects' exact geometry: what views only hint at
+            by the way rays cross is said of every cell.
         elevation_weight: Of the elevation's squared error, in standard deviations.
         learning_rate: Peak rate of `Muon`, which takes its kernels and matrices, and of AdamW, which takes the rest.
         warmup_steps: Steps of linear warm-up.
@@ -59,6 +63,7 @@ class Lifting(TrainedPrior):
         picture_size: int = 64,
         pixel_weight: float = 8.0,
         silhouette_weight: float = 0.5,
+        occupancy_weight: float = 1.0,
         elevation_weight: float = 0.02,
         learning_rate: float = 1.5e-3,
         warmup_steps: int = 100,
@@ -70,6 +75,7 @@ class Lifting(TrainedPrior):
         self.save_hyperparameters()
         self.pixel_weight = pixel_weight
         self.silhouette_weight, self.elevation_weight = silhouette_weight, elevation_weight
+        self.occupancy_weight = occupancy_weight
         self.lifting = ReferenceLifting(
             latent_size=latent_size,
             channels=channels,
@@ -93,20 +99,26 @@ class Lifting(TrainedPrior):
 
     def predict_views(
         self, batch: dict[str, Tensor]
-    ) -> tuple[Float[Tensor, "views out h w"], Float[Tensor, "views 7 height width"], Float[Tensor, " batch"]]:
-        """Features and pictures of all wanted views, and the elevations estimated from the references."""
+    ) -> tuple[
+        LiftedReference,
+        Float[Tensor, "views out h w"],
+        Float[Tensor, "views 7 height width"],
+        Float[Tensor, " batch"],
+    ]:
+        """Volumes, features and pictures of all wanted views, and the elevations estimated from the references."""
         with plain_attention(batch["image"].device):
             lifted, estimated = self.lifting.volume_and_elevation(
                 batch["image_latent"], batch["elevation"], batch["image"]
             )
         features, pictures = self.lifting.look_and_render(lifted, batch["elevation"], batch["pose"])
         assert pictures is not None
-        return features.flatten(0, 1), pictures.flatten(0, 1), estimated
+        return lifted, features.flatten(0, 1), pictures.flatten(0, 1), estimated
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weighted terms of the loss; batch as of `training_step`."""
         references, views = batch["pose"].shape[:2]
-        features, pictures, estimated = self.predict_views(batch)
+        lifted, features, pictures, estimated = self.predict_views(batch)
+        filled = occupancy_errors(lifted, self.lifting.radius, batch["azimuth"], batch["occupancy"], HALF_SIDE)
         means = self.lifting.mean_view(features).unflatten(0, (references, views))
         means = means[:, : len(batch["latents"]) // references].flatten(0, 1)
         small = F.adaptive_avg_pool2d(batch["opacity"], features.shape[-1])
@@ -117,6 +129,7 @@ class Lifting(TrainedPrior):
             "render": half * F.mse_loss(pictures[:, 3:6], batch["target_image"]),
             "silhouettes": self.silhouette_weight
             * (F.mse_loss(self.lifting.opacity(features), small) + F.mse_loss(pictures[:, 6:], batch["opacity"])),
+            "occupancy": self.occupancy_weight * torch.stack(filled).mean(),
             "elevation": self.elevation_weight
             * F.mse_loss(estimated / ELEVATION_SPREAD, batch["elevation"] / ELEVATION_SPREAD),
         }
@@ -138,7 +151,7 @@ class Lifting(TrainedPrior):
         """PSNR of the mean views, decoded and rendered, of unseen views and of the reference; of copies of it."""
         references, views = batch["pose"].shape[:2]
         with torch.no_grad():
-            features, pictures, estimated = self.predict_views(batch)
+            _, features, pictures, estimated = self.predict_views(batch)
             vae: Any = self.validation_vae[0].to(cast(Any, features.device))
             decoded: Any = vae.decode(self.lifting.mean_view(features).float() / self.scaling_factor)
         made = {"decoded": decoded.sample / 2 + 0.5, "picture": pictures[:, :3], "render": pictures[:, 3:6]}

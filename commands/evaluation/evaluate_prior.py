@@ -20,7 +20,7 @@ from viewdistill.diffusion.samplers import sample as sample_latents
 from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.images import psnr, ssim
 from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
-from viewdistill.objects.generator import HELD_OUT_SEEDS, TEST_SEEDS
+from viewdistill.objects.generator import HELD_OUT_SEEDS, PATTERNED_TEST_SEEDS, TEST_SEEDS
 from viewdistill.pictures import over_white, to_bytes, to_tensor, write_picture
 
 EPILOG = """\
@@ -45,6 +45,8 @@ class Request:
     """DDIM steps."""
     held_out_families: bool = False
     """Whether the objects are of the two families that no prior was trained on."""
+    patterned: bool = False
+    """Whether the objects have bold prints and thin parts."""
     accelerator: Accelerator = "auto"
     """Device to sample on; auto takes a GPU where there is one."""
     out: Path = Path("runs/prior")
@@ -89,9 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="DDIM steps (default %(default)s)",
     )
-    parser.add_argument(
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument(
         "--held-out-families", action="store_true", help="objects of the two families that were never trained on"
     )
+    others.add_argument("--patterned", action="store_true", help="objects with bold prints and thin parts")
     add_accelerator_argument(parser)
     parser.add_argument(
         "--out",
@@ -125,7 +129,8 @@ def run(request: Request) -> None:
     if not request.prior.is_dir():
         raise ViewDistillError(f"{request.prior}: no such prior; give its folder with --prior")
     prior = ViewConditionedPrior.from_folder(request.prior, device=device_of(request.accelerator))
-    seeds = (HELD_OUT_SEEDS if request.held_out_families else TEST_SEEDS)[: request.objects]
+    kind = PATTERNED_TEST_SEEDS if request.patterned else TEST_SEEDS
+    seeds = (HELD_OUT_SEEDS if request.held_out_families else kind)[: request.objects]
     pairs = render_pairs(seeds, request.targets, prior.image_size)
     samples = {"copy input": pairs.inputs}
     for scale in request.scales:

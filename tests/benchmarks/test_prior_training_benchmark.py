@@ -38,6 +38,8 @@ def groups(references: int, views: int) -> dict[str, Tensor]:
         "latents": torch.randn(references * views, 4, 16, 16),
         "target_image": torch.rand(references * views, 3, 64, 64),
         "opacity": torch.rand(references * views, 1, 64, 64),
+        "azimuth": 360 * torch.rand(references),
+        "occupancy": torch.rand(references, 32, 32, 32).round(),
     }
 
 

@@ -152,6 +152,9 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             latent: Posterior mode of the reference view, unscaled.
             elevation: Of its camera, degrees.
             picture: The view itself, rgb in [0, 1], for a lifting with a ``picture_size``.
+
+        Raises:
+            ValueError: The picture is needed and not given.
         """
         return self.volume_and_elevation(latent, elevation, picture)[0]
 
@@ -170,7 +173,8 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         places = describe_places(points, local, elevation, self.radius).to(seen)
         fine = None
         if self.picture_size:
-            assert picture is not None, "this lifting renders the picture's colours: give it the picture"
+            if picture is None:
+                raise ValueError("this lifting takes colours from the picture: give the picture beside its latent")
             fine_points = cell_centres(2 * self.resolution, self.radius, latent.device)
             fine_local = before_camera(fine_points, self._reference_camera(elevation))
             fine = self._unproject(self.picture_encoder(picture.to(latent)), fine_local)
@@ -210,9 +214,13 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """The wanted views themselves on average, over white, of a lifting with a ``picture_size``.
 
         What the reference shows of them keeps its details. Arguments are those of `look`.
+
+        Raises:
+            ValueError: The lifting renders none.
         """
         pictures = self.look_and_render(lifted, elevation, relative_pose)[1]
-        assert pictures is not None, "this lifting renders no pictures"
+        if pictures is None:
+            raise ValueError("this lifting renders no pictures: its picture_size is 0")
         return pictures[:, :, :3].clamp(0, 1)
 
     def look_and_render(

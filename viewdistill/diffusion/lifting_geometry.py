@@ -56,6 +56,16 @@ def unproject(
     return seen.to(maps.dtype).reshape(batch, -1, n, n, n)
 
 
+def turned_about_z(
+    points: Float[Tensor, "n n n 3"], degrees: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch n n n 3"]:
+    """Points turned about the z axis, right-handed."""
+    angle = torch.deg2rad(degrees)[:, None, None, None]
+    x, y, z = points.unbind(-1)
+    across, along = angle.cos() * x - angle.sin() * y, angle.sin() * x + angle.cos() * y
+    return torch.stack([across, along, z.expand_as(across)], -1)
+
+
 def describe_places(
     points: Float[Tensor, "n n n 3"],
     local: Float[Tensor, "batch n n n 3"],

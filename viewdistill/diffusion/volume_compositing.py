@@ -68,6 +68,21 @@ def composite_in_torch(
     return torch.cat([features, weights.sum(-1, keepdim=True), (weights * depth).sum(-1, keepdim=True)], -1)
 
 
+def occupancy_error(
+    density: Float[Tensor, "*cells"], occupancy: Float[Tensor, "*cells"], side: float
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the share of light that a cell of raw ``density`` absorbs, and of ``occupancy`` in [0, 1].
+
+    Args:
+        density: Raw, as in the volumes that are composited.
+        occupancy: What is wanted.
+        side: Of a cell, world units.
+    """
+    optical = F.softplus(density + DENSITY_BIAS) * DENSITY_SCALE * side
+    absorbed = -torch.expm1(-optical)
+    return ((1 - occupancy) * optical - occupancy * absorbed.clamp_min(1e-6).log()).mean()
+
+
 class _OnCpu(torch.autograd.Function):
     """The numba kernels: rays in blocks forwards; backwards whole objects, since rays of one share its cells."""
 

@@ -6,9 +6,16 @@ from torch import Tensor
 
 from viewdistill.cameras import look_at, rays, relative_pose
 from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
+from viewdistill.diffusion.lifting_geometry import cell_centres, turned_about_z
 from viewdistill.diffusion.lifting_growth import grow
+from viewdistill.diffusion.lifting_networks import joined, twice
+from viewdistill.diffusion.lifting_supervision import occupancy_errors
 from viewdistill.diffusion.picture_compositing import render_colors, render_in_torch
+from viewdistill.diffusion.volume_compositing import DENSITY_BIAS, DENSITY_SCALE, occupancy_error
 from viewdistill.errors import ViewDistillError
+from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
+from viewdistill.objects.generator import generate
+from viewdistill.objects.occupancy import HALF_SIDE, occupancy
 
 SMALL = {
     "latent_size": 8, "channels": 8, "encoder_width": 8, "token_width": 16, "unprojected_channels": 8,
@@ -128,6 +135,57 @@ def test_a_grown_lifting_starts_with_the_features_of_the_smaller_one() -> None:
         expected = small.look(small.volume(latent, elevation), elevation, wanted)
         found = large.look(large.volume(latent, elevation, torch.rand(1, 3, 32, 32)), elevation, wanted)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_joining_before_the_interpolation_is_joining_after_it() -> None:
+    torch.manual_seed(0)
+    layer, coarse, fine = torch.nn.Conv3d(7, 3, 1), torch.randn(2, 5, 4, 4, 4), torch.randn(2, 2, 8, 8, 8)
+    expected = layer(torch.cat([twice(coarse), fine], 1))
+    torch.testing.assert_close(joined(layer, coarse, fine), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_occupancy_of_the_object_is_what_its_views_show() -> None:
+    """Cells filled by an object's geometry, turned to where the reference sees them, give its rendered silhouettes."""
+    seed, settings = 10_000_002, RenderSettings(views_per_object=3, size=32)
+    rgba, _ = render_object(seed, settings)
+    azimuth, elevation, distance = torch.from_numpy(sample_cameras(seed, settings)).unbind(-1)
+    lifting = ReferenceLifting(**{**SMALL, "latent_size": 32, "resolution": 32, "samples": 64})  # type: ignore[arg-type]
+    cells = torch.from_numpy(occupancy(generate(seed))).float()[None]
+    places = turned_about_z(cell_centres(32, lifting.radius, cells.device), azimuth[:1]) / HALF_SIDE
+    filled = torch.nn.functional.grid_sample(cells[:, None], places, align_corners=False)[0, 0] > 0.5
+    volume = torch.zeros(1, 32, 32, 32, 9)
+    volume[0, ..., 0] = torch.where(filled, 40.0, -12.0)
+    wanted = relative_pose(*(v[:1].expand(3) for v in (azimuth, elevation, distance)), azimuth, elevation, distance)
+    with torch.no_grad():
+        features = lifting.look(LiftedReference(volume), elevation[:1], wanted[None])[0]
+    seen, truth = lifting.opacity(features)[:, 0] > 0.5, torch.from_numpy(rgba[..., 3]) > 127
+    overlap = (seen & truth).sum((1, 2)) / (seen | truth).sum((1, 2))
+    assert (overlap > 0.8).all()
+    right, wrong = (
+        occupancy_errors(LiftedReference(volume), lifting.radius, turn, cells, HALF_SIDE)[0]
+        for turn in (azimuth[:1], azimuth[:1] + 90)
+    )
+    assert right < 0.5 * wrong
+
+
+def test_occupancy_error_is_the_cross_entropy_of_what_a_cell_absorbs() -> None:
+    density, side = torch.tensor([-3.0, 0.5, 2.0], requires_grad=True), 0.04
+    absorbed = 1 - torch.exp(-torch.nn.functional.softplus(density + DENSITY_BIAS) * DENSITY_SCALE * side)
+    truth = torch.tensor([0.0, 1.0, 0.25])
+    expected = torch.nn.functional.binary_cross_entropy(absorbed, truth)
+    found = occupancy_error(density, truth, side)
+    torch.testing.assert_close(found, expected)
+    slopes = [torch.autograd.grad(error, density, retain_graph=True)[0] for error in (found, expected)]
+    torch.testing.assert_close(slopes[0], slopes[1])
+
+
+def test_what_is_missing_is_said() -> None:
+    latent, elevation = torch.randn(1, 4, 8, 8), torch.zeros(1)
+    with pytest.raises(ValueError, match="give the picture"):
+        with_pictures().volume(latent, elevation)
+    plain = ReferenceLifting(**SMALL)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="renders no pictures"):
+        plain.mean_picture(plain.volume(latent, elevation), elevation, pose(0, 0))
 
 
 def test_growing_refuses_a_smaller_lifting() -> None:

@@ -1,0 +1,37 @@
+"""What is known of the objects that a lifting is trained on, beyond their views: their exact geometry."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from viewdistill.diffusion.lifting import LiftedReference
+from viewdistill.diffusion.lifting_geometry import cell_centres, turned_about_z
+from viewdistill.diffusion.volume_compositing import occupancy_error
+
+
+def occupancy_errors(
+    lifted: LiftedReference,
+    radius: float,
+    azimuth: Float[Tensor, " batch"],
+    occupancy: Float[Tensor, "batch n n n"],
+    half_side: float,
+) -> list[Float[Tensor, ""]]:
+    """Cross-entropies of what the cells absorb and the true geometry, of features' cells and of colours'.
+
+    Args:
+        lifted: From `ReferenceLifting.volume`.
+        radius: Half the side of its volume, world units.
+        azimuth: Of the reference cameras in the object's frame, degrees.
+        occupancy: 1 inside the objects, else 0, in their frame; axes z, y, x of [-half_side, half_side]^3.
+        half_side: World units.
+    """
+    errors: list[Tensor] = []
+    for cells in (lifted.features, lifted.colors):
+        if cells is not None:
+            with torch.autocast(cells.device.type, enabled=False):
+                points = cell_centres(cells.shape[1], radius, cells.device)
+                places = turned_about_z(points, azimuth) / half_side
+                truth = F.grid_sample(occupancy[:, None], places, align_corners=False)[:, 0]
+                errors.append(occupancy_error(cells[..., 0].float(), truth, 2 * radius / cells.shape[1]))
+    return errors
