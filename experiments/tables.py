@@ -35,7 +35,7 @@ class Request:
     """Ids or YAML files of studies; all that are shipped where none is given."""
     runs: Path = RUNS
     """Folder of all runs."""
-    prior: str = ""
+    prior: str | None = None
     """Beginning of the fingerprint of the priors whose runs are taken."""
     quoted: bool = False
     """Whether to add figures of others, marked as quoted."""
@@ -125,7 +125,7 @@ def tables(argv: Sequence[str] | None) -> None:
     studies = load_studies(request.studies)
     names = {study.id for study in studies}
     runs = [run for run in load_runs(request.runs) if run.study in names]
-    runs = [run for run in runs if run.prior.startswith(request.prior)]
+    runs = [run for run in runs if run.prior.startswith(request.prior or "")]
     one_prior(runs)
     found = [compare(study, runs, count_failures(request.runs, study.id)) for study in studies]
     comparisons = [comparison for comparison in found if comparison is not None]

@@ -84,7 +84,7 @@ def test_input_writes_the_framed_image_and_its_camera(image: Path):
     assert bounding_box(rgba) == pytest.approx((78, 178, 28, 228), abs=1)
     meta = read_json(folder.input_meta)
     assert (meta["name"], meta["elevation_deg"], meta["framing"]) == ("toy", 12.5, "fitted")
-    assert read_json(folder.record("input"))["files"].keys() == {"rgba.png", "meta.json"}
+    assert read_json(folder.record("input"))["files"].keys() == {"fingerprint", "meta.json", "rgba.png"}
 
 
 def test_what_stands_beside_the_image_counts_unless_an_option_says_otherwise(image: Path):
@@ -108,9 +108,9 @@ def test_a_json_file_that_is_none_of_ours_is_left_alone(image: Path):
     "options", [["--elevation", "91"], ["--elevation", "nan"], ["--elevation=-inf"]], ids=["steep", "nan", "infinite"]
 )
 def test_an_impossible_elevation(image: Path, options: list[str], capsys: pytest.CaptureFixture[str]):
-    assert main(["input", str(image), "--out", str(image.parent / "runs" / "toy"), *options]) == 2
+    assert status_of(["input", str(image), "--out", str(image.parent / "runs" / "toy"), *options]) == 2
     err = capsys.readouterr().err
-    assert "-90 and 90" in err
+    assert "must be a number from -90 to 90 degrees" in err
     assert err.count("\n") == 1
     assert not (image.parent / "runs").exists()
 
@@ -134,7 +134,7 @@ def test_a_bad_image_ends_in_one_line_with_status_2_and_leaves_nothing(
         (["input", "a.png"], "--out"),
         (["nothing"], "invalid choice"),
         (["summary", "runs/none", "--fast"], "unrecognised arguments: --fast"),
-        (["input", "a.png", "--out", "b", "--elevation", "high"], "invalid float"),
+        (["input", "a.png", "--out", "b", "--elevation", "high"], "must be a number"),
     ],
 )
 def test_wrong_usage_is_one_line_with_status_2(arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]):
@@ -152,7 +152,7 @@ def test_wrong_usage_is_one_line_with_status_2(arguments: list[str], problem: st
         (["summary", "{}/none"], "no complete stage"),
         (["field", "{}/none"], "no complete input stage"),
         (["mesh", "{}/none"], "no complete input stage"),
-        (["mesh", "{}/none", "--faces", "0"], "at least 8"),
+        (["mesh", "{}/none", "--faces", "0"], "from 8 to 100,000,000"),
         (["evaluate-prior", "--prior", "{}/none"], "none"),
         (["evaluate-prior", "--objects", "0"], "from 1 to 10,000"),
         (["objects-preview", "--first-seed", "-1", "--count", "1", "--out", "{}/sheet.png"], "-1"),

@@ -21,7 +21,7 @@ def changed_stages(first: Recipe, second: Recipe) -> set[str]:
     [
         (Recipe(options=(("input", ("--elevation=5",)),)), {"input"}),
         (Recipe(options=(("field", ("--trainer.max_steps=7",)),)), {"field"}),
-        (Recipe(options=(("class_images", ("--count=7",)),)), {"class_images"}),
+        (Recipe(options=(("class_images", ("--data.count=7",)),)), {"class_images"}),
         (Recipe(options=(("mesh", ("--faces=9",)),)), {"mesh"}),
         (Recipe(seed=4), set(Recipe().route.stages) - {"input", "mesh", "report"}),
         (Recipe(preset="debug"), set(Recipe().route.stages) - {"input", "mesh", "report"}),

@@ -93,7 +93,7 @@ def test_a_text_has_words(run_folder: RunFolder, capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as refusal:
         main(["picture", "  ", "--out", str(run_folder.root)])
     assert refusal.value.code == 2
-    assert "argument TEXT: '  ': must be printable text" in capsys.readouterr().err
+    assert "argument TEXT: ' ': must be printable text" in capsys.readouterr().err
     with pytest.raises(ViewDistillError, match="the text is empty"):
         prepare(Request("  ", run_folder.root))
 
