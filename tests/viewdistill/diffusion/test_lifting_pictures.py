@@ -155,7 +155,8 @@ def test_occupancy_of_the_object_is_what_its_views_show() -> None:
     filled = torch.nn.functional.grid_sample(cells[:, None], places, align_corners=False)[0, 0] > 0.5
     volume = torch.zeros(1, 32, 32, 32, 9)
     volume[0, ..., 0] = torch.where(filled, 40.0, -12.0)
-    wanted = relative_pose(*(v[:1].expand(3) for v in (azimuth, elevation, distance)), azimuth, elevation, distance)
+    first = [values[:1].expand(3) for values in (azimuth, elevation, distance)]
+    wanted = relative_pose(first[0], first[1], first[2], azimuth, elevation, distance)
     with torch.no_grad():
         features = lifting.look(LiftedReference(volume), elevation[:1], wanted[None])[0]
     seen, truth = lifting.opacity(features)[:, 0] > 0.5, torch.from_numpy(rgba[..., 3]) > 127
