@@ -79,7 +79,7 @@ def copy_code(out: Path) -> None:
             continue
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(REPOSITORY / name, target)
+        shutil.copyfile(REPOSITORY / name, target, follow_symlinks=False)
 
 
 def copy_records(run: Path, target: Path) -> None:

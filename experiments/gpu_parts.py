@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 import torch
 
 from datamodules.object_sets import ObjectSets
+from datamodules.rendered_objects import ObjectImages
 from datamodules.run_folder import read_json
 from experiments.gpu_commands import REPOSITORY, viewdistill
 from experiments.gpu_steps import official_ratio, steps
@@ -196,8 +197,6 @@ def brief(record: dict[str, Any]) -> dict[str, float]:
 
 def training(figures: Figures, out: Path, dry_run: bool) -> None:
     """Half a minute of each prior's training with its preset for a GPU, on a few objects: samples per second."""
-    from datamodules.rendered_objects import ObjectImages
-
     sets = training_sets(str(out / "objects"), dry_run)
     ObjectImages(sets).prepare_data()
     settings: dict[str, object] = {

@@ -124,7 +124,8 @@ def fit(run: RunFolder, variant: Variant, profile: Any) -> None:
         default_root_dir=run.root,
         callbacks=[profile],
     )
-    trainer.fit(RadianceField(**built), datamodule=CameraSampler(**data))
+    sampler = data_parser().instantiate_classes(data_parser().parse_object(data))
+    trainer.fit(RadianceField(**built), datamodule=CameraSampler(**sampler))
 
 
 def settings_of(variant: Variant) -> dict[str, Any]:
@@ -144,6 +145,13 @@ def field_parser() -> Any:
     return parser
 
 
+def data_parser() -> Any:
+    """Checks settings of the field's cameras, and builds what they name."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(CameraSampler, None)
+    return parser
+
+
 def merge(settings: dict[str, Any], overlay_settings: dict[str, Any]) -> None:
     """Put an overlay on settings, key by key."""
     for key, value in overlay_settings.items():
@@ -156,12 +164,14 @@ def merge(settings: dict[str, Any], overlay_settings: dict[str, Any]) -> None:
 def official_ratio(figures: Figures, out: Path, dry_run: bool) -> None:
     """How many times as fast the UNets of a `usd` step are as the official code's eight evaluations."""
     # Here and not above: a repository's tests are no part of an installation.
-    from tests.benchmarks.pairs import ratio
-    from tests.benchmarks.test_guidance_benchmark import Problem
+    from tests.benchmarks import pairs, test_guidance_benchmark
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     priors = full_size_priors(out, dry_run)
     dtype = torch.float32 if dry_run else torch.float16
-    problem = Problem(Path(priors["view_prior"]), Path(priors["text_prior"]), device=device, dtype=dtype)
-    pairs = 1 if dry_run else 7
-    figures.add(usd_against_official=ratio(problem.usd_evaluations, problem.official_evaluations, pairs))
+    problem = test_guidance_benchmark.Problem(
+        Path(priors["view_prior"]), Path(priors["text_prior"]), device=device, dtype=dtype
+    )
+    rounds = 1 if dry_run else 7
+    measured = pairs.ratio(problem.usd_evaluations, problem.official_evaluations, rounds)
+    figures.add(usd_against_official=measured)

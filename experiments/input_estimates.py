@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from commands import options
+from commands.inputs.input_estimates import picture_and_mask
 from commands.parsing import OneLineParser
-from commands.stages.input_estimates import picture_and_mask
 from datamodules.run_folder import atomic_path, write_json
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123

@@ -33,8 +33,7 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
         workers = torch.cuda.device_count() or available_cores()
     with cluster(workers) as share:
         # Here and not above: it is an extra.
-        import ray
-        from ray.exceptions import RayError
+        import ray.exceptions
 
         task: Any = ray.remote(
             num_cpus=share.cores, num_gpus=share.gpus, max_retries=RETRIES, max_calls=JOBS_OF_A_PROCESS
@@ -44,7 +43,7 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
         def execute(command: list[str], log: Path) -> int:
             try:
                 return ray.get(task.remote(command, str(log.resolve()), folder, share.cores))
-            except RayError as error:
+            except ray.exceptions.RayError as error:
                 with log.open("a", encoding="utf-8") as file:
                     file.write(f"its worker died {RETRIES + 1} times ({str(error).strip().splitlines()[0]})\n")
                 return 1

@@ -97,7 +97,7 @@ def test_the_command_finds_its_configurations_and_priors_from_an_empty_folder(ru
     place = (
         "from viewdistill import resources, distill; from commands import main;"
         "prior = resources.find('priors/nano/zero123').resolve();"
-        "print(prior, resources.presets()[0], main.__file__, distill.__name__);"
+        "print(prior, resources.presets()[1], main.__file__, distill.__name__);"
     )
     found, settings = run(place + command, "field", "runs/foo", "--print_config").split("\n", 1)
     prior, preset, module, name = found.split()

@@ -139,8 +139,7 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
         share: Of each worker.
     """
     # Here and not above: it is an extra.
-    import ray
-    from ray.exceptions import RayError
+    import ray.exceptions
 
     # Without `max_calls` Ray would end a worker with a GPU after every job, and its priors with it.
     task: Any = ray.remote(num_cpus=share.cores, num_gpus=share.gpus, max_retries=RETRIES, max_calls=JOBS_OF_A_PROCESS)(
@@ -159,7 +158,7 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
                 name = names.pop(done)
                 try:
                     yield ray.get(done)
-                except RayError as error:
+                except ray.exceptions.RayError as error:
                     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                     yield JobOutcome(
                         name, f"its worker died {RETRIES + 1} times, perhaps for lack of memory ({reason})"

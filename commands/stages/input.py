@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from commands import options
-from commands.stages.input_choices import (
+from commands.inputs.input_choices import (
     ElevationChoice,
     checked_class_word,
     choose_class_word,
     choose_elevation,
     read_known_view,
 )
-from commands.stages.input_settings import SHIPPED, InputSettings
+from commands.inputs.input_settings import SHIPPED, InputSettings
 from commands.stages.job import StageJob, Work, run_stage
 from commands.stages.plain_settings import read_settings
 from commands.tracking.stage import option_settings

@@ -187,7 +187,9 @@ def test_the_presets_for_a_gpu_fit_into_twelve_minutes() -> None:
 
 
 def test_minutes_must_be_positive() -> None:
-    assert main(["train", "lifting", "--minutes=0"]) == 2
+    with pytest.raises(SystemExit) as refusal:
+        main(["train", "lifting", "--minutes=0"])
+    assert refusal.value.code == 2
 
 
 def test_tables_and_ends_of_the_text_conditioned_model_are_left_to_adamw(objects: Path) -> None:

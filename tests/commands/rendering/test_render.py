@@ -1,5 +1,6 @@
 """`viewdistill render`: videos that play, frames with depth that other commands read, and paths of cameras."""
 
+import gc
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -23,6 +24,9 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.loading import load_mesh
 from viewdistill.mesh.raster import render_mesh
 
+# Of imageio_ffmpeg: the pipes of a decoder that has come to its end are left to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
 SIZE = 32
 
 
@@ -40,7 +44,9 @@ def frames_of(video: Path) -> np.ndarray:
     """Frames as ffmpeg decodes them."""
     reader = imageio_ffmpeg.read_frames(str(video))
     width, height = next(reader)["size"]
-    return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+    frames = np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+    gc.collect()
+    return frames
 
 
 @pytest.mark.parametrize("ending", ["mp4", "webm", "gif"])

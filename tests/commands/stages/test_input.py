@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from commands.inputs.input_choices import checked_class_word, read_known_view
+from commands.inputs.input_settings import SHIPPED, InputSettings
 from commands.main import main
 from commands.stages.configuration import REPOSITORY
-from commands.stages.input_choices import checked_class_word, read_known_view
-from commands.stages.input_settings import SHIPPED, InputSettings
 from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from viewdistill.errors import ViewDistillError
@@ -88,7 +88,7 @@ def test_what_nobody_says_is_estimated(
     capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.setattr("viewdistill.guidance.elevation.CLEAR_CONFIDENCE", threshold)
-    monkeypatch.setattr("commands.stages.input_estimates.CLEAR_MARGIN", threshold)
+    monkeypatch.setattr("commands.inputs.input_estimates.CLEAR_MARGIN", threshold)
     priors = [f"--view-prior={tiny_prior_folder / 'zero123'}", f"--text-prior={tiny_prior_folder / 'stable-diffusion'}"]
     meta = meta_of(disc(tmp_path / "toy.png"), *priors)
     assert meta.elevation_confidence is not None
@@ -234,7 +234,10 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         "more than 40 digits: must be between -90 and 90",
     ),
     "no description": (lambda folder: [broken(folder / "toy.json")], "not readable as JSON"),
-    "deep description": (lambda folder: [broken(folder / "toy.json", "[" * 100_000)], "not readable as JSON"),
+    "deep description": (
+        lambda folder: [broken(folder / "toy.json", "[" * 100_000)],
+        "nested more than 64 levels deep",
+    ),
     "caption": (described({"caption": ["a", "mug"]}), 'caption is ["a", "mug"]; give words'),
     "framing": (described({"framing": "tight"}), 'framing is "tight"; give "fitted" or "kept"'),
     "thin": (lambda folder: [line(folder / "toy.png")], "too thin, 1 pixels"),

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from commands.inputs.input_settings import SHIPPED, InputSettings
 from commands.pipeline.recipe import Recipe
 from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
-from commands.stages.input_settings import SHIPPED, InputSettings
 from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import RunFolder
 from viewdistill import resources

@@ -26,7 +26,7 @@ USES = {
     "class_images": {"input"},
     "specialize_1": {"input", "novel_views", "class_images"},
     "specialize_2": {"input", "novel_views", "specialize_1"},
-    "views": {"field", "specialize_2"},
+    "views": {"input", "field", "specialize_2"},
     "surface": {"input", "views"},
     "mesh": {"input", "surface", "views"},
     "report": set(STAGES) - {"picture", "report"},

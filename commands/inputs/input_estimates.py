@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from commands.stages.input_settings import InputSettings
+from commands.inputs.input_settings import InputSettings
 from lightning_modules.loaded_priors import load_text_prior, load_view_prior
 from viewdistill.diffusion.class_words import words_of
 from viewdistill.diffusion.classifier import CLEAR_MARGIN, classify

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from commands.stages.input_settings import InputSettings
+from commands.inputs.input_settings import InputSettings
 from datamodules.run_folder import ClassWordSource, ElevationSource, Framing
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
@@ -152,7 +152,7 @@ def choose_elevation(
     if estimate is False:
         return ElevationChoice(0.0, "default")
     # Here and not above: they bring the priors' libraries, seconds that known views do without.
-    from commands.stages.input_estimates import elevation_of
+    from commands.inputs.input_estimates import elevation_of
 
     found = elevation_of(framed, settings)
     alternatives = tuple(float(round(degrees)) for degrees in found.alternatives)
@@ -193,7 +193,7 @@ def choose_class_word(
     if noun := noun_of_caption(known.caption):
         return ClassWordChoice(noun, "caption")
     # Here and not above: they bring the priors' libraries, seconds that known views do without.
-    from commands.stages.input_estimates import best_word
+    from commands.inputs.input_estimates import best_word
 
     word, margin, clear = best_word(framed, settings)
     return ClassWordChoice(word if clear else UNKNOWN_CLASS, "prior" if clear else "default", round(margin, 2))

@@ -1,0 +1,1 @@
+"""What the input stage chooses and estimates, and with which settings."""
