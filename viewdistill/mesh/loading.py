@@ -11,10 +11,13 @@ from PIL import Image
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.input.decoding import read_image
-from viewdistill.mesh.claims import ADVICE, MeshLimits, OwnFolder, check_claims
+from viewdistill.mesh.claims import ADVICE, Claims, MeshLimits, OwnFolder, check_claims
 from viewdistill.mesh.export import WORLD_TO_FILE, Up
 from viewdistill.mesh.textured_mesh import TexturedMesh, vertex_normals
 from viewdistill.schema import in_few_words
+
+FARTHEST = 1e9
+"""Largest coordinate that is read: welding counts in steps of 1e-8, which overflow beyond 9e10."""
 
 GSO_MODEL = Path("meshes") / "model.obj"
 """Where an object of Google Scanned Objects has its mesh."""
@@ -81,6 +84,16 @@ def load_mesh(
     if claims.faces == 0:
         what = "points but no triangles" if claims.vertices else "no triangles"
         raise ViewDistillError(f"{path}: holds {what}; give a mesh with faces")
+    try:
+        return _read(path, up, image, limits, claims)
+    except ViewDistillError:
+        raise
+    except Exception as problem:  # loaders meet arbitrary bytes and raise nearly anything, textures as late as copied
+        raise ViewDistillError(f"{path}: cannot be read as a mesh ({in_few_words(problem)}); {ADVICE}") from problem
+
+
+def _read(path: Path, up: Up, image: Image.Image | None, limits: MeshLimits, claims: Claims) -> LoadedMesh:
+    """The work of `load_mesh`, for a file whose claims are within the limits."""
     mesh = _joined(path, limits)
     vertices, faces = np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
     if len(faces) == 0:
@@ -96,19 +109,21 @@ def load_mesh(
 def _joined(path: Path, limits: MeshLimits) -> Any:
     """All parts of a file as one mesh of trimesh's, equal vertices welded within each part."""
     library: Any = trimesh
-    try:
-        with path.open("rb") as file:
-            scene = library.load_scene(
-                file, file_type=path.suffix[1:].lower(), resolver=OwnFolder(path, limits), process=False
-            )
-    except Exception as problem:  # loaders meet arbitrary bytes and raise nearly anything
-        raise ViewDistillError(f"{path}: cannot be read as a mesh ({in_few_words(problem)}); {ADVICE}") from problem
+    with path.open("rb") as file:
+        scene = library.load_scene(
+            file, file_type=path.suffix[1:].lower(), resolver=OwnFolder(path, limits), process=False
+        )
     parts = [part for part in scene.geometry.values() if hasattr(part, "faces")]
     for part in parts:
         strange = int((~np.isfinite(part.vertices)).any(1).sum())
         if strange:
             raise ViewDistillError(
                 f"{path}: {strange} of {len(part.vertices)} vertices are not finite; export the mesh again"
+            )
+        if len(part.vertices) and (farthest := float(np.abs(part.vertices).max())) > FARTHEST:
+            raise ViewDistillError(
+                f"{path}: a vertex is {farthest:.3g} from the origin, more than {FARTHEST:g}; "
+                "scale the mesh and export it again"
             )
         if len(part.faces) and not 0 <= int(part.faces.min()) <= int(part.faces.max()) < len(part.vertices):
             raise ViewDistillError(f"{path}: faces name vertices that are not there; export the mesh again")
