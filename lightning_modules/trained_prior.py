@@ -51,8 +51,10 @@ class TrainedPrior(pl.LightningModule):
         """Steps of the trainings whose weights this one started from; kept in checkpoints."""
         self.samples_seen = 0
         """Training samples of all processes and sittings so far; kept in checkpoints."""
+        self.earlier_seconds = 0.0
+        """Wall-clock seconds of the trainings whose weights this one started from."""
         self.training_seconds = 0.0
-        """Wall-clock seconds of training so far; kept in checkpoints."""
+        """Wall-clock seconds of this training so far; kept in checkpoints."""
 
     def continue_counts(self, folder: Path) -> None:
         """Count on from the training that made the weights in ``folder``, where its record is there."""
@@ -60,7 +62,7 @@ class TrainedPrior(pl.LightningModule):
         if record.is_file():
             counts = read_json(record, "delete it, and the counts start anew")
             self.earlier_steps, self.samples_seen = counts["steps"], counts["samples"]
-            self.training_seconds = float(counts["seconds"])
+            self.earlier_seconds = float(counts["seconds"])
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the optimiser."""
@@ -136,14 +138,14 @@ class TrainedPrior(pl.LightningModule):
         checkpoint["training"] = {
             "steps": self.earlier_steps + self.trainer.global_step,
             "samples": self.samples_seen,
-            "seconds": round(self.training_seconds),
+            "seconds": round(self.earlier_seconds + self.training_seconds),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on counting."""
         self.earlier_steps = checkpoint["training"]["steps"] - checkpoint["global_step"]
         self.samples_seen = checkpoint["training"]["samples"]
-        self.training_seconds = float(checkpoint["training"]["seconds"])
+        self.training_seconds = max(0.0, checkpoint["training"]["seconds"] - self.earlier_seconds)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient here: Lightning's own clipping refuses fused optimisers under mixed precision."""
