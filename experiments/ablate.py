@@ -22,7 +22,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from commands import options
 from commands.parsing import OneLineParser, one_line
 from commands.scaling.cluster import available_cores
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import write_json
 from experiments.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
 from experiments.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
@@ -32,6 +31,7 @@ from experiments.scores import default_threads, score
 from experiments.script import add_out_argument, parse_request, run_script, script_parser
 from experiments.studies import ABLATIONS, Study
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 QUICK = 2, 1
 """Objects and seeds of ``--quick``."""

@@ -19,7 +19,6 @@ from commands import options
 from commands.devices import Accelerator, add_accelerator_argument, device_of
 from commands.evaluation.bias_figures import Kind, load_branch, measure
 from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, write_json
 from datamodules.view_sets import read_over_white
 from viewdistill.cameras import FOVY_ZERO123
@@ -27,6 +26,7 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS, generate
 from viewdistill.objects.render import poses, render
 from viewdistill.pictures import over_white, resize, to_tensor, write_picture
+from viewdistill.resources import REPOSITORY
 
 EPILOG = """\
 examples:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from commands import options
 from commands.devices import Accelerator, add_accelerator_argument, device_of
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import write_json
 from viewdistill.cameras import relative_pose
 from viewdistill.diffusion.priors import ViewConditionedPrior
@@ -22,6 +21,7 @@ from viewdistill.metrics.images import psnr, ssim
 from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
 from viewdistill.objects.generator import HELD_OUT_SEEDS, PATTERNED_TEST_SEEDS, TEST_SEEDS
 from viewdistill.pictures import over_white, to_bytes, to_tensor, write_picture
+from viewdistill.resources import REPOSITORY
 
 EPILOG = """\
 Each object is shown from random cameras; the first view is the input, the others are sampled by DDIM and compared with

@@ -9,9 +9,6 @@ from commands.options import SEED, path
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
 
-REPOSITORY = Path(resources.__file__).resolve().parent.parent
-"""The folder that holds the packages: the repository, or where the wheel was installed."""
-
 
 class Configured(Protocol):
     """What `add_configuration_arguments` asks for."""

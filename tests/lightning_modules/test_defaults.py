@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
-from commands.stages.configuration import REPOSITORY
 from datamodules.cameras import CameraSampler
 from datamodules.refined_views import RefinedViewRays, ViewWeights
 from lightning_modules.checkpoints import plain_settings
 from lightning_modules.radiance_field import RadianceField
 from lightning_modules.surface import Surface
+from viewdistill.resources import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs"
 STAGES: dict[str, tuple[Any, Any]] = {"field": (RadianceField, CameraSampler), "surface": (Surface, RefinedViewRays)}

@@ -14,7 +14,6 @@ import yaml
 from pytorch_lightning.loggers import CSVLogger
 from torch import nn
 
-from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
@@ -28,6 +27,7 @@ from viewdistill.guidance.family import METHODS
 from viewdistill.guidance.predictions import Query
 from viewdistill.guidance.reference import reference_gradient
 from viewdistill.guidance.timesteps import Annealed, UniformTimesteps
+from viewdistill.resources import REPOSITORY
 
 CPU = torch.device("cpu")
 OWN_METHOD = '''

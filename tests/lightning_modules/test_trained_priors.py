@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from commands.main import main
-from commands.stages.configuration import REPOSITORY
 from datamodules.object_sets import PATTERNED_TEST, TEST, ObjectSets
 from datamodules.object_store import ObjectStore
 from datamodules.rendered_objects import Batches, CaptionedLatents, ObjectImages, SeededBatches, ViewGroups
@@ -36,6 +35,7 @@ from lightning_modules.view_synthesis import ViewSynthesis, widen_input
 from viewdistill.diffusion.prior_files import weight_names
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.objects.dataset import load
+from viewdistill.resources import REPOSITORY
 
 SIZE = 16
 WIDTHS = [16, 32]

@@ -11,12 +11,12 @@ import yaml
 from PIL import Image
 
 from commands.stages import class_images, field, novel_views, specialize, views
-from commands.stages.configuration import REPOSITORY
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder, read_json
 from lightning_modules.loaded_priors import load_text_prior
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
