@@ -6,6 +6,7 @@ import argparse
 import os
 
 from commands import options
+from commands.arguments import add_option, add_run_argument
 from commands.profiling.request import STAGES, Request
 from commands.stages.configuration import add_configuration_arguments
 
@@ -17,24 +18,14 @@ are the sizes of all operations' inputs and outputs, so that caches can lift a p
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
+    add_run_argument(parser)
     parser.add_argument(
         "--stage", choices=STAGES, default=Request.stage, help="stage to profile (default: %(default)s)"
     )
-    parser.add_argument(
-        "--steps",
-        type=options.Integer(1, 10_000),
-        default=Request.steps,
-        metavar="N",
-        help="steps by the clock, and as many profiled (default %(default)s)",
+    add_option(
+        parser, "--steps", options.Integer(1, 10_000), Request.steps, "N", "steps by the clock, and as many profiled"
     )
-    parser.add_argument(
-        "--warmup",
-        type=options.Integer(1, 10_000),
-        default=Request.warmup,
-        metavar="N",
-        help="steps before them (default %(default)s)",
-    )
+    add_option(parser, "--warmup", options.Integer(1, 10_000), Request.warmup, "N", "steps before them")
     parser.add_argument(
         "--fitted", action="store_true", help="start from the stage's own checkpoint in place of new weights"
     )

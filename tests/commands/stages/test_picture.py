@@ -95,7 +95,7 @@ def test_a_text_has_words(run_folder: RunFolder, capsys: pytest.CaptureFixture[s
     assert refusal.value.code == 2
     assert "argument TEXT: ' ': must be printable text" in capsys.readouterr().err
     with pytest.raises(ViewDistillError, match="the text is empty"):
-        prepare(Request("  ", run_folder.root))
+        prepare(Request(run_folder.root, text="  "))
 
 
 @pytest.mark.parametrize(
