@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from commands import options
+from datamodules.stages import Source
 
 
 def add_run_argument(parser: argparse.ArgumentParser, holds: str = "") -> None:
@@ -62,3 +63,27 @@ def add_option(
 def add_out_argument(parser: argparse.ArgumentParser, default: Path) -> None:
     """Declare ``--out``, a folder."""
     add_option(parser, "--out", options.output_folder, default, "DIR", "folder to write to")
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options from which the stages' own follow: preset, source, seed and options of single stages."""
+    parser.add_argument(
+        "--preset",
+        type=options.text,
+        metavar="NAME",
+        help="overlays of configs/presets/NAME on the stages' YAMLs (default nano, which has none)",
+    )
+    parser.add_argument(
+        "--source", choices=get_args(Source), default="surface", help="stage to make the mesh from (default surface)"
+    )
+    parser.add_argument(
+        "--seed", type=options.SEED, metavar="N", help="seed of everything random (default: the YAMLs')"
+    )
+    parser.add_argument(
+        "--options",
+        action="append",
+        type=options.text,
+        default=[],
+        metavar="STAGE=OPTIONS",
+        help="more options of one stage, as 'field=--trainer.max_steps 600'; may be given several times",
+    )

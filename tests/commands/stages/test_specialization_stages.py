@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from commands.stages import class_images, field, novel_views, specialize, views
 from datamodules.class_images import ClassImages
@@ -167,6 +168,13 @@ def test_what_cannot_run_ends_in_one_line(
 ) -> None:
     with pytest.raises(ViewDistillError, match=problem):
         command(module, run_folder, *options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU that is there is taken")
+@pytest.mark.parametrize("module", [novel_views, class_images, views])
+def test_the_accelerator_that_is_asked_for_is_not_passed_over(run_folder: RunFolder, module: ModuleType) -> None:
+    with pytest.raises(MisconfigurationException, match="gpu"):
+        command(module, run_folder, "--trainer.accelerator=gpu")
 
 
 @pytest.mark.parametrize("module", [novel_views, class_images])
