@@ -57,7 +57,7 @@ def test_an_object_whose_camera_is_not_known(
     source = tmp_path / "robot.png"
     if description is not None:
         write_json(source.with_suffix(".json"), description)
-    InputMeta("robot", 20.0, "kept", str(source), seed=SEED).save(run_folder.input_meta)
+    InputMeta("robot", 20.0, "kept", str(source), seed=10_000_045).save(run_folder.input_meta)
     assert main(["evaluate", str(run_folder.root)]) == 2
     assert f"{problem} where the camera stood around object 10000045" in capsys.readouterr().err
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from commands.stages import class_images, field, novel_views, specialize, views
 from datamodules.class_images import ClassImages
