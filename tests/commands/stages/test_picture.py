@@ -36,7 +36,7 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of samples of random weights: a disc, white paper, and a disc that the frame cuts."""
     pictures = [1 - 0.5 * DISC, torch.ones_like(DISC), 1 - 0.5 * DISC.roll(8, 1)]
     stack = torch.stack([picture.expand(3, -1, -1) for picture in pictures])
-    monkeypatch.setattr("lightning_modules.picture.sample_text", lambda *arguments: stack)
+    monkeypatch.setattr("lightning_modules.text_sampling.sample_text", lambda *arguments: stack)
 
 
 def candidate(whole: bool, agreement: float) -> Candidate:
