@@ -89,7 +89,7 @@ def guarded(name: str, work: Callable[[], int | None], log_folder: Callable[[], 
         # The reader of our output has gone (`viewdistill … | head`); keep Python from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
+    except Exception as error:  # a defect too ends in one line; its traceback goes to a log
         if os.environ.get(DEBUG) == "1":
             traceback.print_exc()
         failure = explain(error)

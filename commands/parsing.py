@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from commands.table import SUBCOMMANDS, Subcommand
-from viewdistill import __version__
+from viewdistill.version import __version__
 
 Request = TypeVar("Request")
 """A dataclass with the options of a command."""

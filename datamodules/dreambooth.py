@@ -79,8 +79,8 @@ class DreamBooth(pl.LightningDataModule):
         run_folder: str,
         stage: Literal[1, 2],
         identifier: str,
-        instances_per_step: int = 1,
-        negatives_per_step: int = 1,
+        instances_per_step: int = 4,
+        negatives_per_step: int = 4,
         image_size: int = 64,
         seed: int = 0,
     ) -> None:

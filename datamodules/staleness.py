@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.run_folder import atomic_path
-from viewdistill import __version__, resources
+from viewdistill import resources
+from viewdistill.version import __version__
 
 KEY_FILE = "fingerprint"
 """File with the key, in a stage's folder."""

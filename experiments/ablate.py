@@ -20,18 +20,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from commands import options
+from commands.arguments import add_out_argument
 from commands.parsing import OneLineParser, one_line
 from commands.scaling.cluster import available_cores
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import write_json
 from experiments.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
 from experiments.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
 from experiments.plan import PlannedRun, Planner, Priors
 from experiments.ray_execution import on_ray
 from experiments.scores import default_threads, score
-from experiments.script import add_out_argument, parse_request, run_script, script_parser
+from experiments.script import add_studies_argument, parse_request, run_script, script_parser
 from experiments.studies import ABLATIONS, Study
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 QUICK = 2, 1
 """Objects and seeds of ``--quick``."""
@@ -149,13 +150,7 @@ class Request:
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
     parser = script_parser("ablate", __doc__)
-    parser.add_argument(
-        "studies",
-        type=options.text,
-        nargs="*",
-        metavar="STUDY",
-        help="ids or YAML files (default: all that are shipped)",
-    )
+    add_studies_argument(parser)
     parser.add_argument("--quick", action="store_true", help="2 objects with 1 seed")
     parser.add_argument("--objects", type=options.COUNT, metavar="N", help=f"test objects (default {FEWEST_OBJECTS})")
     parser.add_argument("--seeds", type=options.COUNT, metavar="N", help=f"seeds per object (default {FEWEST_SEEDS})")

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 
 from commands import options
+from commands.arguments import add_option
 from commands.parsing import OneLineParser
 from datamodules.cameras import read_rgba
 from datamodules.posed_views import load_views
@@ -89,20 +90,8 @@ def build_parser() -> OneLineParser:
     parser.add_argument(
         "runs", type=options.run_folder, nargs="+", metavar="RUN", help="run folder with a complete mesh stage"
     )
-    parser.add_argument(
-        "--out",
-        type=options.output_file,
-        default=Request.out,
-        metavar="PNG",
-        help="picture to write (default %(default)s)",
-    )
-    parser.add_argument(
-        "--size",
-        type=options.Integer(8, 2048),
-        default=Request.size,
-        metavar="N",
-        help="side of a picture, pixels (default %(default)s)",
-    )
+    add_option(parser, "--out", options.output_file, Request.out, "PNG", "picture to write")
+    add_option(parser, "--size", options.Integer(8, 2048), Request.size, "N", "side of a picture, pixels")
     return parser
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from datamodules.run_folder import make_folder
 from experiments.gpu_parts import BROUGHT, FIT
 from viewdistill.errors import ViewDistillError
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from viewdistill.resources import REPOSITORY
 
 WHEELS = ("diffusers", "embreex", "trimesh", "beartype", "jsonargparse", "xatlas", "nerfacc", "hypothesis")
 """Packages that such a machine lacks, in the versions of constraints.txt."""

@@ -8,7 +8,6 @@ noted and passed over; what it had measured until then is kept. The folder then 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.run_folder import make_folder, read_json, write_json
+from experiments.gpu_figures import Figures
 from viewdistill.errors import ViewDistillError
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from viewdistill.resources import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -106,24 +105,6 @@ def run_here(name: str, out: Path, dry_run: bool) -> int:
         print(f"{name}: {error}", file=sys.stderr)
         return LACKS if isinstance(error, ModuleNotFoundError) else 1
     return 0
-
-
-class Figures:
-    """What a part has measured so far, kept in a file.
-
-    Args:
-        path: The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.values: dict[str, Any] = {}
-
-    def add(self, **values: Any) -> None:
-        """Note figures by name."""
-        self.values |= values
-        write_json(self.path, self.values)
-        print(json.dumps(values), flush=True)
 
 
 def run_parts(parts: Sequence[CheckPart], out: Path, dry_run: bool) -> list[CheckOutcome]:

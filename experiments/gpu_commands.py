@@ -1,11 +1,7 @@
 """Subcommands as the GPU check runs them: from a copy of the repository that need not be installed."""
 
-from pathlib import Path
-
 from commands.main import main
 from viewdistill.errors import ViewDistillError
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def viewdistill(*arguments: object) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
 import torch
@@ -22,15 +22,14 @@ import torch
 from datamodules.object_sets import ObjectSets
 from datamodules.rendered_objects import ObjectImages
 from datamodules.run_folder import read_json
-from experiments.gpu_commands import REPOSITORY, viewdistill
+from experiments.gpu_commands import viewdistill
+from experiments.gpu_figures import Figures
 from experiments.gpu_steps import official_ratio, steps
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
 from viewdistill.fields.hash_grid_backends import obstacle
 from viewdistill.rendering.nerfacc_traversal import require
-
-if TYPE_CHECKING:
-    from experiments.gpu_check import Figures
+from viewdistill.resources import REPOSITORY
 
 TESTS = REPOSITORY / "tests" / "viewdistill"
 KERNEL_TESTS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonargparse
 import pytorch_lightning as pl
@@ -15,13 +15,12 @@ from callbacks.phase_profile import PhaseProfile
 from commands.profiling.trace import phase_table
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
-from experiments.gpu_commands import REPOSITORY, viewdistill
+from experiments.gpu_commands import viewdistill
+from experiments.gpu_figures import Figures
 from experiments.random_priors import make_priors
 from lightning_modules.radiance_field import RadianceField
 from viewdistill.documents import read_yaml
-
-if TYPE_CHECKING:
-    from experiments.gpu_check import Figures
+from viewdistill.resources import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs"
 FULL = CONFIGS / "presets" / "zero123-xl"

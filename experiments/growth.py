@@ -19,12 +19,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from commands.arguments import add_out_argument
 from commands.parsing import OneLineParser
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, make_folder
 from experiments.rows import write_rows
-from experiments.script import add_out_argument, parse_request, run_script, script_parser
+from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 STEPS = 40
 """Of each fit."""

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from commands import options
+from commands.arguments import add_option
 from commands.inputs.input_estimates import picture_and_mask
 from commands.parsing import OneLineParser
 from datamodules.run_folder import atomic_path, write_json
@@ -145,15 +146,9 @@ def build_parser() -> OneLineParser:
     parser.add_argument(
         "--priors", type=options.existing_folder, default=Request.priors, metavar="DIR", help="default %(default)s"
     )
-    parser.add_argument(
-        "--count", type=options.COUNT, default=Request.count, metavar="N", help="pictures (default %(default)s)"
-    )
-    parser.add_argument(
-        "--out",
-        type=options.output_file,
-        default=Request.out,
-        metavar="MD",
-        help="table to write, with the cases beside it as JSON (default %(default)s)",
+    add_option(parser, "--count", options.COUNT, Request.count, "N", "pictures")
+    add_option(
+        parser, "--out", options.output_file, Request.out, "MD", "table to write, with the cases beside it as JSON"
     )
     return parser
 

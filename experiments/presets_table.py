@@ -12,11 +12,11 @@ from pathlib import Path
 
 from commands import options
 from commands.parsing import OneLineParser
-from commands.stages.configuration import REPOSITORY
 from datamodules.stages import STAGES
 from experiments.preset_settings import Setting, settings
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 PRESETS = REPOSITORY / "configs" / "presets"
 """Folder of the overlays."""

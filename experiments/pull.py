@@ -17,11 +17,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from commands import options
+from commands.arguments import add_option, add_out_argument
 from commands.evaluation.evaluate_prior import Pairs, render_pairs
 from commands.parsing import OneLineParser
 from datamodules.run_folder import atomic_path, make_folder
 from experiments.rows import write_rows
-from experiments.script import add_out_argument, parse_request, run_script, script_parser
+from experiments.script import parse_request, run_script, script_parser
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS, empty_text_predictor
 from viewdistill.guidance.family import METHODS
@@ -148,20 +149,8 @@ def build_parser() -> OneLineParser:
     """Build the parser of the options."""
     parser = script_parser("pull", __doc__)
     add_out_argument(parser, Request.out)
-    parser.add_argument(
-        "--priors",
-        type=options.existing_folder,
-        default=Request.priors,
-        metavar="DIR",
-        help="folder of both priors (default %(default)s)",
-    )
-    parser.add_argument(
-        "--objects",
-        type=options.Integer(1, 10_000),
-        default=Request.objects,
-        metavar="N",
-        help="test objects (default %(default)s)",
-    )
+    add_option(parser, "--priors", options.existing_folder, Request.priors, "DIR", "folder of both priors")
+    add_option(parser, "--objects", options.Integer(1, 10_000), Request.objects, "N", "test objects")
     parser.add_argument(
         "--scale",
         type=options.Number(0.0, 1000.0, above=True),
@@ -169,13 +158,7 @@ def build_parser() -> OneLineParser:
         metavar="S",
         help="guidance scale (default %(default)g)",
     )
-    parser.add_argument(
-        "--draws",
-        type=options.Integer(2, 10_000),
-        default=Request.draws,
-        metavar="N",
-        help="noise draws per view (default %(default)s)",
-    )
+    add_option(parser, "--draws", options.Integer(2, 10_000), Request.draws, "N", "noise draws per view")
     return parser
 
 

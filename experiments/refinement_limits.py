@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers.utils import logging
 
 from commands import options
+from commands.arguments import add_option, add_out_argument
 from commands.evaluation.truth import same_camera, truth_of_run
 from commands.parsing import OneLineParser
 from datamodules.cameras import read_rgba
@@ -30,7 +31,7 @@ from datamodules.run_folder import InputMeta, RunFolder, atomic_path, make_folde
 from datamodules.seeding import Purpose, generator_at, image_noise
 from experiments.gallery import labels
 from experiments.rows import write_rows
-from experiments.script import add_out_argument, parse_request, run_script, script_parser
+from experiments.script import parse_request, run_script, script_parser
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.refinement import RefinementSettings, refine
 from viewdistill.metrics.images import psnr
@@ -214,13 +215,7 @@ def build_parser() -> OneLineParser:
     parser.add_argument(
         "--prior", type=options.text, default=Request.prior, metavar="DIR", help="text-conditioned prior"
     )
-    parser.add_argument(
-        "--steps",
-        type=options.Integer(1, 1_000_000),
-        default=Request.steps,
-        metavar="N",
-        help="steps of each fit (default %(default)s)",
-    )
+    add_option(parser, "--steps", options.Integer(1, 1_000_000), Request.steps, "N", "steps of each fit")
     return parser
 
 

@@ -13,8 +13,8 @@ from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from experiments.comparison import FORMAT
 from experiments.execution import Execute, attempt, cost_of, link
 from experiments.plan import PlannedRun
-from viewdistill import __version__
 from viewdistill.pictures import over_white, resize, to_bytes
+from viewdistill.version import __version__
 
 VIEW_SIZE = 64
 """Side of the compared pictures, pixels: the nano prior's."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from commands import options
+from commands.arguments import add_option
 from commands.guard import guarded
 from commands.parsing import OneLineParser, request_of
 from commands.process import set_folders, set_output
@@ -30,15 +31,20 @@ def script_parser(name: str, docstring: str | None) -> OneLineParser:
     )
 
 
-def add_out_argument(parser: argparse.ArgumentParser, default: Path) -> None:
-    """Declare ``--out``, a folder."""
+def add_studies_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the studies' names."""
     parser.add_argument(
-        "--out",
-        type=options.output_folder,
-        default=default,
-        metavar="DIR",
-        help="folder to write to (default %(default)s)",
+        "studies",
+        type=options.text,
+        nargs="*",
+        metavar="STUDY",
+        help="ids or YAML files (default: all that are shipped)",
     )
+
+
+def add_runs_argument(parser: argparse.ArgumentParser, default: Path) -> None:
+    """Declare ``--runs``."""
+    add_option(parser, "--runs", options.path, default, "DIR", "folder of all runs")
 
 
 def parse_request(parser: OneLineParser, kind: type[Request], argv: Sequence[str] | None) -> Request:

@@ -17,16 +17,17 @@ from typing import Any
 import yaml
 
 from commands import options
+from commands.arguments import add_out_argument
 from commands.main import main as viewdistill
 from commands.parsing import OneLineParser
 from commands.pipeline.recipe import Recipe
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder, read_json, write_json
 from datamodules.stages import STAGES
 from experiments.random_priors import PARTS, STABLE_PRIOR, TEXT_PRIOR, TINY_PARTS, VIEW_PRIOR, make_priors
-from experiments.script import add_out_argument, parse_request, run_script, script_parser
+from experiments.script import parse_request, run_script, script_parser
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 FULL = "zero123-xl"
 """The preset that all the others are read on top of."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from commands import options
+from commands.arguments import add_option, add_run_argument
 from commands.parsing import OneLineParser, parse
 from commands.requirements import require
 from commands.stages.job import run_stage
@@ -86,10 +87,8 @@ def build_parser() -> OneLineParser:
     """Build the parser of the options."""
     parser = script_parser("sweep", __doc__)
     parser.add_argument("sweep", type=options.path, metavar="SWEEP", help="a shipped sweep, as guidance, or a file")
-    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder with an input stage")
-    parser.add_argument(
-        "--out", type=options.output_folder, default=Request.out, metavar="DIR", help="folder (default %(default)s)"
-    )
+    add_run_argument(parser, "an input stage")
+    add_option(parser, "--out", options.output_folder, Request.out, "DIR", "folder")
     parser.add_argument(
         "--config",
         action="append",

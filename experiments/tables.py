@@ -18,7 +18,7 @@ from experiments.ablate import RUNS, load_studies
 from experiments.comparison import Comparison, compare, count_failures, load_runs, one_prior
 from experiments.costs import costs_csv
 from experiments.plots import plot
-from experiments.script import parse_request, run_script, script_parser
+from experiments.script import add_runs_argument, add_studies_argument, parse_request, run_script, script_parser
 from experiments.table_formats import csv_text, latex, markdown
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
@@ -46,20 +46,8 @@ class Request:
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
     parser = script_parser("tables", __doc__)
-    parser.add_argument(
-        "studies",
-        type=options.text,
-        nargs="*",
-        metavar="STUDY",
-        help="ids or YAML files (default: all that are shipped)",
-    )
-    parser.add_argument(
-        "--runs",
-        type=options.path,
-        default=Request.runs,
-        metavar="DIR",
-        help="folder of all runs (default %(default)s)",
-    )
+    add_studies_argument(parser)
+    add_runs_argument(parser, Request.runs)
     parser.add_argument(
         "--prior",
         type=options.text,

@@ -19,7 +19,7 @@ from commands.tracking.run import DEFAULTS, Mode, run_mode
 from experiments.ablate import RUNS, load_studies
 from experiments.comparison import Run, load_runs
 from experiments.plan import digest
-from experiments.script import parse_request, run_script, script_parser
+from experiments.script import add_runs_argument, add_studies_argument, parse_request, run_script, script_parser
 from experiments.studies import Study
 from viewdistill.errors import ViewDistillError
 
@@ -45,20 +45,8 @@ class Request:
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
     parser = script_parser("wandb_group", __doc__)
-    parser.add_argument(
-        "studies",
-        type=options.text,
-        nargs="*",
-        metavar="STUDY",
-        help="ids or YAML files (default: all that are shipped)",
-    )
-    parser.add_argument(
-        "--runs",
-        type=options.path,
-        default=Request.runs,
-        metavar="DIR",
-        help="folder of all runs (default %(default)s)",
-    )
+    add_studies_argument(parser)
+    add_runs_argument(parser, Request.runs)
     parser.add_argument(
         "--project", type=options.text, default=Request.project, help="W&B project (default %(default)s)"
     )

@@ -38,7 +38,7 @@ class Autoencoder(TrainedPrior):
         kl_weight: float = 1e-4,
         learning_rate: float = 1e-3,
         warmup_steps: int = 100,
-        total_steps: int = 10_000,
+        total_steps: int = 12_000,
         minutes: float | None = None,
         initial_folder: str | None = None,
     ) -> None:

@@ -63,6 +63,8 @@ def plain_content(path: Path, damaged: ViewDistillError, device: torch.device | 
         raise damaged
     try:
         return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    except torch.OutOfMemoryError:  # a RuntimeError that says nothing of the file
+        raise
     # In turn: no permission; more than plain data; bytes that do not fit their checksum.
     except (OSError, pickle.UnpicklingError, RuntimeError) as error:
         raise damaged from error

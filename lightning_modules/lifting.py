@@ -67,7 +67,7 @@ class Lifting(TrainedPrior):
         elevation_weight: float = 0.02,
         learning_rate: float = 1.5e-3,
         warmup_steps: int = 100,
-        total_steps: int = 10_000,
+        total_steps: int = 20_000,
         minutes: float | None = None,
         initial_folder: str | None = None,
     ) -> None:

@@ -1,5 +1,6 @@
 """The field stage: a radiance field distilled from the priors' scores and from the input view."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -108,39 +109,33 @@ class RadianceField(FittedField):
         """One step: render, distil the priors' scores, regularise, compare with the input."""
         bound = self.bound
         assert bound is not None, "bound when the fit starts"
-        progress, weights, priors = self.progress, self.weights.at(self.progress), bound.predictors
+        method, priors, weights = bound.method, bound.predictors, self.weights.at(self.progress)
         ray_noise, noise = self.own_generator(Purpose.RAYS), self.own_generator(Purpose.DIFFUSION)
         self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
         novel = self.render_training_views(batch, ray_noise)
         terms, queries = {"score": novel.rgb.new_zeros(())}, dict[str, Query]()
 
-        if (method := bound.method) is not None:
+        if method is not None:
             images = resize(novel.rgb, priors.image_size, self.antialias)
             latents = priors.encode(images, noise)
-            t, eps = draw(bound.timesteps, latents, progress, priors.schedule, noise)
+            t, eps = draw(bound.timesteps, latents, self.progress, priors.schedule, noise)
             queries["novel"] = Query(latents.detach(), t, eps, priors.schedule, method.branches, batch.relative_pose)
-        if weights["reference_score"] and (reference := bound.reference) is not None:
+        if weights["reference_score"] and bound.reference is not None:
             known = self.render_training_views(self.input_cameras, ray_noise).rgb
-            known_latents, queries["reference"] = reference.query(known, progress, noise)
+            known_latents, queries["reference"] = bound.reference.query(known, self.progress, noise)
         predictions = priors.predict(queries)
         if method is not None:
-            seen = predictions["novel"]
-            terms["score"] = score_loss(latents, self.finite("novel", method.combine(seen), seen))
+            g = method.combine(seen := predictions["novel"])
+            terms["score"] = score_loss(latents, self.finite("novel", g, seen))
             if (g := method.image_gradient(seen, images.detach(), priors.decode)) is not None:
                 terms["score"] = terms["score"] + score_loss(images, self.finite("image", g, seen))
-        if "reference" in predictions:
-            seen = predictions["reference"]
+        if (seen := predictions.get("reference")) is not None:
             g = reference_gradient(seen)
             terms["reference_score"] = reference_loss(known_latents, self.finite("reference", g, seen))
 
-        terms |= self.regularizers(novel)
-        if weights["color"] or weights["mask"]:
-            rgb, opacity, target_rgb, target_mask = self.render_input_rays(ray_noise)
-            terms |= {"color": F.mse_loss(rgb, target_rgb), "mask": F.mse_loss(opacity, target_mask)}
+        terms |= self.regularizers(novel) | self.input_errors(weights, ray_noise)
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        self.log("loss", loss, prog_bar=True, sync_dist=True)
-        self.log_step({f"loss/{name}": term for name, term in terms.items()} | self.score_figures())
-        self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray}, sync_dist=True)
+        self.log_losses(loss, terms, novel)
         return {"loss": loss, "opacity": novel.opacity.detach().mean()}
 
     def regularizers(self, novel: RenderedViews) -> dict[str, Tensor]:
@@ -150,6 +145,19 @@ class RadianceField(FittedField):
             "opaque": opaque(novel.opacity),
             "z_variance": z_variance(novel.z_variance, novel.opacity),
         }
+
+    def input_errors(self, weights: Mapping[str, float], generator: torch.Generator) -> dict[str, Tensor]:
+        """Terms of the input view's pixels, where they count at this step."""
+        if not weights["color"] and not weights["mask"]:
+            return {}
+        rgb, opacity, target_rgb, target_mask = self.render_input_rays(generator)
+        return {"color": F.mse_loss(rgb, target_rgb), "mask": F.mse_loss(opacity, target_mask)}
+
+    def log_losses(self, loss: Tensor, terms: Mapping[str, Tensor], novel: RenderedViews) -> None:
+        """Log the loss, its terms, the scores' figures, and what the novel views cover and cost."""
+        self.log("loss", loss, prog_bar=True, sync_dist=True)
+        self.log_step({f"loss/{name}": term for name, term in terms.items()} | self.score_figures())
+        self.log_dict({"opacity": novel.opacity.mean(), "samples_per_ray": novel.samples_per_ray}, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the state of a method that has networks of its own."""

@@ -31,6 +31,7 @@ from viewdistill.guidance.predictors import Predictors
 from viewdistill.guidance.reference import reference_gradient, reference_loss
 from viewdistill.phases import phase
 from viewdistill.rendering.neus import NeusRenderer, SurfaceOutput
+from viewdistill.rendering.volume_renderer import RenderedViews
 
 
 class Surface(FittedField):
@@ -116,7 +117,11 @@ class Surface(FittedField):
             terms["input_color"] = color_error(known, batch.input, background, self.color_rays)
             terms["input_mask"] = mask_error(known, batch.input)
         if self.reference_view is not None and self.global_step % self.reference_settings.interval == 0:
-            terms["reference_score"] = self.reference_score(self.reference_view, noise)
+            known = self.render_input_view(noise)
+            latents, query = self.reference_view.query(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
+            seen = self.predictors.predict({"reference": query})["reference"]
+            g = reference_gradient(seen)
+            terms["reference_score"] = reference_loss(latents, self.finite("reference", g, seen))
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.log("loss", loss, prog_bar=True)
@@ -158,13 +163,10 @@ class Surface(FittedField):
             normals = self.sdf_field.normals(torch.cat([points, points + self.smoothness_distance * shift]))
         return normal_smoothness(*normals.chunk(2))
 
-    def reference_score(self, reference: ReferenceView, rays: torch.Generator) -> Float[Tensor, ""]:
-        """Reference-view score distillation loss of the whole input view."""
+    def render_input_view(self, generator: torch.Generator) -> RenderedViews:
+        """The whole input view over white, with gradient."""
         size = self.view_size
-        known = self.renderer.render_views(self.input_c2w, self.input_fovy, size, size, self.white, rays)
-        latents, query = reference.query(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
-        seen = self.predictors.predict({"reference": query})["reference"]
-        return reference_loss(latents, self.finite("reference", reference_gradient(seen), seen))
+        return self.renderer.render_views(self.input_c2w, self.input_fovy, size, size, self.white, generator)
 
     def prior_names(self) -> dict[Source, str]:
         """The priors in use, for messages."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder, read_json, write_json
 from datamodules.stages import STAGES
+from viewdistill.resources import REPOSITORY
 
 CHECKPOINTS = {"field": "last.ckpt", "specialize_1": "last.ckpt", "specialize_2": "last.ckpt", "surface": "last.ckpt"}
 """What a fitted stage has written when it is worth while to kill it."""

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from commands.parsing import parse
-from commands.stages.configuration import REPOSITORY
 from commands.table import SUBCOMMANDS
+from viewdistill.resources import REPOSITORY
 
 DOCUMENTS = [
     *sorted(REPOSITORY.glob("*.md")),

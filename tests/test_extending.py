@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from commands.pipeline.recipe import Recipe
-from commands.stages.configuration import REPOSITORY
 from commands.stages.job import StageJob
 from commands.table import Subcommand
 from datamodules.stages import STAGES, Stage
 from experiments.plan import Planner, Priors
 from experiments.studies import Study
 from lightning_modules.field_settings import LossWeights
+from viewdistill.resources import REPOSITORY
 
 TEXT = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))

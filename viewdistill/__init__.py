@@ -4,17 +4,18 @@ The package holds the mathematics (cameras, guidance, diffusion, fields, renderi
 and the command line. It follows *Optimized View and Geometry Distillation from Multi-view Diffuser* (arXiv 2312.06198).
 """
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
-__version__ = "0.2.0"
+from viewdistill.version import __version__ as __version__
 
 
 def __getattr__(name: str) -> Any:
-    """Return `distill`, the front door in Python (`commands.pipeline.distill`).
+    """Return `distill`, the front door in Python.
 
-    It stands above this package, which imports none of it: found by name and when asked for, it costs nothing before.
+    It stands above this package, which imports none of it: it is found by name, when asked for. No module of any
+    package imports this one, so that no circle closes.
     """
     if name == "distill":
-        return import_module("commands.pipeline.distill").distill
+        return resolve_name("commands.pipeline.distill:distill")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

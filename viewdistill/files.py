@@ -99,7 +99,7 @@ def atomic_path(path: Path, shared: bool = False) -> Generator[Path]:
         partial.replace(path)
     except ViewDistillError:
         raise
-    except Exception as error:
+    except Exception as error:  # libraries write into it: their own errors hide the file system's
         reason = _refusal(error, path, partial)
         if reason is None:
             raise

@@ -11,6 +11,9 @@ from viewdistill.errors import ViewDistillError
 DATA = Path(__file__).resolve().parent / "data"
 """Folder of all shipped files."""
 
+REPOSITORY = DATA.parents[1]
+"""The folder that holds the packages: the repository, or where the wheel was installed."""
+
 CONFIGS = DATA / "configs"
 """One YAML per stage, and presets."""
 

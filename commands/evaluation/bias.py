@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from commands import options
+from commands.arguments import add_option, add_out_argument
 from commands.devices import Accelerator, add_accelerator_argument, device_of
 from commands.evaluation.bias_figures import Kind, load_branch, measure
 from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import atomic_path, write_json
 from datamodules.view_sets import read_over_white
 from viewdistill.cameras import FOVY_ZERO123
@@ -27,6 +27,7 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS, generate
 from viewdistill.objects.render import poses, render
 from viewdistill.pictures import over_white, resize, to_tensor, write_picture
+from viewdistill.resources import REPOSITORY
 
 EPILOG = """\
 examples:
@@ -91,13 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMG",
         help="clean images, squared over white (default: test objects)",
     )
-    parser.add_argument(
-        "--objects",
-        type=options.Integer(1, 10_000),
-        default=Request.objects,
-        metavar="N",
-        help="test objects without --image (default %(default)s)",
-    )
+    add_option(parser, "--objects", options.Integer(1, 10_000), Request.objects, "N", "test objects without --image")
     parser.add_argument(
         "--timesteps",
         type=options.Integer(0, 999),
@@ -106,35 +101,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="noise levels (default 50 100 200 300 500 700)",
     )
-    parser.add_argument(
-        "--draws",
-        type=options.Integer(2, 10_000),
-        default=Request.draws,
-        metavar="N",
-        help="noise draws per image (default %(default)s)",
-    )
-    parser.add_argument(
-        "--steps",
-        type=options.Integer(1, 1000),
-        default=Request.steps,
-        metavar="N",
-        help="DDIM steps from pure noise (default %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=options.SEED,
-        default=Request.seed,
-        metavar="N",
-        help="seed of the noise (default %(default)s)",
-    )
+    add_option(parser, "--draws", options.Integer(2, 10_000), Request.draws, "N", "noise draws per image")
+    add_option(parser, "--steps", options.Integer(1, 1000), Request.steps, "N", "DDIM steps from pure noise")
+    add_option(parser, "--seed", options.SEED, Request.seed, "N", "seed of the noise")
     add_accelerator_argument(parser)
-    parser.add_argument(
-        "--out",
-        type=options.output_folder,
-        default=Request.out,
-        metavar="DIR",
-        help="folder to write to (default %(default)s)",
-    )
+    add_out_argument(parser, Request.out)
 
 
 def run(request: Request) -> None:

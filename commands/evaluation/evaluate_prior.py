@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from commands import options
+from commands.arguments import add_option, add_out_argument
 from commands.devices import Accelerator, add_accelerator_argument, device_of
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import write_json
 from viewdistill.cameras import relative_pose
 from viewdistill.diffusion.priors import ViewConditionedPrior
@@ -22,6 +22,7 @@ from viewdistill.metrics.images import psnr, ssim
 from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
 from viewdistill.objects.generator import HELD_OUT_SEEDS, PATTERNED_TEST_SEEDS, TEST_SEEDS
 from viewdistill.pictures import over_white, to_bytes, to_tensor, write_picture
+from viewdistill.resources import REPOSITORY
 
 EPILOG = """\
 Each object is shown from random cameras; the first view is the input, the others are sampled by DDIM and compared with
@@ -62,20 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the prior (default: that of priors/nano)",
     )
-    parser.add_argument(
-        "--objects",
-        type=options.Integer(1, 10_000),
-        default=Request.objects,
-        metavar="N",
-        help="number of objects (default %(default)s)",
-    )
-    parser.add_argument(
-        "--targets",
-        type=options.Integer(1, 64),
-        default=Request.targets,
-        metavar="N",
-        help="new views per object (default %(default)s)",
-    )
+    add_option(parser, "--objects", options.Integer(1, 10_000), Request.objects, "N", "number of objects")
+    add_option(parser, "--targets", options.Integer(1, 64), Request.targets, "N", "new views per object")
     parser.add_argument(
         "--scales",
         type=options.Number(0.0, 1000.0),
@@ -84,26 +73,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="guidance scales (default 1 2 3)",
     )
-    parser.add_argument(
-        "--steps",
-        type=options.Integer(1, 1000),
-        default=Request.steps,
-        metavar="N",
-        help="DDIM steps (default %(default)s)",
-    )
+    add_option(parser, "--steps", options.Integer(1, 1000), Request.steps, "N", "DDIM steps")
     others = parser.add_mutually_exclusive_group()
     others.add_argument(
         "--held-out-families", action="store_true", help="objects of the two families that were never trained on"
     )
     others.add_argument("--patterned", action="store_true", help="objects with bold prints and thin parts")
     add_accelerator_argument(parser)
-    parser.add_argument(
-        "--out",
-        type=options.output_folder,
-        default=Request.out,
-        metavar="DIR",
-        help="folder to write to (default %(default)s)",
-    )
+    add_out_argument(parser, Request.out)
 
 
 @dataclass(frozen=True)

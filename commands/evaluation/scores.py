@@ -15,7 +15,6 @@ from torch import Tensor
 from commands.evaluation.truth import Truth, camera_words, same_camera
 from datamodules.posed_views import ViewCamera
 from datamodules.view_sets import RIG_CAMERAS, ViewSet
-from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.metrics.colmap import colmap_points
@@ -27,6 +26,7 @@ from viewdistill.metrics.protocols import PROTOCOLS, RIG_SIZE, ProtocolScores
 from viewdistill.metrics.reprojection import reprojection_psnr
 from viewdistill.metrics.visible import depth_samples, visible_samples
 from viewdistill.pictures import resize
+from viewdistill.version import __version__
 
 SMALLEST_VIEW = 16
 """Side in pixels below which SSIM's window and VGG-16's poolings do not fit."""

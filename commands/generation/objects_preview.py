@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands import options
+from commands.arguments import add_option
 from datamodules.run_folder import atomic_path
 from viewdistill.objects.preview import contact_sheet
 
@@ -25,34 +26,10 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "--out",
-        type=options.output_file,
-        default=Request.out,
-        metavar="PNG",
-        help="picture to write (default %(default)s)",
-    )
-    parser.add_argument(
-        "--first-seed",
-        type=options.SEED,
-        default=Request.first_seed,
-        metavar="N",
-        help="seed of the first object (default %(default)s)",
-    )
-    parser.add_argument(
-        "--count",
-        type=options.Integer(1, 1000),
-        default=Request.count,
-        metavar="N",
-        help="number of objects (default %(default)s)",
-    )
-    parser.add_argument(
-        "--size",
-        type=options.Integer(8, 1024),
-        default=Request.size,
-        metavar="PIXELS",
-        help="side of one view (default %(default)s)",
-    )
+    add_option(parser, "--out", options.output_file, Request.out, "PNG", "picture to write")
+    add_option(parser, "--first-seed", options.SEED, Request.first_seed, "N", "seed of the first object")
+    add_option(parser, "--count", options.Integer(1, 1000), Request.count, "N", "number of objects")
+    add_option(parser, "--size", options.Integer(8, 1024), Request.size, "PIXELS", "side of one view")
 
 
 def run(request: Request) -> None:

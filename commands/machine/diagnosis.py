@@ -22,12 +22,12 @@ from commands.machine.environment import (
     pip,
 )
 from commands.machine.presets import PresetState, free_disk_gb, preset_states
-from commands.stages.configuration import REPOSITORY
 from commands.tracking.run import run_mode
 from viewdistill.diffusion.hub import ask
 from viewdistill.fields import hash_grid_backends
 from viewdistill.rendering import nerfacc_traversal
 from viewdistill.rendering.occupancy import OccupancyGrid
+from viewdistill.resources import REPOSITORY
 
 NANO_PEAK_GB = 2.0
 """Largest peak of memory of `make object` with the embedded priors, as measured for the README."""

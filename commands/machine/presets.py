@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands.stages.configuration import REPOSITORY
 from viewdistill.diffusion.hub import HubPlace
 from viewdistill.diffusion.published import PUBLISHED
 from viewdistill.documents import read_yaml
+from viewdistill.resources import REPOSITORY
 
 PRESETS = REPOSITORY / "configs" / "presets"
 """Folder of the overlays."""

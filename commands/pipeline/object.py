@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from commands import options
+from commands.arguments import add_recipe_arguments
 from commands.pipeline.display import Display
 from commands.pipeline.names import run_name
 from commands.pipeline.outcome import Outcome, tell
@@ -61,24 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", nargs="?", type=options.path, metavar="IMG", help="image of an object")
     parser.add_argument("--text", type=options.text, metavar="WORDS", help='words in place of IMG, as "a red mug"')
     parser.add_argument(
-        "--preset",
-        type=options.text,
-        metavar="NAME",
-        help="overlays of configs/presets/NAME on the stages' YAMLs (default nano, which has none)",
-    )
-    parser.add_argument(
         "--runs",
         type=options.output_folder,
         default=Path("runs"),
         metavar="DIR",
         help="folder of all runs (default runs)",
     )
-    parser.add_argument(
-        "--source", choices=get_args(Source), default="surface", help="stage to make the mesh from (default surface)"
-    )
-    parser.add_argument(
-        "--seed", type=options.SEED, metavar="N", help="seed of everything random (default: the YAMLs')"
-    )
+    add_recipe_arguments(parser)
     parser.add_argument("--mask", type=options.existing_file, metavar="PNG", help="as of `viewdistill input`")
     parser.add_argument("--class-word", type=options.text, metavar="NOUN", help="as of `viewdistill input`")
     parser.add_argument(
@@ -86,14 +75,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.Number(-90, 90, unit="degrees"),
         metavar="DEG",
         help="as of `viewdistill input`",
-    )
-    parser.add_argument(
-        "--options",
-        action="append",
-        type=options.text,
-        default=[],
-        metavar="STAGE=OPTIONS",
-        help="more options of one stage, as 'field=--trainer.max_steps 600'; may be given several times",
     )
     parser.add_argument(
         "--live", action="store_true", help="show the fields in a browser while they are fitted (extra `view`)"

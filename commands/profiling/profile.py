@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from commands import options
+from commands.arguments import add_option, add_run_argument
+from commands.profiling.request import STAGES, Request
 from commands.stages.configuration import add_configuration_arguments
-
-STAGES = ("field", "specialize_1", "specialize_2", "surface")
-"""The fitted stages."""
 
 EPILOG = """\
 Nothing of the run is changed: what is measured goes to RUN/profile-STAGE. Settings of the stage can be given as
@@ -20,50 +16,16 @@ options, as to the stage itself. FLOPs are those of matrix products, convolution
 are the sizes of all operations' inputs and outputs, so that caches can lift a phase above the ceiling."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """Options of the subcommand."""
-
-    run_folder: Path
-    """Folder of the run."""
-    stage: str = "field"
-    """Stage to profile, one of `STAGES`."""
-    steps: int = 10
-    """Steps by the clock, and as many under the profiler."""
-    warmup: int = 5
-    """Steps before them."""
-    fitted: bool = False
-    """Whether to start from the stage's checkpoint, in place of new weights."""
-    precisions: tuple[Literal["bf16", "fp16"], ...] | None = None
-    """Precisions to compare with fp32; bf16 where the processor computes it fast, where not given."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML, in order."""
-    seed: int | None = None
-    """Seed of all random numbers; the YAML's where not given."""
-    settings: tuple[str, ...] = ()
-    """Single settings, as options of LightningCLI."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
+    add_run_argument(parser)
     parser.add_argument(
         "--stage", choices=STAGES, default=Request.stage, help="stage to profile (default: %(default)s)"
     )
-    parser.add_argument(
-        "--steps",
-        type=options.Integer(1, 10_000),
-        default=Request.steps,
-        metavar="N",
-        help="steps by the clock, and as many profiled (default %(default)s)",
+    add_option(
+        parser, "--steps", options.Integer(1, 10_000), Request.steps, "N", "steps by the clock, and as many profiled"
     )
-    parser.add_argument(
-        "--warmup",
-        type=options.Integer(1, 10_000),
-        default=Request.warmup,
-        metavar="N",
-        help="steps before them (default %(default)s)",
-    )
+    add_option(parser, "--warmup", options.Integer(1, 10_000), Request.warmup, "N", "steps before them")
     parser.add_argument(
         "--fitted", action="store_true", help="start from the stage's own checkpoint in place of new weights"
     )

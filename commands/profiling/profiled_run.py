@@ -1,7 +1,7 @@
 """A profile from its request to its files: measured, written, printed and tracked."""
 
-from commands.profiling.profile import Request
 from commands.profiling.report import print_profile, track_profile, write_profile
+from commands.profiling.request import Request
 from commands.profiling.stage_profile import profile_stage
 from datamodules.run_folder import RunFolder
 

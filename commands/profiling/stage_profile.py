@@ -16,7 +16,7 @@ from callbacks.gradient_probe import GradientProbe
 from callbacks.phase_profile import PhaseProfile
 from callbacks.prompt_grid import PromptGrid
 from commands.profiling.ceilings import Ceilings, measure
-from commands.profiling.profile import Request
+from commands.profiling.request import Request
 from commands.profiling.trace import PhaseTable, phase_table
 from commands.requirements import require
 from commands.stages.configuration import configuration

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from commands import options
+from commands.arguments import add_option, add_run_argument
 from commands.devices import Accelerator, add_accelerator_argument, device_of
 from commands.rendering.frames import What, seen_by, write_frames
 from commands.requirements import require
@@ -58,16 +59,8 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder", type=options.run_folder, metavar="RUN", help="run folder with a mesh or a field, as runs/robot"
-    )
-    parser.add_argument(
-        "--path",
-        type=options.text,
-        default=Request.path,
-        metavar="PATH",
-        help="orbit, spiral or a cameras.json (default %(default)s)",
-    )
+    add_run_argument(parser, "a mesh or a field")
+    add_option(parser, "--path", options.text, Request.path, "PATH", "orbit, spiral or a cameras.json")
     parser.add_argument(
         "--what", choices=("mesh", "field", "surface", "both"), default=Request.what, help="default %(default)s"
     )

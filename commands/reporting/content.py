@@ -15,12 +15,12 @@ from datamodules.curves import load_curves
 from datamodules.posed_views import ViewCamera, load_cameras
 from datamodules.run_folder import InputMeta, RunFolder, read_json
 from datamodules.stages import STAGES, Route
-from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
 from viewdistill.report.curve_plot import curve_svg
 from viewdistill.report.mesh_data import data_url, viewer_mesh
 from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage
+from viewdistill.version import __version__
 
 
 def gather(folder: RunFolder, meta: InputMeta) -> Page:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from commands import options
+from commands.arguments import add_run_argument
 from commands.reporting.content import gather
 from commands.stages.job import StageJob, run_stage
 from commands.tracking.object import track_object
@@ -29,12 +29,7 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder",
-        type=options.run_folder,
-        metavar="RUN",
-        help="run folder with a complete input stage, as runs/robot",
-    )
+    add_run_argument(parser, "a complete input stage")
 
 
 def run(request: Request) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from commands import options
+from commands.arguments import add_run_argument
 from datamodules.run_folder import RunFolder, read_json, write_json
 from datamodules.stages import STAGES
 from viewdistill.errors import ViewDistillError
@@ -26,7 +26,7 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
+    add_run_argument(parser)
 
 
 def run(request: Request) -> None:

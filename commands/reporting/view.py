@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands import options
+from commands.arguments import add_option, add_run_argument
 from commands.requirements import require
 from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
@@ -30,22 +31,11 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder",
-        type=options.run_folder,
-        metavar="RUN",
-        help="run folder with a complete input stage, as runs/robot",
-    )
+    add_run_argument(parser, "a complete input stage")
     parser.add_argument(
         "--host", type=options.text, default=Request.host, help="address to listen on (default: this machine alone)"
     )
-    parser.add_argument(
-        "--port",
-        type=options.PORT,
-        default=Request.port,
-        metavar="N",
-        help="port to listen on; 0 takes any free one (default %(default)s)",
-    )
+    add_option(parser, "--port", options.PORT, Request.port, "N", "port to listen on; 0 takes any free one")
 
 
 def run(request: Request) -> None:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from commands import options
+from commands.arguments import add_recipe_arguments
 from commands.parsing import one_line
 from commands.pipeline.recipe import Recipe, read_options
 from commands.scaling.batch import digests, keys
@@ -56,24 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUNS",
         help="folder that all workers see, or URL as s3://bucket/runs, to write a run folder each to (default runs)",
     )
-    parser.add_argument(
-        "--preset",
-        type=options.text,
-        metavar="NAME",
-        help="overlays of configs/presets/NAME on the stages' YAMLs (default nano, which has none)",
-    )
-    parser.add_argument(
-        "--seed", type=options.SEED, metavar="N", help="seed of everything random (default: the YAMLs')"
-    )
-    parser.add_argument("--source", choices=get_args(Source), default="surface", help="stage to make the meshes from")
-    parser.add_argument(
-        "--options",
-        action="append",
-        type=options.text,
-        default=[],
-        metavar="STAGE=OPTIONS",
-        help="more options of one stage, as 'field=--trainer.max_steps 600'; may be given several times",
-    )
+    add_recipe_arguments(parser)
     parser.add_argument(
         "--workers",
         type=options.COUNT,

@@ -19,9 +19,9 @@ from commands.pipeline.recipe import Recipe
 from commands.scaling.batch import digests, keys
 from commands.scaling.images import ImageFile
 from commands.scaling.results import Results, results_at
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 LOG = "objects.log"
 """In a run folder: what the stages said."""

@@ -2,13 +2,10 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from commands.options import run_folder
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import add_configuration_arguments
+from commands.stages.configuration import StageRequest, add_stage_arguments
 from commands.stages.job import StageJob, run_stage
 from commands.stages.sampling import sampled_job
 from datamodules.class_images import ClassImages
@@ -19,26 +16,13 @@ Every setting of the YAML can be given as an option, for example `--data.count 8
 their values. A run that was stopped goes on with the next image that is not in the cache."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(StageRequest):
     """Options of the subcommand."""
-
-    run_folder: Path
-    """The run."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML."""
-    seed: int | None = None
-    """Seed of everything random; the YAML's where none is given."""
-    settings: tuple[str, ...] = ()
-    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder", type=run_folder, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
-    )
-    add_configuration_arguments(parser, "configs/class_images.yaml")
+    add_stage_arguments(parser, "a complete input stage", "configs/class_images.yaml")
 
 
 def run(request: Request) -> None:

@@ -2,15 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from commands.options import SEED, path
+from commands.arguments import add_overlays_argument, add_run_argument
+from commands.options import SEED
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
-
-REPOSITORY = Path(resources.__file__).resolve().parent.parent
-"""The folder that holds the packages: the repository, or where the wheel was installed."""
 
 
 class Configured(Protocol):
@@ -27,18 +26,30 @@ class Configured(Protocol):
         ...
 
 
-class ConfiguredRequest(Configured, Protocol):
-    """The options of a stage with a YAML."""
+@dataclass(frozen=True)
+class StageRequest:
+    """Options that all stages with a YAML share."""
 
-    @property
-    def run_folder(self) -> Path:
-        """The run."""
-        ...
+    run_folder: Path
+    """The run."""
+    config: tuple[Path, ...] = ()
+    """Overlays on the shipped YAML."""
+    seed: int | None = None
+    """Seed of everything random; the YAML's where none is given."""
+    settings: tuple[str, ...] = ()
+    """Single settings of the YAML, as options."""
 
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """Single settings as options of LightningCLI."""
-        ...
+
+def add_stage_arguments(parser: argparse.ArgumentParser, holds: str, shipped: str) -> None:
+    """Declare RUN, ``--config`` and ``--seed``.
+
+    Args:
+        parser: The subcommand's parser.
+        holds: What the run has to hold, as "a complete input stage".
+        shipped: What the help calls the configuration that is always read first.
+    """
+    add_run_argument(parser, holds)
+    add_configuration_arguments(parser, shipped)
 
 
 def add_configuration_arguments(parser: argparse.ArgumentParser, shipped: str) -> None:
@@ -48,14 +59,7 @@ def add_configuration_arguments(parser: argparse.ArgumentParser, shipped: str) -
         parser: The subcommand's parser.
         shipped: What the help calls the configuration that is always read first.
     """
-    parser.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        type=path,
-        metavar="YAML",
-        help=f"overlay on {shipped}: only what differs; may be given several times",
-    )
+    add_overlays_argument(parser, shipped)
     parser.add_argument("--seed", type=SEED, metavar="N", help="seed of everything random (default: the YAML's)")
 
 

@@ -2,10 +2,8 @@
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
-from commands.options import run_folder
-from commands.stages.configuration import add_configuration_arguments
+from commands.stages.configuration import StageRequest, add_stage_arguments
 from commands.stages.fitting import fitted_job
 from commands.stages.job import StageJob, run_stage
 from commands.stages.live import add_live_argument, live_watchers
@@ -16,28 +14,17 @@ prints them all with their values. A fit that was stopped resumes from its last 
 unless a setting, the input or a prior has changed since: then it starts again."""
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(StageRequest):
     """Options of the subcommand."""
 
-    run_folder: Path
-    """The run."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML."""
-    seed: int | None = None
-    """Seed of everything random; the YAML's where none is given."""
     live: bool = False
     """Whether to show the field in a browser while it is fitted."""
-    settings: tuple[str, ...] = ()
-    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder", type=run_folder, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
-    )
-    add_configuration_arguments(parser, "configs/field.yaml")
+    add_stage_arguments(parser, "a complete input stage", "configs/field.yaml")
     add_live_argument(parser)
 
 

@@ -11,7 +11,7 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 
 from commands.stages.cli import StageCLI, StageRun
-from commands.stages.configuration import ConfiguredRequest, configuration, overlays_of
+from commands.stages.configuration import StageRequest, configuration, overlays_of
 from commands.stages.job import Report, StageJob, Work
 from commands.tracking.logger import Tracker
 from commands.tracking.tags import run_tags
@@ -22,9 +22,7 @@ from lightning_modules.checkpoints import plain_content
 from viewdistill.errors import ViewDistillError
 
 
-def fitted_job(
-    name: str, request: ConfiguredRequest, own: Sequence[str], watchers: Sequence[Callback] = ()
-) -> StageJob:
+def fitted_job(name: str, request: StageRequest, own: Sequence[str], watchers: Sequence[Callback] = ()) -> StageJob:
     """A fitted stage with the settings of its YAML, the overlays, the stage's own, the user's; later ones win.
 
     Args:
@@ -56,7 +54,7 @@ def fitted_job(
     )
 
 
-def resolve(name: str, request: ConfiguredRequest, own: Sequence[str]) -> StageCLI:
+def resolve(name: str, request: StageRequest, own: Sequence[str]) -> StageCLI:
     """Resolve a stage's settings without building anything.
 
     Args:

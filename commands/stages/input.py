@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from commands import options
+from commands.arguments import add_overlays_argument
 from commands.inputs.input_choices import (
     ElevationChoice,
     checked_class_word,
@@ -102,14 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave the object where the camera saw it, for images of the standard camera "
         "(fov 49.134 degrees, distance 1.5), instead of scaling and centring it",
     )
-    parser.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        type=options.path,
-        metavar="YAML",
-        help=f"overlay on {SHIPPED}: only what differs; may be given several times",
-    )
+    add_overlays_argument(parser, SHIPPED)
     for option, use in (("--view-prior", "estimates the elevation"), ("--text-prior", "chooses the class word")):
         parser.add_argument(
             option, type=options.text, metavar="DIR", help=f"prior that {use} (default: the configuration's)"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from commands import options
+from commands.arguments import add_overlays_argument, add_run_argument
 from commands.stages.job import StageJob, Work, run_stage
 from commands.stages.mesh_making import Exports, make_mesh, texture_views
 from commands.stages.mesh_settings import BOUNDS, SHIPPED, MeshStageSettings
@@ -58,20 +59,11 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder", type=options.run_folder, metavar="RUN", help="run folder with a complete surface or field stage"
-    )
+    add_run_argument(parser, "a complete surface or field stage")
     parser.add_argument(
         "--source", choices=get_args(Source), help="stage to make the mesh from (default: surface where complete)"
     )
-    parser.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        type=options.path,
-        metavar="YAML",
-        help=f"overlay on {SHIPPED}: only what differs; may be given several times",
-    )
+    add_overlays_argument(parser, SHIPPED)
     for setting, description in (
         ("resolution", "marching-cubes nodes per axis"),
         ("texture_size", "side of the texture in texels"),

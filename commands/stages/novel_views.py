@@ -2,14 +2,11 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from commands.options import run_folder
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import add_configuration_arguments
+from commands.stages.configuration import StageRequest, add_stage_arguments
 from commands.stages.job import StageJob, run_stage
 from commands.stages.sampling import sampled_job
 from datamodules.posed_views import clear_views
@@ -21,26 +18,13 @@ their values. A run that was stopped goes on with the next missing view, unless 
 changed since: then it starts again."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(StageRequest):
     """Options of the subcommand."""
-
-    run_folder: Path
-    """The run."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML."""
-    seed: int | None = None
-    """Seed of everything random; the YAML's where none is given."""
-    settings: tuple[str, ...] = ()
-    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder", type=run_folder, metavar="RUN", help="run folder with a complete input stage, as runs/robot"
-    )
-    add_configuration_arguments(parser, "configs/novel_views.yaml")
+    add_stage_arguments(parser, "a complete input stage", "configs/novel_views.yaml")
 
 
 def run(request: Request) -> None:

@@ -3,13 +3,12 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from callbacks.picture import PictureWriter
 from commands import options
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import add_configuration_arguments
+from commands.stages.configuration import StageRequest, add_configuration_arguments
 from commands.stages.job import StageJob, run_stage
 from commands.stages.sampling import sampled_job
 from viewdistill.errors import ViewDistillError
@@ -20,20 +19,12 @@ their values. candidates.png shows all samples; `--data.index 3` takes another t
 and the text, beside it as JSON, are what `viewdistill input` reads next."""
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(StageRequest):
     """Options of the subcommand."""
 
     text: str
     """What the object is."""
-    run_folder: Path
-    """The run to write to."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML."""
-    seed: int | None = None
-    """Seed of everything random; the YAML's where none is given."""
-    settings: tuple[str, ...] = ()
-    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

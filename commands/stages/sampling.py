@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import ConfiguredRequest, overlays_of
+from commands.stages.configuration import StageRequest, overlays_of
 from commands.stages.fitting import describe, resolve
 from commands.stages.job import Report, StageJob, Work, no_files, nothing
 from datamodules.run_folder import RunFolder
@@ -18,7 +18,7 @@ from viewdistill.errors import ViewDistillError
 
 def sampled_job(
     name: str,
-    request: ConfiguredRequest,
+    request: StageRequest,
     own: Sequence[str],
     figures: Callable[[StageCLI], Mapping[str, Any]],
     discard: Callable[[], None] = nothing,

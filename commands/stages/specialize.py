@@ -2,11 +2,10 @@
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from commands.options import Integer, run_folder
-from commands.stages.configuration import add_configuration_arguments
+from commands.options import Integer
+from commands.stages.configuration import StageRequest, add_stage_arguments
 from commands.stages.fitting import fitted_job
 from commands.stages.job import StageJob, run_stage
 from datamodules.run_folder import RunFolder
@@ -18,32 +17,19 @@ Stage 1 teaches "a [V] {class}" with the input and the novel views; stage 2 goes
 last checkpoint, unless a setting, its inputs or the prior has changed since: then it starts again."""
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(StageRequest):
     """Options of the subcommand."""
 
-    run_folder: Path
-    """The run."""
     stage: Literal[1, 2]
     """Which of the two stages."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML."""
-    seed: int | None = None
-    """Seed of everything random; the YAML's where none is given."""
-    settings: tuple[str, ...] = ()
-    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder",
-        type=run_folder,
-        metavar="RUN",
-        help="run folder with complete novel_views and class_images stages",
-    )
+    shipped = "configs/specialize_1.yaml or _2.yaml"
+    add_stage_arguments(parser, "complete novel_views and class_images stages", shipped)
     parser.add_argument("--stage", type=Integer(1, 2), choices=(1, 2), required=True, help="which of the two stages")
-    add_configuration_arguments(parser, "configs/specialize_1.yaml or _2.yaml")
 
 
 def run(request: Request) -> None:

@@ -4,8 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.options import existing_file, run_folder
-from commands.stages.configuration import add_configuration_arguments
+from commands.options import existing_file
+from commands.stages.configuration import StageRequest, add_stage_arguments
 from commands.stages.fitting import fitted_job
 from commands.stages.imported import import_pictures
 from commands.stages.job import StageJob, run_stage
@@ -20,30 +20,19 @@ With `--images` RUN is a new folder; its pictures are cut out where they have no
 the input and the views, no prior takes part, and `viewdistill mesh RUN` is the next step."""
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(StageRequest):
     """Options of the subcommand."""
 
-    run_folder: Path
-    """The run."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML."""
-    seed: int | None = None
-    """Seed of everything random; the YAML's where none is given."""
     images: Path | None = None
     """A ``transforms.json`` whose pictures are fitted in place of a run's own views."""
     live: bool = False
     """Whether to show the field in a browser while it is fitted."""
-    settings: tuple[str, ...] = ()
-    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder", type=run_folder, metavar="RUN", help="run folder with a complete views stage, as runs/robot"
-    )
-    add_configuration_arguments(parser, "configs/surface.yaml")
+    add_stage_arguments(parser, "a complete views stage", "configs/surface.yaml")
     parser.add_argument(
         "--images",
         type=existing_file,

@@ -2,17 +2,14 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from commands.options import run_folder
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import add_configuration_arguments, overlays_of
+from commands.stages.configuration import StageRequest, add_stage_arguments, overlays_of
 from commands.stages.fitting import describe, resolve
 from commands.stages.job import Report, StageJob, Work, run_stage
 from commands.stages.sampling import predict
@@ -29,26 +26,13 @@ Every setting of the YAML can be given as an option, for example `--model.refine
 prints them all with their values."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(StageRequest):
     """Options of the subcommand."""
-
-    run_folder: Path
-    """The run."""
-    config: tuple[Path, ...] = ()
-    """Overlays on the shipped YAML."""
-    seed: int | None = None
-    """Seed of everything random; the YAML's where none is given."""
-    settings: tuple[str, ...] = ()
-    """Single settings of the YAML, as options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument(
-        "run_folder", type=run_folder, metavar="RUN", help="run folder with complete field and specialize_2 stages"
-    )
-    add_configuration_arguments(parser, "configs/views.yaml")
+    add_stage_arguments(parser, "complete field and specialize_2 stages", "configs/views.yaml")
 
 
 def run(request: Request) -> None:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands import options
+from commands.arguments import add_run_argument
 from datamodules.run_folder import RunFolder
 from datamodules.stages import STAGES
 from viewdistill.errors import ViewDistillError
@@ -23,7 +23,7 @@ class Request:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    parser.add_argument("run_folder", type=options.run_folder, metavar="RUN", help="run folder, as runs/robot")
+    add_run_argument(parser)
 
 
 def run(request: Request) -> None:

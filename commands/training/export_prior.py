@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands import options
+from commands.arguments import add_option, add_out_argument
 from lightning_modules.prior_export import (
     export_autoencoder,
     export_lifting,
@@ -39,20 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("autoencoder", "lifting", "text-to-image", "view-synthesis"),
         help="what to write, in order",
     )
-    parser.add_argument(
-        "--cache",
-        type=options.path,
-        default=Request.cache,
-        metavar="DIR",
-        help="folder of the trainings (default %(default)s)",
-    )
-    parser.add_argument(
-        "--out",
-        type=options.output_folder,
-        default=Request.out,
-        metavar="DIR",
-        help="folder to write to (default %(default)s)",
-    )
+    add_option(parser, "--cache", options.path, Request.cache, "DIR", "folder of the trainings")
+    add_out_argument(parser, Request.out)
 
 
 def run(request: Request) -> None:

@@ -18,7 +18,6 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from commands.stages.configuration import REPOSITORY
 from lightning_modules.loaded_priors import suit_to_device
 from tests.benchmarks.pairs import note, only_when_timing, ratio
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
@@ -28,6 +27,7 @@ from viewdistill.guidance.predictions import Query
 from viewdistill.guidance.predictors import Predictors
 from viewdistill.guidance.reference import reference_gradient, reference_query
 from viewdistill.pictures import resize
+from viewdistill.resources import REPOSITORY
 
 CPU = torch.device("cpu")
 NANO = REPOSITORY / "priors" / "nano"

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from commands.stages.configuration import REPOSITORY
 from lightning_modules.lifting import Lifting
 from lightning_modules.trained_prior import CLIPPED_NORM, TrainedPrior
 from lightning_modules.view_synthesis import ViewSynthesis
 from tests.benchmarks.pairs import note, only_when_timing, seconds
 from viewdistill.precision import fast_bfloat16
+from viewdistill.resources import REPOSITORY
 
 CPU = torch.device("cpu")
 NANO = REPOSITORY / "priors" / "nano"

@@ -15,7 +15,6 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageRun, build, train
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.run_folder import RunFolder
@@ -23,6 +22,7 @@ from lightning_modules.radiance_field import RadianceField
 from tests.benchmarks.pairs import note, only_when_timing, ratio
 from tests.dreambooth_stages import finish, finish_class_images, finish_novel_views
 from viewdistill.fields.hash_grid import HashGrid
+from viewdistill.resources import REPOSITORY
 
 pytestmark = [
     # Of pytorch-lightning, about its own use of jsonargparse.

@@ -14,7 +14,6 @@ from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from callbacks.finite_guard import FiniteGuard
 from callbacks.step_cost import StepCost
 from callbacks.view_ring import ViewRing
-from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageRun, build
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
@@ -24,6 +23,7 @@ from lightning_modules.radiance_field import RadianceField, load_field
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.finite import non_finite
+from viewdistill.resources import REPOSITORY
 
 
 def module(**changes: Any) -> RadianceField:

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from datamodules.class_images import ClassImages, folder_name
 from datamodules.dreambooth import DreamBooth
@@ -12,6 +14,7 @@ from datamodules.run_folder import RunFolder, read_json, write_json
 from datamodules.seeding import image_noise
 from tests.dreambooth_stages import finish_class_images, finish_novel_views
 from viewdistill.errors import ViewDistillError
+from viewdistill.pictures import over_white, resize, to_tensor
 
 
 @pytest.fixture
@@ -37,6 +40,16 @@ def test_stage_1_teaches_the_object_and_holds_the_class(folder: RunFolder) -> No
     assert first.instances[1][:, 4, 4].tolist() == pytest.approx([0, 200 / 255, 0])
     assert first.negatives.images.shape == (3, 3, 8, 8)
     assert torch.allclose(first.negatives.images, torch.tensor(100 / 255))
+
+
+@pytest.mark.parametrize("size", [8, 24])
+def test_images_are_resized_once_from_what_is_on_disk(folder: RunFolder, size: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 4), np.uint8)
+    Image.fromarray(pixels).save(folder.rgba)
+    built = DreamBooth(str(folder.root), 1, "vvv", 4, 3, image_size=size)
+    built.setup("fit")
+    expected = resize(over_white(to_tensor(pixels)[None]), size)
+    torch.testing.assert_close(built.instances.images[:1], expected.clamp(0, 1))
 
 
 def test_stage_2_teaches_the_input_and_holds_the_object(folder: RunFolder) -> None:

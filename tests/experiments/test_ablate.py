@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from commands.main import main as viewdistill
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import read_json
 from experiments.ablate import ablate, load_studies, main
 from experiments.tables import tables
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

@@ -2,11 +2,11 @@ import numpy as np
 from PIL import Image
 
 from commands.generation.examples import EXAMPLES
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import read_json
 from experiments.cases import Case
 from viewdistill.input.framing import SMALLEST_SIDE
 from viewdistill.objects.generator import TEST_SEEDS
+from viewdistill.resources import REPOSITORY
 
 
 def test_an_object_is_seen_from_the_same_camera_every_time_and_from_another_than_its_neighbour():

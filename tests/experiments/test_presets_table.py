@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from commands.stages.cli import StageCLI, StageRun
-from commands.stages.configuration import REPOSITORY
 from datamodules.stages import STAGES
 from experiments.preset_settings import Setting, settings
 from experiments.presets_table import main, tables
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from commands.stages.configuration import REPOSITORY
 from experiments import prior_card
 from experiments.prior_card import Request, learning_curve, measure
+from viewdistill.resources import REPOSITORY
 
 
 def test_the_curve_goes_on_from_the_shipped_one(tmp_path: Path) -> None:

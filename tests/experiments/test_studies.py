@@ -9,13 +9,13 @@ import yaml
 
 from commands.generation.examples import EXAMPLES
 from commands.parsing import build_parser
-from commands.stages.configuration import REPOSITORY
 from commands.table import SUBCOMMANDS
 from datamodules.stages import STAGES
 from experiments.cases import Case
 from experiments.studies import ABLATIONS, BIAS, Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 SHIPPED = sorted(ABLATIONS.glob("*.yaml"))
 

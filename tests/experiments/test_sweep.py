@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder, read_json
 from experiments import sweep
 from tests.commands.tracking.conftest import kept_in
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

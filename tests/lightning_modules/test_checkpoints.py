@@ -58,6 +58,19 @@ def test_a_cut_tail_is_seen(checkpoint: Path, length: int):
         read_checkpoint(checkpoint, "`run`")
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), TypeError("a defect")])
+def test_an_error_that_is_not_the_files_stays_what_it_is(
+    checkpoint: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+):
+    def load(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(type(error)) as raised:
+        read_checkpoint(checkpoint, "`run`")
+    assert raised.value is error
+
+
 def test_another_architecture_says_which_weight_differs(tmp_path: Path):
     state = nn.Linear(4, 3).state_dict()
     with pytest.raises(ViewDistillError) as caught:

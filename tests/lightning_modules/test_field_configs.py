@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
 from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

@@ -1,10 +1,13 @@
 """Muon: what its updates are, and that it trains."""
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_modules import muon
 from lightning_modules.muon import ADAMW_RMS, Muon, orthogonalized
@@ -140,3 +143,27 @@ def test_kernels_of_several_shapes_each_move_by_their_own_gradient() -> None:
 
     for found, gradient in zip(moved(*gradients), gradients, strict=True):
         torch.testing.assert_close(found, moved(gradient)[0], atol=1e-5, rtol=1e-3)
+
+
+class MadeFromNothing(TorchDispatchMode):
+    """Counts tensors of zeros that are made."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        self.count += func.overloadpacket in (torch.ops.aten.zeros_like, torch.ops.aten.zeros)
+        return func(*args, **(kwargs or {}))
+
+
+def test_state_is_made_once_and_not_at_every_step() -> None:
+    kernel, bias = nn.Parameter(torch.ones(3, 4)), nn.Parameter(torch.ones(4))
+    optimizer = Muon([{"params": [kernel], "orthogonal": True}, {"params": [bias]}], lr=0.1)
+    made: list[int] = []
+    for _ in range(3):
+        kernel.grad, bias.grad = torch.rand(3, 4), torch.rand(4)
+        with MadeFromNothing() as counted:
+            optimizer.step()
+        made.append(counted.count)
+    assert made == [3, 0, 0]  # the momentum of one, and both moments of the other

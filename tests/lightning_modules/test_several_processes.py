@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from commands.main import main
-from commands.stages.configuration import REPOSITORY
 from datamodules.cameras import CameraSampler
 from datamodules.curves import load_curves
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 STEPS = 60
 

@@ -5,13 +5,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
-from PIL import Image
 
-from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.refined_views import RayBatch, RefinedViewRays
 from datamodules.run_folder import RunFolder
 from lightning_modules.surface import Surface, color_error, load_surface, surface_points
@@ -20,22 +16,13 @@ from lightning_modules.surface_settings import (
     SurfaceOptimizer,
     SurfaceSchedule,
     SurfaceSettings,
-    SurfaceWeights,
 )
-from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
+from tests.tiny_surface import BALL, SCHEDULE, SURFACE, finish_ball, fit, module, scores
+from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at
 from viewdistill.errors import ViewDistillError
-from viewdistill.fields.hash_grid import HashGridConfig
 from viewdistill.guidance.timesteps import Annealed
 from viewdistill.rendering.marching import Samples
 from viewdistill.rendering.neus import SurfaceOutput
-
-GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
-SURFACE = SurfaceSettings(
-    grid=GRID, radius=0.6, sphere_radius=0.45, hidden_width=16, occupancy_resolution=16, n_samples_per_ray=48
-)
-SCHEDULE = SurfaceSchedule(active_levels=Annealed(1.0, 2.0, 0.0, 0.5), annealing=Annealed(0.0, 1.0, 0.0, 0.5))
-BALL = 0.3
-ANGLES = ((0.0, 20.0), (72.0, 0.0), (144.0, 40.0), (216.0, -20.0), (288.0, 10.0))
 
 
 @pytest.fixture(autouse=True)
@@ -47,82 +34,10 @@ def one_thread() -> Any:
     torch.set_num_threads(threads)
 
 
-def ball_view(camera: ViewCamera, size: int = 32) -> np.ndarray:
-    """The exact view of a ball around the origin, red above and blue below."""
-    origins, directions = (part[0] for part in rays(camera.c2w[None], camera.fovy_deg, size, size))
-    along = -(origins * directions).sum(-1)
-    nearest = (origins + along[..., None] * directions).norm(dim=-1)
-    hit = origins + (along - (BALL**2 - nearest**2).clamp_min(0).sqrt())[..., None] * directions
-    alpha = (nearest < BALL).float()
-    up = (hit[..., 2] > 0).float()
-    rgba = torch.stack([up * alpha, 0 * up, (1 - up) * alpha, alpha], -1)
-    return (rgba * 255).to(torch.uint8).numpy()
-
-
 @pytest.fixture
 def ball_folder(run_folder: RunFolder) -> RunFolder:
     """Finished input and views stages of a ball."""
-    cameras = [ViewCamera(azimuth, elevation) for azimuth, elevation in ANGLES]
-    for index, camera in enumerate(cameras):
-        save_view(run_folder.refined_views, index, ball_view(camera))
-    save_cameras(run_folder.refined_views, cameras)
-    Image.fromarray(ball_view(cameras[0], 64)).save(run_folder.rgba)
-    return run_folder
-
-
-def module(
-    reference: ReferenceSettings | None = None, surface: SurfaceSettings = SURFACE, smoothness: float = 0.0
-) -> Surface:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        reference = reference or ReferenceSettings("none")
-        weights = SurfaceWeights(mask=1.0, reference_score=1.0, normal_smoothness=smoothness)
-        return Surface(
-            surface,
-            SCHEDULE,
-            reference,
-            weights,
-            SurfaceOptimizer(network_lr=5e-3, factor=1.0),
-            eikonal_points=64,
-            view_size=16,
-        )
-
-
-def scores(prior: Path, method: str, interval: int = 1) -> ReferenceSettings:
-    return ReferenceSettings(
-        method,  # type: ignore[arg-type]
-        interval,
-        text_prior=str(prior / "stable-diffusion"),
-        precision="fp32",
-    )
-
-
-def fit(model: Surface, folder: RunFolder, steps: int, total: int | None = None, resume: Path | None = None) -> Any:
-    """Fit to ``steps`` of ``total``, without files other than a checkpoint."""
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_steps=total or steps,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        default_root_dir=folder.stage("surface"),
-        callbacks=[StopAt(steps)],
-    )
-    data = RefinedViewRays(str(folder.root), rays_per_step=192, input_rays=64, input_size=32)
-    trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
-    return trainer
-
-
-class StopAt(pl.Callback):
-    """Stops before the schedule's end, as a kill would, but lets the test save."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        trainer.should_stop = trainer.global_step >= self.step
+    return finish_ball(run_folder)
 
 
 def test_neighbouring_normals_become_alike_where_rays_meet_the_surface(ball_folder: RunFolder) -> None:
@@ -223,8 +138,8 @@ def test_without_a_score_no_prior_is_loaded(ball_folder: RunFolder) -> None:
 def test_scores_are_taken_at_their_interval(ball_folder: RunFolder, tiny_prior_folder: Path) -> None:
     model = module(scores(tiny_prior_folder, "refsd", interval=3))
     seen: list[int] = []
-    taken = model.reference_score
-    model.reference_score = lambda *given: (seen.append(model.global_step), taken(*given))[1]  # type: ignore[method-assign]
+    taken = model.render_input_view
+    model.render_input_view = lambda *given: (seen.append(model.global_step), taken(*given))[1]  # type: ignore[method-assign]
     fit(model, ball_folder, 7)
     assert seen == [0, 3, 6]
 

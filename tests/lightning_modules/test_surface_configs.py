@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

@@ -158,5 +158,20 @@ class LatentDiffusionPrior(nn.Module):
         return self.schedule.epsilon_from_output(cast(Tensor, output[0]), noisy, timesteps)
 
 
+def require_fit(name: str, prior: LatentDiffusionPrior, channels: int, context: int, what: str) -> None:
+    """Make sure that the UNet takes what the other components give.
+
+    Raises:
+        ViewDistillError: It does not: the folder holds another kind of prior, or parts of two.
+    """
+    config = _config(prior.unet)
+    takes = (config.in_channels, config.cross_attention_dim)
+    if takes != (channels, context):
+        raise ViewDistillError(
+            f"{name}: its unet takes {takes[0]} channels and a context of width {takes[1]}, where {what} has "
+            f"{channels} and {context}; give {what}"
+        )
+
+
 def _config(module: AutoencoderKL | UNet2DConditionModel) -> Any:  # diffusers does not type its configurations
     return module.config

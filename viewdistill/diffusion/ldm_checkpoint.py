@@ -45,8 +45,7 @@ def read_state_dict(path: Path) -> Mapping[str, Tensor]:
         raise ViewDistillError(f"{path}: no such checkpoint; fetch it from {SOURCES}")
     try:
         content: Any = load_file(path) if path.suffix == ".safetensors" else _read_restricted(path)
-    # A damaged file shows as any of a dozen kinds of error, some of them torch's own.
-    except Exception as error:
+    except Exception as error:  # damage shows as any of a dozen kinds of error, some of them torch's own
         raise ViewDistillError(
             f"{path}: damaged, or not a checkpoint of weights alone ({_first_line(error)}); "
             f"fetch it again from {SOURCES}"

@@ -14,19 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-import viewdistill
 from viewdistill.diffusion.conditioning import WEIGHTS_FILE, CameraProjection
 from viewdistill.diffusion.hub import HubPlace, fetch, listing
 from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
 from viewdistill.diffusion.published import IMAGE_ENCODER, PUBLISHED, Pose, pose_of
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
-from viewdistill.resources import find
+from viewdistill.resources import REPOSITORY, find
 
 Module = TypeVar("Module", bound=nn.Module)
-
-HOME = Path(viewdistill.__file__).resolve().parents[1]
-"""The folder that the paths of shipped YAMLs start from."""
 
 # What diffusers, transformers and torch raise for absent, truncated and ill-fitting files.
 _LOADING_ERRORS = (
@@ -80,9 +76,11 @@ def locate(prior: Path, wanted: tuple[str, ...]) -> PriorSource:
     if place is not None:
         return _on_hub(place, wanted)
     if not folder.is_dir():
-        if not folder.is_absolute() and (HOME / folder).is_dir():
+        if not folder.is_absolute() and (REPOSITORY / folder).is_dir():
             # Downloading it again would not help: it is there, seen from elsewhere.
-            raise ViewDistillError(f"{prior}: not in {Path.cwd()}; it is in {HOME}: run there, or give {HOME / folder}")
+            raise ViewDistillError(
+                f"{prior}: not in {Path.cwd()}; it is in {REPOSITORY}: run there, or give {REPOSITORY / folder}"
+            )
         raise ViewDistillError(f"{prior}: no such prior folder; {_advice(folder)}")
     files = PriorFiles(str(folder), listing(folder), _advice(folder, "restore it"), variant)
     found = files.components(wanted)

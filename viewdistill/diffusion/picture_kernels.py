@@ -121,6 +121,22 @@ def render_rays(
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 @no_type_check
+def scatter_samples(count, behind, cells, weights, lights, weight, pull, slope, own, side, volume_gradient):
+    """Add the gradients of one ray's samples to the corners of their cells."""
+    for step in range(count):
+        behind -= weight[step] * pull[step]
+        by_density = (lights[step] * pull[step] - behind) * slope[step]
+        for corner in range(8):
+            row = cells[step] + ((corner >> 2) * side + ((corner >> 1) & 1)) * side + (corner & 1)
+            part = weights[step, corner]
+            volume_gradient[row, 0] += part * by_density
+            part *= weight[step]
+            for channel in range(4):
+                volume_gradient[row, channel + 1] += part * own[step, channel]
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@no_type_check
 def scatter_pixels(
     begin, end, volume, density, full, side, picture, origins, directions, seen_from, seen_along, radius, tangent,
     steps, scale, bias, gradient, volume_gradient,
@@ -161,13 +177,4 @@ def scatter_pixels(
             count += 1
             if light < OPAQUE:
                 break
-        for step in range(count):
-            behind -= weight[step] * pull[step]
-            by_density = (lights[step] * pull[step] - behind) * slope[step]
-            for corner in range(8):
-                row = cells[step] + ((corner >> 2) * side + ((corner >> 1) & 1)) * side + (corner & 1)
-                part = weights[step, corner]
-                volume_gradient[row, 0] += part * by_density
-                part *= weight[step]
-                for channel in range(4):
-                    volume_gradient[row, channel + 1] += part * own[step, channel]
+        scatter_samples(count, behind, cells, weights, lights, weight, pull, slope, own, side, volume_gradient)

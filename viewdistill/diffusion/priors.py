@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTrainedTokenizerBase
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
-from viewdistill.diffusion.latents import LatentDiffusionPrior
+from viewdistill.diffusion.latents import LatentDiffusionPrior, require_fit
 from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
 from viewdistill.diffusion.loading import load_camera_projection, load_component, load_tokenizer, locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
@@ -77,7 +77,7 @@ class TextConditionedPrior(LatentDiffusionPrior):
             schedule=NoiseSchedule.from_folder(source.folders["scheduler"]),
         )
         context = prior.text_encoder.config.hidden_size
-        _require_fit(source.name, prior, prior.latent_shape[0], context, "a text-conditioned prior")
+        require_fit(source.name, prior, prior.latent_shape[0], context, "a text-conditioned prior")
         prior.freeze()
         return prior.to(device)
 
@@ -185,7 +185,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         )
         context = prior.clip_camera_projection.proj.out_features
         channels = 2 * prior.latent_shape[0] + (prior.lifting.out_channels if prior.lifting else 0)
-        _require_fit(source.name, prior, channels, context, "a view-conditioned prior")
+        require_fit(source.name, prior, channels, context, "a view-conditioned prior")
         prior.freeze()
         return prior.to(device)
 
@@ -292,18 +292,3 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             relative_pose = torch.cat([relative_pose[:, :3], polar], 1)
         context = self.clip_camera_projection(tokens, relative_pose).float()
         return context, concatenated
-
-
-def _require_fit(name: str, prior: LatentDiffusionPrior, channels: int, context: int, what: str) -> None:
-    """Make sure that the UNet takes what the other components give.
-
-    Raises:
-        ViewDistillError: It does not: the folder holds another kind of prior, or parts of two.
-    """
-    config: Any = prior.unet.config  # diffusers does not type its configurations
-    takes = (config.in_channels, config.cross_attention_dim)
-    if takes != (channels, context):
-        raise ViewDistillError(
-            f"{name}: its unet takes {takes[0]} channels and a context of width {takes[1]}, where {what} has "
-            f"{channels} and {context}; give {what}"
-        )

@@ -61,6 +61,21 @@ def corner_row(x, y, z, resolution, offset, entries, hashed):
 
 @triton.jit
 @no_type_check
+def corner_weight(ux, uy, uz, dx, dy, dz, c: tl.constexpr, DIRECTIONAL: tl.constexpr):
+    """a_c: the weight of corner c, or its derivative along a direction that is in dx, dy and dz."""
+    wx = ux if c & 1 else 1.0 - ux
+    wy = uy if c >> 1 & 1 else 1.0 - uy
+    wz = uz if c >> 2 & 1 else 1.0 - uz
+    a = wx * wy * wz
+    if DIRECTIONAL:
+        a = (dx if c & 1 else -dx) * wy * wz
+        a += (dy if c >> 1 & 1 else -dy) * wx * wz
+        a += (dz if c >> 2 & 1 else -dz) * wx * wy
+    return a
+
+
+@triton.jit
+@no_type_check
 def gather(
     points,
     vectors,
@@ -92,14 +107,7 @@ def gather(
     total = tl.full([BLOCK, F], 0.0, tl.float32)
     for c in tl.static_range(8):
         row = corner_row(x + (c & 1), y + (c >> 1 & 1), z + (c >> 2 & 1), resolution, offset, entries, hashed)
-        wx = ux if c & 1 else 1.0 - ux
-        wy = uy if c >> 1 & 1 else 1.0 - uy
-        wz = uz if c >> 2 & 1 else 1.0 - uz
-        a = wx * wy * wz
-        if DIRECTIONAL:
-            a = (dx if c & 1 else -dx) * wy * wz
-            a += (dy if c >> 1 & 1 else -dy) * wx * wz
-            a += (dz if c >> 2 & 1 else -dz) * wx * wy
+        a = corner_weight(ux, uy, uz, dx, dy, dz, c, DIRECTIONAL)
         features = tl.load(table + row[:, None] * F + f[None, :], mask=valid[:, None], other=0.0)
         total += a[:, None] * features
     tl.store(output + i[:, None] * n_columns + level * F + f[None, :], total, mask=valid[:, None])
@@ -138,15 +146,18 @@ def scatter(
     g = tl.load(gradient + i[:, None] * n_columns + level * F + f[None, :], mask=valid[:, None], other=0.0)
     for c in tl.static_range(8):
         row = corner_row(x + (c & 1), y + (c >> 1 & 1), z + (c >> 2 & 1), resolution, offset, entries, hashed)
-        wx = ux if c & 1 else 1.0 - ux
-        wy = uy if c >> 1 & 1 else 1.0 - uy
-        wz = uz if c >> 2 & 1 else 1.0 - uz
-        a = wx * wy * wz
-        if DIRECTIONAL:
-            a = (dx if c & 1 else -dx) * wy * wz
-            a += (dy if c >> 1 & 1 else -dy) * wx * wz
-            a += (dz if c >> 2 & 1 else -dz) * wx * wy
+        a = corner_weight(ux, uy, uz, dx, dy, dz, c, DIRECTIONAL)
         tl.atomic_add(table + row[:, None] * F + f[None, :], a[:, None] * g, mask=valid[:, None], sem="relaxed")
+
+
+@triton.jit
+@no_type_check
+def feature_product(gradient, features, valid, F: tl.constexpr, BLOCK: tl.constexpr):
+    """<g, θ_c> of one level; both pointers are those of the first feature."""
+    s = tl.full([BLOCK], 0.0, tl.float32)
+    for f in tl.static_range(F):
+        s += tl.load(gradient + f, mask=valid, other=0.0) * tl.load(features + f, mask=valid, other=0.0)
+    return s
 
 
 @triton.jit
@@ -184,10 +195,7 @@ def slope(
         z, uz, dz, ddz = locate(points, i, 2, valid, scale, SMOOTH)
         for c in tl.static_range(8):
             row = corner_row(x + (c & 1), y + (c >> 1 & 1), z + (c >> 2 & 1), resolution, offset, entries, hashed)
-            s = tl.full([BLOCK], 0.0, tl.float32)
-            for f in tl.static_range(F):
-                g = tl.load(gradient + i * n_columns + level * F + f, mask=valid, other=0.0)
-                s += g * tl.load(table + row * F + f, mask=valid, other=0.0)
+            s = feature_product(gradient + i * n_columns + level * F, table + row * F, valid, F, BLOCK)
             wx = ux if c & 1 else 1.0 - ux
             wy = uy if c >> 1 & 1 else 1.0 - uy
             wz = uz if c >> 2 & 1 else 1.0 - uz

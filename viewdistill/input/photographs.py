@@ -65,8 +65,7 @@ def network_mask(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height wi
     try:
         session = rembg.new_session(MODEL, providers=["CPUExecutionProvider"])
         return np.asarray(rembg.remove(image.convert("RGB"), session=session, only_mask=True))
-    # onnxruntime's errors for a damaged model have no public base class.
-    except Exception as error:
+    except Exception as error:  # onnxruntime's errors for a damaged model have no public base class
         raise ViewDistillError(
             f"{path}: matting failed ({error}); download {MODEL_URL} to {places[0]} again, or give --mask MASK.png"
         ) from error

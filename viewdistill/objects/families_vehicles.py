@@ -4,7 +4,7 @@ import numpy as np
 
 from viewdistill.objects.assembly import chance, either_side, eyes, hubs, part, wheels
 from viewdistill.objects.extrusion import extruded_y, prism
-from viewdistill.objects.parts import Shape
+from viewdistill.objects.parts import Part, Shape
 from viewdistill.objects.shapes import box, capsule, cylinder, disc, dome, ellipsoid
 
 
@@ -58,34 +58,7 @@ def truck(rng: np.random.Generator) -> Shape:
     if hood:
         parts.append(part("body", box(0.32, 0.8 * width, 0.5 * height, 0.05).at(nose + 0.14, 0, floor)))
         nose += 0.28
-    kind = rng.integers(3)
-    if kind == 0:
-        parts.append(part("accent", box(length, width, rng.uniform(0.6, 0.95), 0.02).at(-0.02, 0, floor)))
-    elif kind == 1:
-        tank = capsule(
-            0.48 * width, (-0.5 * length + 0.3, 0, floor + 0.5 * width), (0.5 * length - 0.28, 0, floor + 0.5 * width)
-        )
-        parts.append(
-            part("accent", tank, *(box(0.1, 0.6 * width, 0.25).at(x * length, 0, floor - 0.02) for x in (-0.2, 0.2)))
-        )
-    else:
-        parts.append(
-            part(
-                "accent",
-                box(length, width, 0.1).at(z=floor),
-                *either_side(box(length, 0.09, 0.28).at(0, width / 2, floor)),
-                box(0.09, width, 0.28).at(-length / 2, 0, floor),
-            )
-        )
-        parts.append(
-            part(
-                "trim",
-                *(
-                    ellipsoid(0.45 * width / 1.4).at(x, 0, floor + 0.25)
-                    for x in np.linspace(-0.3, 0.3, int(rng.integers(1, 4))) * length
-                ),
-            )
-        )
+    parts += _cargo(rng, length, width, floor)
     axles = [-0.32 * length, *([-0.02 * length] if length > 0.95 else []), nose - 0.22]
     parts.append(part("dark", *wheels(radius, 0.14, axles, width / 2 - 0.02)))
     parts.append(
@@ -94,6 +67,22 @@ def truck(rng: np.random.Generator) -> Shape:
         )
     )
     return Shape(parts, "truck", "truck")
+
+
+def _cargo(rng: np.random.Generator, length: float, width: float, floor: float) -> list[Part]:
+    """What a truck carries: a box, a tank, or an open bed with a load."""
+    kind = rng.integers(3)
+    if kind == 0:
+        return [part("accent", box(length, width, rng.uniform(0.6, 0.95), 0.02).at(-0.02, 0, floor))]
+    if kind == 1:
+        middle = floor + 0.5 * width
+        tank = capsule(0.48 * width, (-0.5 * length + 0.3, 0, middle), (0.5 * length - 0.28, 0, middle))
+        feet = (box(0.1, 0.6 * width, 0.25).at(x * length, 0, floor - 0.02) for x in (-0.2, 0.2))
+        return [part("accent", tank, *feet)]
+    sides = either_side(box(length, 0.09, 0.28).at(0, width / 2, floor))
+    bed = part("accent", box(length, width, 0.1).at(z=floor), *sides, box(0.09, width, 0.28).at(-length / 2, 0, floor))
+    places = np.linspace(-0.3, 0.3, int(rng.integers(1, 4))) * length
+    return [bed, part("trim", *(ellipsoid(0.45 * width / 1.4).at(x, 0, floor + 0.25) for x in places))]
 
 
 def train(rng: np.random.Generator) -> Shape:

@@ -30,20 +30,7 @@ def turned_vase(rng: np.random.Generator) -> Shape:
     z = np.linspace(0.0, 1.0, rows)
     radius = np.interp(z, np.linspace(0, 1, len(knots)), knots)
     smooth = np.convolve(np.pad(radius, 2, mode="edge"), [0.1, 0.2, 0.4, 0.2, 0.1], "valid")
-    sides = int(rng.choice([4, 5, 6, 8, 28, 28, 28]))
-    angle = (
-        np.linspace(0, 2 * np.pi, sides, endpoint=False)
-        + np.radians(rng.choice([0.0, rng.uniform(-90, 90)])) * z[:, None]
-    )
-    lobes = 1.0 + (
-        rng.uniform(0.05, 0.15) * np.cos(rng.integers(3, 7) * angle)
-        if sides == 28 and chance(rng, 0.5)
-        else 0.0 * angle
-    )
-    reach = smooth[:, None] * lobes
-    rings = np.stack(
-        [reach * np.cos(angle), reach * np.sin(angle), np.broadcast_to(z[:, None] * height, reach.shape)], -1
-    )
+    rings, sides = _turned_rings(rng, smooth, z, height)
     parts = [part("body", loft(rings))]
     for level in rng.choice(np.arange(2, rows - 2), int(rng.integers(0, 3)), replace=False):
         parts.append(
@@ -68,6 +55,27 @@ def turned_vase(rng: np.random.Generator) -> Shape:
     mark = int(rng.integers(6, 12))
     parts.append(part("accent", ellipsoid(0.09, 0.17, 0.17).at(float(smooth[mark]), 0, float(z[mark]) * height)))
     return Shape(parts, "vase", "turned_vase")
+
+
+def _turned_rings(
+    rng: np.random.Generator, radius: Float[np.ndarray, "rows"], z: Float[np.ndarray, "rows"], height: float
+) -> tuple[Float[np.ndarray, "rows sides 3"], int]:
+    """Rings of a profile turned about the axis, and the number of their points.
+
+    Args:
+        rng: Decides the number of sides, the twist and the lobes.
+        radius: Of each ring.
+        z: Of each ring, from 0 to 1.
+        height: Of the whole.
+    """
+    sides = int(rng.choice([4, 5, 6, 8, 28, 28, 28]))
+    turn = np.radians(rng.choice([0.0, rng.uniform(-90, 90)])) * z[:, None]
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False) + turn
+    lobed = sides == 28 and chance(rng, 0.5)
+    lobes = 1.0 + (rng.uniform(0.05, 0.15) * np.cos(rng.integers(3, 7) * angle) if lobed else 0.0 * angle)
+    reach = radius[:, None] * lobes
+    level = np.broadcast_to(z[:, None] * height, reach.shape)
+    return np.stack([reach * np.cos(angle), reach * np.sin(angle), level], -1), sides
 
 
 def _ellipsoid_field(rng: np.random.Generator, centre: Float[np.ndarray, "3"], size: float) -> DistanceField:

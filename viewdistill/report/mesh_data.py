@@ -32,7 +32,7 @@ def viewer_mesh(path: Path, camera: InputCamera) -> dict[str, Any]:
         (mesh,) = library.load_scene(path, process=False).geometry.values()
         uvs = np.array(mesh.visual.uv, dtype=np.float64)
         texture = mesh.visual.material.baseColorTexture.convert("RGB")
-    except Exception as problem:
+    except Exception as problem:  # a loader meets arbitrary bytes, and raises nearly anything over them
         raise ViewDistillError(
             f"{path}: cannot be read as a textured mesh ({problem}); run `viewdistill mesh` again"
         ) from problem

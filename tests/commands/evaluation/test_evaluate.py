@@ -17,7 +17,7 @@ from commands.main import main
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.run_folder import InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS
-from tests.reported_run import box_mesh, complete_run
+from tests.reported_run import box_mesh
 from viewdistill.mesh.export import WORLD_TO_FILE
 from viewdistill.mesh.raster import render_mesh
 from viewdistill.metrics.protocols import PROTOCOLS
@@ -40,21 +40,6 @@ def evaluated(out: Path, *options: str) -> dict[str, Any]:
 
 def row(content: dict[str, Any], section: str, key: str, name: str) -> dict[str, Any]:
     return next(row for row in content[section] if row[key] == name)
-
-
-@pytest.fixture
-def complete(run_folder: RunFolder) -> RunFolder:
-    """A run whose mesh is a box, 0.6 x 0.4 x 0.8."""
-    complete_run(run_folder, box_mesh())
-    return run_folder
-
-
-@pytest.fixture
-def truth(tmp_path: Path) -> Path:
-    """The same box, twice as large and elsewhere, z up."""
-    box = trimesh.creation.box(extents=(0.6, 0.4, 0.8))
-    trimesh.Trimesh(2 * box.vertices + [3.0, 0, 1], box.faces, process=False).export(tmp_path / "box.ply")
-    return tmp_path / "box.ply"
 
 
 def posed_folder(folder: Path, cameras: list[ViewCamera], size: int = 32) -> Path:
@@ -237,75 +222,3 @@ def test_depth_as_truth(tmp_path: Path):
     assert found["chamfer"]["mean"] < 0.002
     assert found["prediction_points"] == pytest.approx(found["truth_points"], rel=0.02)
     assert (found["volume_iou"]["mean"], found["normal_consistency"]["mean"]) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        ([], "needs what to score"),
-        (["{run}", "--mesh={box}"], "needs what to score"),
-        (["--mesh={box}"], "needs a ground truth"),
-        (["--mesh={box}", "--gt={box}", "--object=3"], "two ground truths"),
-        (["--mesh={text}", "--gt={box}"], "cannot be read as a mesh"),
-        (["--mesh={box}", "--gt={text}"], "cannot be read as a mesh"),
-        (["--mesh={box}", "--object=4000000000"], "object seed 4000000000 is in no range"),
-        (["--mesh={box}", "--gt={box}", "--field"], "--field is for a run"),
-        (["--mesh={box}", "--object=3", "--gt-up=z"], "for a mesh that --gt names"),
-        (["{run}", "--gt={box}", "--mesh-up=z"], "--mesh-up is for a mesh"),
-        (["--views={folder}", "--gt={box}"], "neither cameras.json nor SyncDreamer's"),
-        (["--mesh={box}", "--gt={folder}"], "neither cameras.json nor SyncDreamer's"),
-        (["{run}"], "none of our generated objects; give the ground truth with --gt"),
-        (["{folder}", "--gt={box}"], "no complete input stage"),
-        (["{run}", "--gt={box}"], "no complete mesh or views here"),
-        (["{run}", "--gt={box}", "--field"], "no complete field stage"),
-    ],
-)
-def test_problems_are_one_line(
-    run_folder: RunFolder, tmp_path: Path, options: list[str], problem: str, capsys: pytest.CaptureFixture[str]
-):
-    places = {"run": run_folder.root, "box": tmp_path / "box.ply", "none": tmp_path / "none"}
-    places |= {"text": tmp_path / "a.txt", "folder": tmp_path / "folder"}
-    trimesh.creation.box().export(places["box"])
-    places["text"].write_text("words")
-    places["folder"].mkdir()
-    before = sorted(tmp_path.rglob("*"))
-    assert main(["evaluate", *(option.format(**places) for option in options)]) == 2
-    error = capsys.readouterr().err
-    assert problem in error
-    assert error.count("\n") == 1
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize(("description", "problem"), [(None, "is not there to say"), ({}, "does not say")])
-def test_an_object_whose_camera_is_not_known(
-    run_folder: RunFolder,
-    tmp_path: Path,
-    description: dict[str, float] | None,
-    problem: str,
-    capsys: pytest.CaptureFixture[str],
-):
-    source = tmp_path / "robot.png"
-    if description is not None:
-        write_json(source.with_suffix(".json"), description)
-    InputMeta("robot", 20.0, "kept", str(source), seed=SEED).save(run_folder.input_meta)
-    assert main(["evaluate", str(run_folder.root)]) == 2
-    assert f"{problem} where the camera stood around object 10000045" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("option", "problem"),
-    [
-        ("--gt=none", "--gt: none: must be a file or a folder; nothing is there"),
-        ("--mesh=none", "--mesh: none: must be a file; no such file"),
-        ("--object=-1", "--object: -1: must be an integer from 0 to 4,294,967,295"),
-        ("--size=8", "--size: 8: must be an integer from 16 to 2,048"),
-        ("--azimuth=nan", "--azimuth: nan: must be a number from -360 to 360 degrees"),
-        ("--max-faces=0", "--max-faces: 0: must be an integer from 1 to"),
-    ],
-)
-def test_options_out_of_bounds_are_refused(option: str, problem: str, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit) as refusal:
-        main(["evaluate", option])
-    error = capsys.readouterr().err
-    assert (refusal.value.code, error.count("\n")) == (2, 1)
-    assert problem in error

@@ -10,8 +10,8 @@ import pytest
 from commands.main import main
 from commands.parsing import parse
 from commands.profiling.stage_profile import PROFILED, command_of
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder, read_json
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

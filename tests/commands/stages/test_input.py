@@ -15,10 +15,10 @@ from PIL import Image
 from commands.inputs.input_choices import checked_class_word, read_known_view
 from commands.inputs.input_settings import SHIPPED, InputSettings
 from commands.main import main
-from commands.stages.configuration import REPOSITORY
 from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 NOWHERE = ["--view-prior", "/nowhere", "--text-prior", "/nowhere"]
 """So that an attempt to load a prior ends in an error."""

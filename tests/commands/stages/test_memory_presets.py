@@ -9,11 +9,11 @@ import yaml
 
 from commands.inputs.input_settings import SHIPPED, InputSettings
 from commands.pipeline.recipe import Recipe
-from commands.stages.configuration import REPOSITORY
 from commands.stages.fitting import StageCLI, StageRun
 from commands.stages.plain_settings import read_settings
 from datamodules.run_folder import RunFolder
 from viewdistill import resources
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

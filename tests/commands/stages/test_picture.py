@@ -36,7 +36,7 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of samples of random weights: a disc, white paper, and a disc that the frame cuts."""
     pictures = [1 - 0.5 * DISC, torch.ones_like(DISC), 1 - 0.5 * DISC.roll(8, 1)]
     stack = torch.stack([picture.expand(3, -1, -1) for picture in pictures])
-    monkeypatch.setattr("lightning_modules.picture.sample_text", lambda *arguments: stack)
+    monkeypatch.setattr("lightning_modules.text_sampling.sample_text", lambda *arguments: stack)
 
 
 def candidate(whole: bool, agreement: float) -> Candidate:
@@ -95,7 +95,7 @@ def test_a_text_has_words(run_folder: RunFolder, capsys: pytest.CaptureFixture[s
     assert refusal.value.code == 2
     assert "argument TEXT: ' ': must be printable text" in capsys.readouterr().err
     with pytest.raises(ViewDistillError, match="the text is empty"):
-        prepare(Request("  ", run_folder.root))
+        prepare(Request(run_folder.root, text="  "))
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import yaml
 from PIL import Image
 
 from commands.stages import class_images, field, novel_views, specialize, views
-from commands.stages.configuration import REPOSITORY
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
 from datamodules.run_folder import RunFolder, read_json
 from lightning_modules.loaded_priors import load_text_prior
+from tests.dreambooth_stages import finish
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
@@ -167,6 +168,15 @@ def test_what_cannot_run_ends_in_one_line(
 ) -> None:
     with pytest.raises(ViewDistillError, match=problem):
         command(module, run_folder, *options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU that is there is taken")
+@pytest.mark.parametrize("module", [novel_views, class_images, views])
+def test_the_accelerator_that_is_asked_for_is_not_passed_over(run_folder: RunFolder, module: ModuleType) -> None:
+    for stage in ("field", "specialize_2"):
+        finish(run_folder, stage, {})
+    with pytest.raises(ViewDistillError, match="No supported gpu backend"):
+        command(module, run_folder, "--trainer.accelerator=gpu")
 
 
 @pytest.mark.parametrize("module", [novel_views, class_images])

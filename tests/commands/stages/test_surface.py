@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from commands.parsing import parse
-from commands.stages.configuration import REPOSITORY
 from commands.tracking.short_names import TENSORBOARD
 from datamodules.posed_views import ViewCamera, load_views, save_cameras, save_view, straight_rgba
 from datamodules.run_folder import RunFolder, read_json, write_json
@@ -18,6 +17,7 @@ from lightning_modules.surface import load_surface
 from tests.reported_run import box_mesh
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.raster import render_mesh
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

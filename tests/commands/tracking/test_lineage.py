@@ -9,12 +9,12 @@ import yaml
 from PIL import Image
 
 from commands.main import main
-from commands.stages.configuration import REPOSITORY
 from commands.tracking.stage import track_stage
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.stages import STAGES
 from tests.commands.tracking.conftest import kept
 from tests.commands.tracking.wandb_service import Service, wandb_service
+from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands.stages.configuration import REPOSITORY
 from datamodules.run_folder import RunFolder
 from tests.commands.tracking.conftest import kept
+from viewdistill.resources import REPOSITORY
 
 GUARDED = """
 import socket, sys

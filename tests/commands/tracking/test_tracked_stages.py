@@ -12,7 +12,6 @@ from PIL import Image
 
 from commands.main import main
 from commands.reporting import report
-from commands.stages.configuration import REPOSITORY
 from commands.tracking.artifacts import artifact_name
 from commands.tracking.run import RunDescription, start_run
 from commands.tracking.stage import track_stage
@@ -20,6 +19,7 @@ from commands.tracking.tags import run_tags
 from datamodules.run_folder import RunFolder, read_json
 from datamodules.stage_record import record_stage
 from tests.commands.tracking.conftest import kept, list_files
+from viewdistill.resources import REPOSITORY
 
 
 def size(folder: Path) -> int:
