@@ -131,6 +131,11 @@ class RunFolder:
         return self.root / "input" / "meta.json"
 
     @property
+    def references(self) -> Path:
+        """Pictures that the user gave beside the input image, framed: a folder of posed views, if there are any."""
+        return self.root / "input" / "references"
+
+    @property
     def field_checkpoint(self) -> Path:
         """The latest checkpoint of the radiance field; there from the first save on, complete only with `record`."""
         return self.root / "field" / "last.ckpt"
@@ -201,6 +206,11 @@ class RunFolder:
     def report(self) -> Path:
         """All results on one page that needs no other file."""
         return self.root / "report" / "report.html"
+
+    @property
+    def command(self) -> Path:
+        """The words of the command line that makes the whole object, where one did: a JSON list."""
+        return self.root / "command.json"
 
     @property
     def summary(self) -> Path:

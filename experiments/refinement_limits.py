@@ -22,9 +22,8 @@ from transformers.utils import logging
 from commands import options
 from commands.evaluation.truth import same_camera, truth_of_run
 from commands.parsing import OneLineParser
-from datamodules.cameras import read_rgba
 from datamodules.dreambooth import PromptedImages
-from datamodules.posed_views import ViewCamera, load_views
+from datamodules.posed_views import ViewCamera, load_views, read_rgba
 from datamodules.prompts import Prompts
 from datamodules.run_folder import InputMeta, RunFolder, atomic_path, make_folder
 from datamodules.seeding import Purpose, generator_at, image_noise

@@ -84,16 +84,15 @@ class Surface(FittedField):
         self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
 
     def on_fit_start(self) -> None:
-        """Load the prior, if scores are asked for, and encode the input view once; neither belongs in a checkpoint."""
+        """Load the prior, if scores are asked for, and encode the references once; neither belongs in a checkpoint."""
         settings = self.reference_settings
-        self.reference_view = None
+        self.reference_views: tuple[ReferenceView, ...] = ()
         if settings.by_score and self.weights.ever("reference_score"):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-            view: InputView = data.input_view
+            views: tuple[InputView, ...] = data.input_views
             prior = load_text_prior(settings.text_prior, settings.precision, self.device)
             self.predictors = Predictors(text_prior=prior)
-            self.reference_view = ReferenceView(prior, settings.timesteps, view, self.device)
-            self.input_c2w, self.input_fovy = view.cameras.c2w.to(self.device), view.cameras.fovy
+            self.reference_views = tuple(ReferenceView(prior, settings.timesteps, view, self.device) for view in views)
 
     def training_step(self, batch: SurfaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render rays of the views, compare, regularise, hold the input view."""
@@ -115,8 +114,11 @@ class Surface(FittedField):
             known = self.render(batch.input, background, noise)
             terms["input_color"] = color_error(known, batch.input, background, self.color_rays)
             terms["input_mask"] = mask_error(known, batch.input)
-        if self.reference_view is not None and self.global_step % self.reference_settings.interval == 0:
-            terms["reference_score"] = self.reference_score(self.reference_view, noise)
+        turn, left = divmod(self.global_step, self.reference_settings.interval)
+        if self.reference_views and left == 0:
+            terms["reference_score"] = self.reference_score(
+                self.reference_views[turn % len(self.reference_views)], noise
+            )
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.log("loss", loss, prog_bar=True)
@@ -159,9 +161,9 @@ class Surface(FittedField):
         return normal_smoothness(*normals.chunk(2))
 
     def reference_score(self, reference: ReferenceView, rays: torch.Generator) -> Float[Tensor, ""]:
-        """Reference-view score distillation loss of the whole input view."""
-        size = self.view_size
-        known = self.renderer.render_views(self.input_c2w, self.input_fovy, size, size, self.white, rays)
+        """Reference-view score distillation loss of a whole reference."""
+        size, cameras = self.view_size, reference.cameras
+        known = self.renderer.render_views(cameras.c2w, cameras.fovy, size, size, self.white, rays)
         latents, query = reference.query(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
         seen = self.predictors.predict({"reference": query})["reference"]
         return reference_loss(latents, self.finite("reference", reference_gradient(seen), seen))

@@ -12,10 +12,11 @@ from PIL import Image
 from commands.reporting.run_warnings import run_warnings
 from commands.reporting.score_words import scores
 from datamodules.curves import load_curves
-from datamodules.posed_views import ViewCamera, load_cameras
+from datamodules.posed_views import ViewCamera, load_cameras, load_references
 from datamodules.run_folder import InputMeta, RunFolder, read_json
 from datamodules.stages import STAGES, Route
 from viewdistill import __version__
+from viewdistill.documents import read_document
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
 from viewdistill.report.curve_plot import curve_svg
@@ -46,8 +47,20 @@ def gather(folder: RunFolder, meta: InputMeta) -> Page:
         mesh_facts=mesh_facts(records["mesh"]) if "mesh" in records else {},
         video=data_url(read_bytes(folder.turntable), "video/mp4") if folder.turntable.is_file() else "",
         scores=scores(folder),
+        command=object_command(folder),
         commands=tuple(command_of(folder, meta, stage) for stage in records),
     )
+
+
+def object_command(folder: RunFolder) -> str:
+    """Return the one command line that makes the object again; empty where its stages were run one by one.
+
+    Raises:
+        ViewDistillError: What the run keeps of it is damaged.
+    """
+    if not folder.command.is_file():
+        return ""
+    return shlex.join(read_document(folder.command, list[str], "delete it and run `viewdistill object` again"))
 
 
 def command_of(folder: RunFolder, meta: InputMeta, stage: str) -> str:
@@ -121,7 +134,9 @@ def stage_of(folder: RunFolder, name: str, record: dict[str, Any]) -> ReportedSt
 
 def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ...]:
     """All pictures of complete stages, in the order of the stages; the input image first."""
-    picture = PictureColumn("framed, over white", (picture_url(folder.rgba),))
+    pictures = [PictureColumn("framed, over white", (picture_url(folder.rgba),))]
+    for path, camera in load_references(folder):
+        pictures.append(PictureColumn(f"reference, {camera_text(camera)}", (picture_url(path),)))
     novel_note = "Samples of the view-conditioned prior, from which the specialisation learns the object."
     samples_note = "Samples of each prompt; the first row shows instances."
     makers: dict[str, Callable[[], Gallery]] = {
@@ -132,7 +147,10 @@ def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ..
         "views": lambda: refined_gallery(folder),
         "mesh": lambda: sheet("Mesh from eight sides", "Colour above, shape below.", folder.contact_sheet),
     }
-    first = Gallery("Input", "The image that everything else is made from.", (picture,))
+    note = (
+        "The image that everything else is made from." if len(pictures) == 1 else "What everything else is made from."
+    )
+    first = Gallery("Input", note, tuple(pictures))
     return (first, *(make() for stage, make in makers.items() if stage in complete))
 
 

@@ -98,8 +98,10 @@ class Page:
     """Data URL of the mesh's turntable; empty where there is none."""
     scores: tuple[Score, ...] = ()
     """Against the truth, where the run was evaluated."""
+    command: str = ""
+    """Command line that makes the whole object again; empty where it is not known."""
     commands: tuple[str, ...] = ()
-    """Command lines that make the run again, in order."""
+    """Command lines of its stages, in order."""
 
     @property
     def turns(self) -> bool:
