@@ -3,6 +3,7 @@
 import io
 import shlex
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from datamodules.posed_views import ViewCamera, load_cameras, load_references
 from datamodules.run_folder import InputMeta, RunFolder, read_json
 from datamodules.stages import STAGES, Route
 from viewdistill import __version__
-from viewdistill.documents import read_document
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
+from viewdistill.mesh.video import first_frame
 from viewdistill.report.curve_plot import curve_svg
 from viewdistill.report.mesh_data import data_url, viewer_mesh
 from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage
+from viewdistill.schema import parse
 
 
 def gather(folder: RunFolder, meta: InputMeta) -> Page:
@@ -46,6 +48,7 @@ def gather(folder: RunFolder, meta: InputMeta) -> Page:
         mesh=viewer_mesh(folder.glb, camera) if "mesh" in records else None,
         mesh_facts=mesh_facts(records["mesh"]) if "mesh" in records else {},
         video=data_url(read_bytes(folder.turntable), "video/mp4") if folder.turntable.is_file() else "",
+        poster=poster_url(folder.turntable),
         scores=scores(folder),
         command=object_command(folder),
         commands=tuple(command_of(folder, meta, stage) for stage in records),
@@ -60,7 +63,8 @@ def object_command(folder: RunFolder) -> str:
     """
     if not folder.command.is_file():
         return ""
-    return shlex.join(read_document(folder.command, list[str], "delete it and run `viewdistill object` again"))
+    remedy = "delete it and run `viewdistill object` again"
+    return shlex.join(parse(list[str], read_json(folder.command, remedy), folder.command, remedy))
 
 
 def command_of(folder: RunFolder, meta: InputMeta, stage: str) -> str:
@@ -145,7 +149,9 @@ def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ..
         "specialize_1": lambda: sheet("Specialisation, stage 1", samples_note, folder.samples("specialize_1")),
         "specialize_2": lambda: sheet("Specialisation, stage 2", samples_note, folder.samples("specialize_2")),
         "views": lambda: refined_gallery(folder),
-        "mesh": lambda: sheet("Mesh from eight sides", "Colour above, shape below.", folder.contact_sheet),
+        "mesh": lambda: replace(
+            sheet("Mesh from eight sides", "Colour above, shape below.", folder.contact_sheet), scrolls=True
+        ),
     }
     note = (
         "The image that everything else is made from." if len(pictures) == 1 else "What everything else is made from."
@@ -202,6 +208,16 @@ def picture_url(path: Path) -> str:
     except (OSError, SyntaxError) as error:
         raise ViewDistillError(f"{path}: damaged picture ({error}); run its stage again") from error
     return data_url(content, "image/png")
+
+
+def poster_url(video: Path) -> str:
+    """Return the first frame of a video as the URL of itself; empty where there is none."""
+    frame = first_frame(video) if video.is_file() else None
+    if frame is None:
+        return ""
+    encoded = io.BytesIO()
+    Image.fromarray(frame).save(encoded, "PNG")
+    return data_url(encoded.getvalue(), "image/png")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -50,13 +50,12 @@ def errors(model: RadianceField, data: CameraSampler) -> list[float]:
 def test_a_field_fit_reproduces_all_references(two_sided: RunFolder) -> None:
     settings = GuidanceSettings(method="none", view_prior="/nowhere", text_prior="/nowhere")
     both, alone = module(settings, INPUT_TERMS), module(settings, INPUT_TERMS)
-    fit(both, two_sided, 150)
+    fit(both, two_sided, 240)
     data = sampler(two_sided)
     front, back = errors(both, data)
-    assert front < 0.02
-    assert back < 0.02
+    assert max(front, back) < 0.02  # white pictures have 0.2
     (two_sided.references / "cameras.json").unlink()
-    fit(alone, two_sided, 150)
+    fit(alone, two_sided, 240)
     assert errors(alone, data)[1] > 2 * back
 
 

@@ -65,3 +65,16 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], size: 
                 writer.send(np.ascontiguousarray(frame))
         finally:
             writer.close()
+
+
+def first_frame(path: Path) -> UInt8[np.ndarray, "h w 3"] | None:
+    """Return the first frame of a video; none where it cannot be read."""
+    library: Any = imageio_ffmpeg
+    reader = library.read_frames(str(path))
+    try:
+        width, height = next(reader)["size"]
+        return np.frombuffer(next(reader), np.uint8).reshape(height, width, 3)
+    except (OSError, RuntimeError, StopIteration, ValueError):
+        return None
+    finally:
+        reader.close()

@@ -336,7 +336,8 @@ def test_further_pictures_are_framed_beside_the_input_and_go_with_their_option(t
 )
 def test_a_reference_of_another_form_is_refused(tmp_path: Path, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     image = disc(tmp_path / "toy.png")
-    assert main(["input", str(image), f"--out={tmp_path / 'run'}", f"--reference={value}"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["input", str(image), f"--out={tmp_path / 'run'}", f"--reference={value}"])
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "--reference" in error
