@@ -83,6 +83,27 @@ class InputMeta:
 
 
 @dataclass(frozen=True)
+class MadeBy:
+    """The command that makes a whole run; stored as ``command.json``."""
+
+    words: list[str]
+    """Of the command line, the program's name first."""
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "MadeBy":
+        """Read what `save` wrote.
+
+        Raises:
+            ViewDistillError: The file is missing, damaged, or not of this version.
+        """
+        return read_document(path, cls, "delete it and run `viewdistill object` again")
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """Names of the files under ``runs/<object>/``."""
 
@@ -209,7 +230,7 @@ class RunFolder:
 
     @property
     def command(self) -> Path:
-        """The words of the command line that makes the whole object, where one did: a JSON list."""
+        """The command line that makes the whole object, where one did, see `MadeBy`."""
         return self.root / "command.json"
 
     @property

@@ -65,7 +65,7 @@ def test_diffusers_reads_the_text_conditioned_prior_as_a_pipeline() -> None:
     noise = torch.Generator().manual_seed(0)
     image = pipeline("a red mug", num_inference_steps=10, height=64, width=64, generator=noise).images[0]
     # Red on a ground that is lighter: what it was asked for.
-    pixels = torch.from_numpy(np.asarray(image)).float()
+    pixels = torch.from_numpy(np.array(image)).float()
     middle = pixels[24:40, 24:40].mean((0, 1))
     assert image.size == (64, 64)
     assert middle[0] > 1.3 * middle[1:].max()

@@ -10,7 +10,7 @@ from pathlib import Path
 from commands.pipeline.display import Display
 from commands.pipeline.recipe import Recipe
 from commands.stages.job import StageJob, no_files, run_stage
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.run_folder import MadeBy, RunFolder
 
 LOG = "object.log"
 """In a run folder: what its stages printed."""
@@ -66,7 +66,7 @@ def walk(jobs: list[StageJob], display: Display, command: Sequence[str]) -> list
 def keep_command(folder: RunFolder, command: Sequence[str]) -> None:
     """Keep the command that makes an object in its run, once there is one: of a refused image nothing is left."""
     if folder.root.is_dir():
-        write_json(folder.command, ["viewdistill", *command])
+        MadeBy(["viewdistill", *command]).save(folder.command)
 
 
 def show(job: StageJob, display: Display, again: bool = False) -> bool:

@@ -14,7 +14,7 @@ from commands.reporting.run_warnings import run_warnings
 from commands.reporting.score_words import scores
 from datamodules.curves import load_curves
 from datamodules.posed_views import ViewCamera, load_cameras, load_references
-from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.run_folder import InputMeta, MadeBy, RunFolder, read_json
 from datamodules.stages import STAGES, Route
 from viewdistill import __version__
 from viewdistill.errors import ViewDistillError
@@ -23,7 +23,6 @@ from viewdistill.mesh.video import first_frame
 from viewdistill.report.curve_plot import curve_svg
 from viewdistill.report.mesh_data import data_url, viewer_mesh
 from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage
-from viewdistill.schema import parse
 
 
 def gather(folder: RunFolder, meta: InputMeta) -> Page:
@@ -63,8 +62,7 @@ def object_command(folder: RunFolder) -> str:
     """
     if not folder.command.is_file():
         return ""
-    remedy = "delete it and run `viewdistill object` again"
-    return shlex.join(parse(list[str], read_json(folder.command, remedy), folder.command, remedy))
+    return shlex.join(MadeBy.load(folder.command).words)
 
 
 def command_of(folder: RunFolder, meta: InputMeta, stage: str) -> str:

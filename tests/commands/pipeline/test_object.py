@@ -1,10 +1,10 @@
 """The front door: what holds is left alone, what does not is made again, and a refused option costs nothing."""
 
-import html
 import shlex
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from commands.inputs.references import reference_picture
 from commands.main import main
@@ -12,7 +12,7 @@ from commands.pipeline.names import run_name
 from commands.pipeline.object import Request, recipe_of
 from commands.pipeline.recipe import Recipe
 from commands.pipeline.walk import command_lines
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.run_folder import MadeBy, RunFolder, read_json
 from tests.commands.scaling.tiny_batch import stage_options, write_images
 from viewdistill import distill
 from viewdistill.errors import ViewDistillError
@@ -94,17 +94,15 @@ def test_names_of_runs() -> None:
 def test_the_report_shows_the_one_command_that_makes_the_object_again(arguments: list[str], tmp_path: Path) -> None:
     assert main([*arguments, "--seed=3", f"--reference={arguments[1]}:90,10"]) == 0
     folder = RunFolder(tmp_path / "runs" / "a")
-    words = read_json(folder.command)
+    words = MadeBy.load(folder.command).words
     assert words[0] == "viewdistill"
-    assert html.escape(shlex.join(words), quote=False) in folder.report.read_text(encoding="utf-8").replace(
-        "&#39;", "'"
-    )
+    assert escape(shlex.join(words)) in folder.report.read_text(encoding="utf-8")
     report = folder.record("report").read_text(encoding="utf-8")
     made = {path: path.read_bytes() for path in folder.root.glob("*/stage.json")}
     assert main(words[1:]) == 0
     assert {path: path.read_bytes() for path in folder.root.glob("*/stage.json")} == made
     assert folder.record("report").read_text(encoding="utf-8") == report
-    assert read_json(folder.command) == words
+    assert MadeBy.load(folder.command).words == words
 
 
 def test_without_an_image_the_first_reference_is_the_input() -> None:

@@ -20,7 +20,7 @@ from commands.main import main
 from commands.stages.configuration import REPOSITORY
 from commands.stages.input import Request, prepare
 from commands.stages.plain_settings import read_settings
-from datamodules.posed_views import ViewCamera, load_references
+from datamodules.posed_views import ViewCamera, load_references, read_rgba
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from datamodules.stages import files_read
 from viewdistill.errors import ViewDistillError
@@ -316,7 +316,7 @@ def test_further_pictures_are_framed_beside_the_input_and_go_with_their_option(t
     assert {path: path.read_bytes() for path in alone} == alone
     paths, cameras = zip(*load_references(folder), strict=True)
     assert cameras == (ViewCamera(180.0, 30.0), ViewCamera(-90.5, -5.0))
-    assert [Image.open(path).mode for path in paths] == ["RGBA", "RGBA"]
+    assert {read_rgba(path).shape[0] for path in paths} == {4}
     request = Request(image, folder.root, elevation=10.0, class_word="thing")
     references = tuple(reference_picture(option.removeprefix("--reference=")) for option in options)
     assert prepare(replace(request, references=references)).holds()

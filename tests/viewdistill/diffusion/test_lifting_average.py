@@ -76,7 +76,7 @@ def test_each_side_has_the_colours_of_the_picture_that_it_faces() -> None:
             _, pictures = lifting.look_and_render(both, elevation[:1], pose(azimuth))
             assert pictures is not None
             rendered = pictures[0, 0, 3:, 16, 16]
-            torch.testing.assert_close(rendered, torch.cat([expected[0, :, 16, 16], torch.ones(1)]), atol=0.05, rtol=0)
+            torch.testing.assert_close(rendered, torch.cat([expected[0, :, 16, 16], torch.ones(1)]), atol=0.1, rtol=0)
 
 
 def test_a_prior_looks_at_further_pictures_where_it_has_a_lifting(
