@@ -102,9 +102,13 @@ def test_a_stage_that_fails_loses_its_earlier_record(tmp_path: Path):
 
 
 def test_costs_add_up_over_attempts_that_go_on_from_each_other(tmp_path: Path):
-    with pytest.raises(KeyboardInterrupt), record_stage(tmp_path, "field", "a"):
-        time.sleep(0.2)
-        raise KeyboardInterrupt
+    def stopped() -> None:
+        with record_stage(tmp_path, "field", "a"):
+            time.sleep(0.2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     with record_stage(tmp_path, "field", "a") as figures:
         figures["resumed"] = True
     record = read_json(tmp_path / "stage.json")
