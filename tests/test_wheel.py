@@ -114,6 +114,7 @@ NO_INDEX = "No matching distribution|Could not fetch|Connection|Temporary failur
 """What pip says where there is no package index."""
 
 
+@pytest.mark.timeout(600)  # seconds; it downloads 50 MB, and takes half a minute where nothing else runs
 def test_all_extras_install_from_the_wheel_and_the_command_runs_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     """In a new environment that sees this one's packages, so that nothing large is fetched again."""
     place, work = tmp_path / "environment", tmp_path / "empty"

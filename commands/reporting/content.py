@@ -211,11 +211,7 @@ def picture_url(path: Path) -> str:
 def poster_url(video: Path) -> str:
     """Return the first frame of a video as the URL of itself; empty where there is none."""
     frame = first_frame(video) if video.is_file() else None
-    if frame is None:
-        return ""
-    encoded = io.BytesIO()
-    Image.fromarray(frame).save(encoded, "PNG")
-    return data_url(encoded.getvalue(), "image/png")
+    return data_url(frame, "image/png") if frame is not None else ""
 
 
 def read_bytes(path: Path) -> bytes:
