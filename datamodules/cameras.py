@@ -145,8 +145,8 @@ class CameraSampler(pl.LightningDataModule):
             ViewDistillError: It is missing or damaged.
         """
         rgba = read_rgba(path)
-        place = (torch.tensor([value]) for value in (camera.azimuth_deg, camera.elevation_deg, camera.distance))
-        return InputView(rgba[:3], rgba[3:], self.cameras(*place, camera.fovy_deg))
+        azimuth, elevation, distance = torch.tensor([[camera.azimuth_deg], [camera.elevation_deg], [camera.distance]])
+        return InputView(rgba[:3], rgba[3:], self.cameras(azimuth, elevation, distance, camera.fovy_deg))
 
     def cameras(
         self,

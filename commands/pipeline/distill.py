@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from commands.inputs.references import read_reference
+from commands.inputs.reference_pictures import read_reference
 from commands.pipeline.display import Display
 from commands.pipeline.names import run_name
 from commands.pipeline.object import Request, recipe_of

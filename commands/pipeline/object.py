@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from commands import options
-from commands.inputs.references import HELP, ReferencePicture, reference_picture, split_first
+from commands.inputs.reference_pictures import HELP, ReferencePicture, reference_picture, split_first
 from commands.pipeline.display import Display
 from commands.pipeline.names import run_name
 from commands.pipeline.outcome import Outcome, tell

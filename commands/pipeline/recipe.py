@@ -7,7 +7,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.inputs.references import ReferencePicture
+from commands.inputs.reference_pictures import ReferencePicture
 from commands.parsing import parse
 from commands.stages.job import StageJob
 from commands.table import SUBCOMMANDS

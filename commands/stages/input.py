@@ -20,7 +20,7 @@ from commands.inputs.input_choices import (
     read_known_view,
 )
 from commands.inputs.input_settings import SHIPPED, InputSettings
-from commands.inputs.references import (
+from commands.inputs.reference_pictures import (
     HELP,
     FramedReference,
     ReferencePicture,

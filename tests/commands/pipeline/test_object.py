@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 
-from commands.inputs.references import reference_picture
+from commands.inputs.reference_pictures import reference_picture
 from commands.main import main
 from commands.pipeline.names import run_name
 from commands.pipeline.object import Request, recipe_of

@@ -15,7 +15,7 @@ from PIL import Image
 
 from commands.inputs.input_choices import checked_class_word, read_known_view
 from commands.inputs.input_settings import SHIPPED, InputSettings
-from commands.inputs.references import reference_picture
+from commands.inputs.reference_pictures import reference_picture
 from commands.main import main
 from commands.stages.configuration import REPOSITORY
 from commands.stages.input import Request, prepare
