@@ -54,6 +54,7 @@ def test_the_text_conditioned_prior_alone_keeps_the_figures_of_the_other(
         data, expected = cards
         assert (data.license, data.library_name) == ("apache-2.0", "diffusers")
         assert (data.pipeline_tag, data.tags) == (expected.pipeline_tag, expected.tags)
-    results: Any = ModelCard.load(priors / "zero123" / "README.md").data.eval_results
+    measured: Any = ModelCard.load(priors / "zero123" / "README.md").data
+    results = measured.eval_results
     best = max(value["psnr"] for name, value in whole["new_objects"].items() if name.startswith("guidance"))
     assert results[0].metric_value == round(best, 3)
