@@ -12,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What the user may set -------------------------------------------------------------------------------------------------------
 # An image, or words in its place; what is known of it; the overlays and the seed of all stages.
-VARIABLES := IMG TEXT MASK CLASS ELEVATION SEED PRESET
+VARIABLES := IMG TEXT MASK CLASS ELEVATION REFERENCE SEED PRESET
 # What the mesh is made from: `surface` is the whole method, `field` the radiance field alone.
 SOURCE ?= surface
 # VIEW=1 shows the fields in a browser while they are fitted.
@@ -79,14 +79,14 @@ choice = $(if $($1),--$2="$$$1")
 stage_options = $(foreach stage,$(OPTIONS),$(if $($(stage)),--options="$(stage)=$$$(stage)"))
 shared_choices = $(call choice,PRESET,preset) $(call choice,SEED,seed) --source="$$SOURCE" $(stage_options)
 object = $(strip $(VIEWDISTILL) object --runs="$$RUNS" $(call choice,TEXT,text) $(call choice,MASK,mask) $(call choice,CLASS,class-word) \
-	$(call choice,ELEVATION,elevation) $(shared_choices) $(if $(VIEW),--live))
+	$(call choice,ELEVATION,elevation) $(call choice,REFERENCE,reference) $(shared_choices) $(if $(VIEW),--live))
 image = $(if $(IMG),-- "$$IMG")
 # Letters of make's own options come first, in one word; `-j` has a word of its own.
 dry_run = $(findstring n,$(firstword -$(MAKEFLAGS)))
 side_by_side = $(filter -j%,$(MAKEFLAGS))
 
 .PHONY: object
-object: | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
+object: | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= REFERENCE=back.png:180,30 SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
 	+@$(if $(side_by_side),$(MAKE) report && )$(if $(dry_run),[ ! -x $(VIEWDISTILL) ] || $(object) --dry-run $(image),$(object) $(image))
 
 # The stages, and what each reads: as in datamodules/stages.py, with which a test compares it.

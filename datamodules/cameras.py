@@ -16,12 +16,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from datamodules.posed_views import ViewCamera, load_references, read_rgba
 from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import look_at, relative_pose
 from viewdistill.errors import ViewDistillError
 from viewdistill.phases import phase
-from viewdistill.pictures import read_picture, resize_rgba, to_tensor
+from viewdistill.pictures import resize_rgba
+from viewdistill.references import FurtherReference
 
 Batch = TypeVar("Batch")
 
@@ -47,19 +49,24 @@ class CameraBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class InputView:
-    """The input image with its camera."""
+    """A picture that the user gave of the object, with its camera."""
 
     rgb: Float[Tensor, "3 height width"]
     """Straight colour in [0, 1]."""
     alpha: Float[Tensor, "1 height width"]
     """Coverage in [0, 1]."""
     cameras: CameraBatch
-    """Its one camera; the relative pose is that of no motion."""
+    """Its one camera; for the input image itself the relative pose is that of no motion."""
 
     @property
     def side(self) -> int:
         """Side of the image as it was framed, pixels."""
         return self.rgb.shape[-1]
+
+    @property
+    def further(self) -> FurtherReference:
+        """The picture as a prior looks at it beside the input image, which has azimuth 0."""
+        return FurtherReference(self.resized(self.side)[0], float(self.cameras.azimuth), float(self.cameras.elevation))
 
     def resized(self, size: int) -> tuple[Float[Tensor, "1 3 size size"], Float[Tensor, "1 1 size size"]]:
         """The image over white and its mask, both antialiased, at ``size`` pixels a side."""
@@ -117,20 +124,29 @@ class CameraSampler(pl.LightningDataModule):
         self.seed = seed
 
     def setup(self, stage: str) -> None:
-        """Read the input image and its camera.
+        """Read the input image, the further references, and their cameras.
 
         Raises:
             ViewDistillError: The input stage has not been run, or a file of it is damaged.
         """
         self.meta = InputMeta.load(self.run_folder.input_meta)
-        rgba = read_rgba(self.run_folder.rgba)
-        camera = self.cameras(
-            torch.tensor([self.meta.azimuth_deg]),
-            torch.tensor([self.meta.elevation_deg]),
-            torch.tensor([self.meta.distance]),
-            self.meta.fovy_deg,
-        )
-        self.input_view = InputView(rgba[:3], rgba[3:], camera)
+        self.input_view = self.view(self.run_folder.rgba, ViewCamera.of_input(self.meta))
+        self.references = tuple(self.view(*listed) for listed in load_references(self.run_folder))
+
+    @property
+    def input_views(self) -> tuple[InputView, ...]:
+        """The input image, then the further references."""
+        return (self.input_view, *self.references)
+
+    def view(self, path: Path, camera: ViewCamera) -> InputView:
+        """Read a picture of the user's.
+
+        Raises:
+            ViewDistillError: It is missing or damaged.
+        """
+        rgba = read_rgba(path)
+        azimuth, elevation, distance = torch.tensor([[camera.azimuth_deg], [camera.elevation_deg], [camera.distance]])
+        return InputView(rgba[:3], rgba[3:], self.cameras(azimuth, elevation, distance, camera.fovy_deg))
 
     def cameras(
         self,
@@ -220,19 +236,6 @@ class StepStream(IterableDataset[Batch]):
             with phase("sample cameras"):
                 batch = self.batch(step)
             yield batch
-
-
-def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:
-    """Straight colour and alpha in [0, 1] of an RGBA image.
-
-    Raises:
-        ViewDistillError: The file is missing, damaged, or not RGBA.
-    """
-    remedy = "run `viewdistill input` again"
-    image = read_picture(path, None, remedy)
-    if image.mode != "RGBA":
-        raise ViewDistillError(f"{path}: not an 8-bit RGBA image; {remedy}")
-    return to_tensor(np.asarray(image))
 
 
 def check_ranges(

@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.cameras import StepStream, read_rgba
+from datamodules.cameras import StepStream
 from datamodules.class_images import ClassImages
-from datamodules.posed_views import load_views
+from datamodules.posed_views import load_views, read_rgba
 from datamodules.prompts import Prompts
 from datamodules.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera, view_name
+from datamodules.posed_views import ViewCamera, load_references, read_rgba, view_name
 from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.sampled_images import SampledImages
 from viewdistill.errors import ViewDistillError
 from viewdistill.pictures import over_white
+from viewdistill.references import FurtherReference
 
 
 class NovelViewBatch(NamedTuple):
@@ -27,6 +27,8 @@ class NovelViewBatch(NamedTuple):
     """The input over white, in [0, 1]."""
     elevation: float
     """Of the input camera, degrees."""
+    further: tuple[FurtherReference, ...] = ()
+    """Pictures of the object beside the input."""
 
 
 class NovelViewCameras(SampledImages):
@@ -66,7 +68,7 @@ class NovelViewCameras(SampledImages):
         return [ViewCamera(azimuth, elevation, known.distance, known.fovy_deg) for azimuth in azimuths]
 
     def setup(self, stage: str) -> None:
-        """Read the input image and its camera.
+        """Read the input image, the further references, and their cameras.
 
         Raises:
             ViewDistillError: The input stage is not complete, or a file of it is damaged.
@@ -74,9 +76,13 @@ class NovelViewCameras(SampledImages):
         super().setup(stage)
         self.image = over_white(read_rgba(self.run_folder.rgba)[None])
         self.known = ViewCamera.of_input(InputMeta.load(self.run_folder.input_meta))
+        self.further = tuple(
+            FurtherReference(over_white(read_rgba(path)[None]), camera.azimuth_deg, camera.elevation_deg)
+            for path, camera in load_references(self.run_folder)
+        )
 
     def batch(self, indices: list[int]) -> NovelViewBatch:
         """The request for some of the views."""
         cameras = self.cameras
         poses = torch.stack([cameras[index].pose_from(self.known) for index in indices])
-        return NovelViewBatch(torch.tensor(indices), poses, self.image, self.known.elevation_deg)
+        return NovelViewBatch(torch.tensor(indices), poses, self.image, self.known.elevation_deg, self.further)

@@ -21,13 +21,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from datamodules.cameras import read_rgba
-from datamodules.run_folder import InputMeta
+from datamodules.run_folder import InputMeta, RunFolder
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, relative_pose
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import inside, write_json
-from viewdistill.pictures import over_white, straight_color, to_bytes, write_picture
+from viewdistill.pictures import over_white, read_picture, straight_color, to_bytes, to_tensor, write_picture
 from viewdistill.schema import Range, parse
 
 CAMERAS_FILE = "cameras.json"
@@ -178,6 +177,15 @@ def load_cameras(folder: Path) -> list[tuple[Path, ViewCamera]]:
     return [(inside(folder, view.file), view.camera) for view in ListedViews.load(folder).views]
 
 
+def load_references(folder: RunFolder) -> list[tuple[Path, ViewCamera]]:
+    """Files and cameras of the pictures that the user gave beside the input image; none where there is one picture.
+
+    Raises:
+        ViewDistillError: Their list is damaged or of another version.
+    """
+    return load_cameras(folder.references) if (folder.references / CAMERAS_FILE).is_file() else []
+
+
 def load_views(folder: Path) -> PosedViews:
     """All views of a complete folder.
 
@@ -189,6 +197,19 @@ def load_views(folder: Path) -> PosedViews:
     if len({image.shape for image in images}) != 1:
         raise ViewDistillError(f"{folder}: needs views, all of one size; run the stage that writes them again")
     return PosedViews(torch.stack(images), tuple(camera for _, camera in entries))
+
+
+def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:
+    """Straight colour and alpha in [0, 1] of an RGBA image.
+
+    Raises:
+        ViewDistillError: The file is missing, damaged, or not RGBA.
+    """
+    remedy = "run `viewdistill input` again"
+    image = read_picture(path, None, remedy)
+    if image.mode != "RGBA":
+        raise ViewDistillError(f"{path}: not an 8-bit RGBA image; {remedy}")
+    return to_tensor(np.asarray(image))
 
 
 def straight_rgba(

@@ -51,7 +51,7 @@ class SurfaceBatch(NamedTuple):
     views: RayBatch
     """Of the posed views."""
     input: RayBatch
-    """Of the input view."""
+    """Of the input view and of further references."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class ViewWeights:
 
     opposite: float = 1.0
     """Weight of a view from the side opposite to the input view, which has 1; linear in the cosine between them. Below
-    1, views near the input view, of which its image says more, count for more."""
+    1, views near the input view, of which its image says more, count for more; of several references, the nearest
+    decides."""
     opacity_power: float = 0.0
     """Power of a view's certainty by which its weight is multiplied: the mean of |2α - 1| over the pixels with α > 0,
     which is 1 where its mask is all or nothing and small where the field was a mist."""
@@ -74,15 +75,15 @@ class ViewWeights:
         if min(self.opposite, self.opacity_power) < 0:
             raise ViewDistillError("data.weights: opposite and opacity_power must not be negative")
 
-    def of(self, views: PosedViews, input_c2w: Float[Tensor, "4 4"]) -> Float[Tensor, " views"]:
+    def of(self, views: PosedViews, input_c2w: Float[Tensor, "references 4 4"]) -> Float[Tensor, " views"]:
         """Weights of views, with mean 1.
 
         Args:
             views: The views.
-            input_c2w: Camera-to-world matrix of the input view.
+            input_c2w: Camera-to-world matrices of the input view and of further references.
         """
         # the camera's own z axis points from what it looks at to its centre
-        cosine = views.c2w[:, :3, 2] @ input_c2w[:3, 2]
+        cosine = torch.stack([views.c2w[:, :3, 2] @ c2w[:3, 2] for c2w in input_c2w]).amax(0)
         weights = self.opposite + (1 - self.opposite) * (1 + cosine) / 2
         alpha = views.rgba[:, 3].flatten(1)
         certainty = ((2 * alpha - 1).abs() * (alpha > 0)).sum(1) / (alpha > 0).sum(1).clamp_min(1)
@@ -91,13 +92,13 @@ class ViewWeights:
 
 
 class RefinedViewRays(pl.LightningDataModule):
-    """Rays of the refined views and of the input view for training; a ring of cameras for pictures.
+    """Rays of the refined views and of the user's own pictures for training; a ring of cameras for pictures.
 
     Args:
         run_folder: Folder of one object, ``runs/<object>``; its ``input`` and ``views`` stages are read.
         source: The refined views, or the field's renders that they were made from (the ablation without refinement).
         rays_per_step: Random rays of the views a step.
-        input_rays: Random rays of the input view a step.
+        input_rays: Random rays of the input view and of further references a step.
         input_size: Side of the input image that these rays are of, pixels; its own when not given.
         weights: How much each view counts.
         ring_views: Cameras of the ring that validation renders.
@@ -138,17 +139,26 @@ class RefinedViewRays(pl.LightningDataModule):
         self.cameras.setup(stage)
         folder = self.run_folder.refined_views if self.source == "refined" else self.run_folder.raw_views
         views = load_views(folder)
-        known = self.input_view.cameras
-        self.views = pixel_rays(views, self.view_weights.of(views, known.c2w[0]))
-        rgb, mask = (image[0] for image in self.input_view.resized(self.input_size or self.input_view.side))
+        known = torch.cat([view.cameras.c2w for view in self.input_views])
+        self.views = pixel_rays(views, self.view_weights.of(views, known))
+        self.input = joined([self.own_rays(view) for view in self.input_views])
+
+    def own_rays(self, view: InputView) -> RayBatch:
+        """The rays through all pixels of a picture of the user's."""
+        rgb, mask = (image[0] for image in view.resized(self.input_size or view.side))
         # what was resized over white is made straight again, so that it can be put over any background
         straight = straight_color(rgb, mask)
-        self.input = view_rays(known.c2w, known.fovy, torch.cat([straight, mask]), 1.0)
+        return view_rays(view.cameras.c2w, view.cameras.fovy, torch.cat([straight, mask]), 1.0)
 
     @property
     def input_view(self) -> InputView:
         """The input image with its camera."""
         return self.cameras.input_view
+
+    @property
+    def input_views(self) -> tuple[InputView, ...]:
+        """The input image, then the further references."""
+        return self.cameras.input_views
 
     @property
     def meta(self) -> InputMeta:
@@ -186,6 +196,11 @@ def pixel_rays(views: PosedViews, weights: Float[Tensor, " views"]) -> RayBatch:
         view_rays(camera.c2w[None], camera.fovy_deg, rgba, float(weight))
         for camera, rgba, weight in zip(views.cameras, views.rgba, weights, strict=True)
     ]
+    return joined(parts)
+
+
+def joined(parts: list[RayBatch]) -> RayBatch:
+    """All rays of several batches."""
     return RayBatch(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 

@@ -83,6 +83,27 @@ class InputMeta:
 
 
 @dataclass(frozen=True)
+class MadeBy:
+    """The command that makes a whole run; stored as ``command.json``."""
+
+    words: list[str]
+    """Of the command line, the program's name first."""
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "MadeBy":
+        """Read what `save` wrote.
+
+        Raises:
+            ViewDistillError: The file is missing, damaged, or not of this version.
+        """
+        return read_document(path, cls, "delete it and run `viewdistill object` again")
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """Names of the files under ``runs/<object>/``."""
 
@@ -129,6 +150,11 @@ class RunFolder:
     def input_meta(self) -> Path:
         """Camera and source of the input image, see `InputMeta`."""
         return self.root / "input" / "meta.json"
+
+    @property
+    def references(self) -> Path:
+        """Pictures that the user gave beside the input image, framed: a folder of posed views, if there are any."""
+        return self.root / "input" / "references"
 
     @property
     def field_checkpoint(self) -> Path:
@@ -201,6 +227,11 @@ class RunFolder:
     def report(self) -> Path:
         """All results on one page that needs no other file."""
         return self.root / "report" / "report.html"
+
+    @property
+    def command(self) -> Path:
+        """The command line that makes the whole object, where one did, see `MadeBy`."""
+        return self.root / "command.json"
 
     @property
     def summary(self) -> Path:

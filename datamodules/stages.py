@@ -45,8 +45,13 @@ class Stage:
         return " ".join(("viewdistill", subcommand, place, *options))
 
 
-INPUT_VIEW = ("input/rgba.png", "input/meta.json")
-"""The framed input image and its camera."""
+INPUT_VIEW = (
+    "input/rgba.png",
+    "input/meta.json",
+    "input/references/cameras.json",
+    "input/references/[0-9]*.png",
+)
+"""The framed input image and its camera, and the further references, where there are any."""
 
 STAGES: Mapping[str, Stage] = {
     stage.name: stage

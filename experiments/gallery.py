@@ -20,8 +20,7 @@ from jaxtyping import Float
 from commands import options
 from commands.arguments import add_option
 from commands.parsing import OneLineParser
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import load_views
+from datamodules.posed_views import load_views, read_rgba
 from datamodules.run_folder import InputMeta, RunFolder
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError

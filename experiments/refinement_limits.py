@@ -23,9 +23,8 @@ from commands import options
 from commands.arguments import add_option, add_out_argument
 from commands.evaluation.truth import same_camera, truth_of_run
 from commands.parsing import OneLineParser
-from datamodules.cameras import read_rgba
 from datamodules.dreambooth import PromptedImages
-from datamodules.posed_views import ViewCamera, load_views
+from datamodules.posed_views import ViewCamera, load_views, read_rgba
 from datamodules.prompts import Prompts
 from datamodules.run_folder import InputMeta, RunFolder, atomic_path, make_folder
 from datamodules.seeding import Purpose, generator_at, image_noise

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from datamodules.cameras import read_rgba
 from datamodules.locks import held
-from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
+from datamodules.posed_views import ViewCamera, clear_views, read_rgba, save_cameras, save_view
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from experiments.comparison import FORMAT
 from experiments.execution import Execute, attempt, cost_of, link

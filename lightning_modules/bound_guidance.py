@@ -1,5 +1,6 @@
 """Guidance ready for a fit: the method, and the frozen priors with what they know of the input."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -27,18 +28,18 @@ class BoundGuidance:
     """Noise levels of the novel views."""
     predictors: Predictors
     """The priors that are needed, and what they know of the input."""
-    reference: ReferenceView | None
-    """The input view, where it is scored."""
+    references: tuple[ReferenceView, ...]
+    """The input view and further references, where they are scored; in turn, one a step."""
 
 
 def bind(
-    settings: GuidanceSettings, view: InputView, caption: str, reference: bool, device: torch.device
+    settings: GuidanceSettings, views: Sequence[InputView], caption: str, reference: bool, device: torch.device
 ) -> BoundGuidance:
     """Load the priors that a method needs, and tell them of the input.
 
     Args:
         settings: Method and priors.
-        view: The input image.
+        views: The input image, then further references.
         caption: Words for the object.
         reference: Whether the reference-view score is asked for, too.
         device: Where the field is fitted.
@@ -46,6 +47,7 @@ def bind(
     Raises:
         ViewDistillError: A prior is missing, damaged or not fit for this, or the method compares nothing.
     """
+    view, *others = views
     method = settings.build_method()
     sources = {branch.source for branch in method.branches} if method is not None else set[str]()
     if method is not None and not sources:
@@ -60,15 +62,16 @@ def bind(
         text_prior,
         image=view.resized(view_prior.image_size)[0].to(device) if view_prior is not None else None,
         elevation_deg=float(view.cameras.elevation),
+        further=[other.further for other in others],
         text=settings.prompt if settings.prompt is not None else caption,
         negative_text=settings.negative_prompt,
     )
     if method is not None:
         method.bind(predictors)
-    input_view = None
+    references: tuple[ReferenceView, ...] = ()
     if reference and text_prior is not None:
-        input_view = ReferenceView(text_prior, settings.reference_timesteps, view, device)
-    return BoundGuidance(method, settings.timesteps or (method or GuidanceMethod).timesteps, predictors, input_view)
+        references = tuple(ReferenceView(text_prior, settings.reference_timesteps, each, device) for each in views)
+    return BoundGuidance(method, settings.timesteps or (method or GuidanceMethod).timesteps, predictors, references)
 
 
 def own_or_loaded(settings: GuidanceSettings, device: torch.device) -> LatentDiffusionPrior:

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from lightning_modules.muon import Muon
 from lightning_modules.text_to_image import copy_weights
 from lightning_modules.trained_prior import TrainedPrior, save_component
-from viewdistill.diffusion.lifting import ELEVATION_SPREAD, LiftedReference, ReferenceLifting
+from viewdistill.diffusion.lifting import ELEVATION_SPREAD, ReferenceLifting
+from viewdistill.diffusion.lifting_average import LiftedReference
 from viewdistill.diffusion.lifting_growth import grow
 from viewdistill.diffusion.lifting_supervision import occupancy_errors
 from viewdistill.metrics.images import psnr

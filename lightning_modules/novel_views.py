@@ -62,7 +62,7 @@ class NovelViewSampler(pl.LightningModule):
     def predict_step(self, batch: NovelViewBatch, batch_idx: int) -> UInt8[np.ndarray, "views size size 4"]:
         """Views as RGBA, with masks derived from the white ground."""
         view, text = self.loaded[0]
-        condition = view.condition(resize(batch.image, view.image_size), batch.elevation)
+        condition = view.condition(resize(batch.image, view.image_size), batch.elevation, batch.further)
         noise = image_noise(self.seed, batch.indices.tolist(), view.latent_shape, self.device)
         common = image_noise(self.seed, [0], view.latent_shape, self.device, Purpose.COMMON_NOISE)
         images = sample_novel_views(view, text, condition, batch.relative_pose, noise, self.sampling, common)

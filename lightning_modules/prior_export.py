@@ -15,6 +15,7 @@ from lightning_modules.lifting import Lifting
 from lightning_modules.text_to_image import TextToImage
 from lightning_modules.trained_prior import TRAINING_FILE
 from lightning_modules.view_synthesis import ViewSynthesis
+from viewdistill.diffusion.model_index import write_text_index, write_view_index
 from viewdistill.files import write_json
 from viewdistill.objects.backgrounds import composite
 from viewdistill.objects.dataset import load
@@ -47,6 +48,7 @@ def export_text_to_image(checkpoint: Path, vae: Path, folder: Path) -> None:
     """Write a Stable-Diffusion folder: the checkpoint's components and a copy of the autoencoder."""
     TextToImage.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
     shutil.copytree(vae, folder / "vae", dirs_exist_ok=True)
+    write_text_index(folder)
     describe_training(checkpoint, folder)
 
 
@@ -61,6 +63,7 @@ def export_view_synthesis(checkpoint: Path, vae: Path, lifting: Path, folder: Pa
     ViewSynthesis.load_from_checkpoint(checkpoint, map_location="cpu").save_pretrained(folder)
     shutil.copytree(vae, folder / "vae", dirs_exist_ok=True)
     shutil.copytree(lifting, folder / "lifting", dirs_exist_ok=True)
+    write_view_index(folder)
     describe_training(checkpoint, folder)
 
 

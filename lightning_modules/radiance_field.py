@@ -91,19 +91,21 @@ class RadianceField(FittedField):
         self.method_state: dict[str, Any] = {}
 
     def on_fit_start(self) -> None:
-        """Load the priors that the method needs and encode the input view once; neither belongs in a checkpoint."""
+        """Load the priors that the method needs and encode the references once; neither belongs in a checkpoint."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        view: InputView = data.input_view
-        rgb, mask = (image.to(self.device) for image in view.resized(self.input_size))
-        origins, directions = rays(
-            view.cameras.c2w.to(self.device), view.cameras.fovy, self.input_size, self.input_size
-        )
-        self.input_pixels = [x.reshape(-1, x.shape[-1]) for x in (origins, directions, *map(to_last, (rgb, mask)))]
-        self.input_cameras = CameraBatch(*(part.to(self.device) for part in view.cameras[:4]), fovy=view.cameras.fovy)
+        views: tuple[InputView, ...] = data.input_views
+        self.input_pixels = [torch.cat(part) for part in zip(*map(self.pixels_of, views), strict=True)]
         reference = self.weights.ever("reference_score")
-        self.bound = bind(self.guidance, view, data.meta.caption, reference, self.device)
+        self.bound = bind(self.guidance, views, data.meta.caption, reference, self.device)
         if self.method_state and self.bound.method is not None:
             self.bound.method.load_state_dict(self.method_state)
+
+    def pixels_of(self, view: InputView) -> list[Float[Tensor, "pixels _"]]:
+        """Origins and directions of the rays through a picture's pixels, their colours over white and their mask."""
+        size = self.input_size
+        origins, directions = rays(view.cameras.c2w.to(self.device), view.cameras.fovy, size, size)
+        rgb, mask = (to_last(image.to(self.device)) for image in view.resized(size))
+        return [x.reshape(-1, x.shape[-1]) for x in (origins, directions, rgb, mask)]
 
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render, distil the priors' scores, regularise, compare with the input."""
@@ -120,9 +122,10 @@ class RadianceField(FittedField):
             latents = priors.encode(images, noise)
             t, eps = draw(bound.timesteps, latents, self.progress, priors.schedule, noise)
             queries["novel"] = Query(latents.detach(), t, eps, priors.schedule, method.branches, batch.relative_pose)
-        if weights["reference_score"] and bound.reference is not None:
-            known = self.render_training_views(self.input_cameras, ray_noise).rgb
-            known_latents, queries["reference"] = bound.reference.query(known, self.progress, noise)
+        if weights["reference_score"] and bound.references:
+            reference = bound.references[self.global_step % len(bound.references)]
+            known = self.render_training_views(reference.cameras, ray_noise).rgb
+            known_latents, queries["reference"] = reference.query(known, self.progress, noise)
         predictions = priors.predict(queries)
         if method is not None:
             g = method.combine(seen := predictions["novel"])
@@ -190,7 +193,7 @@ class RadianceField(FittedField):
     def render_input_rays(
         self, generator: torch.Generator
     ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, " rays"], Float[Tensor, "rays 3"], Float[Tensor, " rays"]]:
-        """Colour and opacity of random rays of the input view, then what they should be."""
+        """Colour and opacity of random rays of the input view and further references, then what they should be."""
         total = len(self.input_pixels[0])
         chosen = torch.randint(total, (min(self.input_rays, total),), generator=generator, device=self.device)
         origins, directions, rgb, mask = (x[chosen] for x in self.input_pixels)

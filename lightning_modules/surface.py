@@ -85,16 +85,15 @@ class Surface(FittedField):
         self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
 
     def on_fit_start(self) -> None:
-        """Load the prior, if scores are asked for, and encode the input view once; neither belongs in a checkpoint."""
+        """Load the prior, if scores are asked for, and encode the references once; neither belongs in a checkpoint."""
         settings = self.reference_settings
-        self.reference_view = None
+        self.reference_views: tuple[ReferenceView, ...] = ()
         if settings.by_score and self.weights.ever("reference_score"):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-            view: InputView = data.input_view
+            views: tuple[InputView, ...] = data.input_views
             prior = load_text_prior(settings.text_prior, settings.precision, self.device)
             self.predictors = Predictors(text_prior=prior)
-            self.reference_view = ReferenceView(prior, settings.timesteps, view, self.device)
-            self.input_c2w, self.input_fovy = view.cameras.c2w.to(self.device), view.cameras.fovy
+            self.reference_views = tuple(ReferenceView(prior, settings.timesteps, view, self.device) for view in views)
 
     def training_step(self, batch: SurfaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render rays of the views, compare, regularise, hold the input view."""
@@ -116,9 +115,11 @@ class Surface(FittedField):
             known = self.render(batch.input, background, noise)
             terms["input_color"] = color_error(known, batch.input, background, self.color_rays)
             terms["input_mask"] = mask_error(known, batch.input)
-        if self.reference_view is not None and self.global_step % self.reference_settings.interval == 0:
-            known = self.render_input_view(noise)
-            latents, query = self.reference_view.query(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
+        turn, left = divmod(self.global_step, self.reference_settings.interval)
+        if self.reference_views and left == 0:
+            reference = self.reference_views[turn % len(self.reference_views)]
+            known = self.render_reference(reference, noise)
+            latents, query = reference.query(known.rgb, self.progress, self.generator(Purpose.DIFFUSION))
             seen = self.predictors.predict({"reference": query})["reference"]
             g = reference_gradient(seen)
             terms["reference_score"] = reference_loss(latents, self.finite("reference", g, seen))
@@ -163,10 +164,10 @@ class Surface(FittedField):
             normals = self.sdf_field.normals(torch.cat([points, points + self.smoothness_distance * shift]))
         return normal_smoothness(*normals.chunk(2))
 
-    def render_input_view(self, generator: torch.Generator) -> RenderedViews:
-        """The whole input view over white, with gradient."""
-        size = self.view_size
-        return self.renderer.render_views(self.input_c2w, self.input_fovy, size, size, self.white, generator)
+    def render_reference(self, reference: ReferenceView, generator: torch.Generator) -> RenderedViews:
+        """The whole view of a reference over white, with gradient."""
+        size, cameras = self.view_size, reference.cameras
+        return self.renderer.render_views(cameras.c2w, cameras.fovy, size, size, self.white, generator)
 
     def prior_names(self) -> dict[Source, str]:
         """The priors in use, for messages."""

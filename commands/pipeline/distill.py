@@ -1,8 +1,9 @@
 """The front door in Python: `viewdistill.distill`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from commands.inputs.reference_pictures import read_reference
 from commands.pipeline.display import Display
 from commands.pipeline.names import run_name
 from commands.pipeline.object import Request, recipe_of
@@ -27,6 +28,7 @@ def distill(
     mask: str | Path | None = None,
     class_word: str | None = None,
     elevation: float | None = None,
+    references: Sequence[str] = (),
     options: Mapping[str, str] | None = None,
     quiet: bool = False,
 ) -> Outcome:
@@ -42,6 +44,7 @@ def distill(
         mask: Mask of the image, the object white.
         class_word: What the object is; chosen by the text-conditioned prior when not given.
         elevation: Elevation of the input camera, degrees; estimated when not given.
+        references: Further pictures, each as ``PICTURE:AZIMUTH,ELEVATION``, degrees; without an image, the first is it.
         options: Stage → more options, as ``{"field": "--trainer.max_steps 600"}``.
         quiet: Whether to show no progress.
 
@@ -62,13 +65,14 @@ def distill(
         None if mask is None else Path(mask),
         class_word,
         elevation,
+        [read_reference(value) for value in references],
         option_texts(options or {}),
     )
     recipe, subject = recipe_of(request)
     folder = RunFolder(request.runs / run_name(subject))
     jobs = jobs_of(recipe, subject, folder.root)
     with Display(quiet) as display:
-        ran = walk(jobs, display)
+        ran = walk(jobs, display, recipe.object_command(subject, request.runs))
     write_summary(folder)
     if ran:
         track_object(folder)

@@ -7,6 +7,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands.inputs.reference_pictures import ReferencePicture
 from commands.parsing import parse
 from commands.stages.job import StageJob
 from commands.table import SUBCOMMANDS
@@ -33,6 +34,8 @@ class Recipe:
     """What the object is; chosen when not given."""
     elevation: float | None = None
     """Elevation of the input camera, degrees; estimated when not given."""
+    references: tuple[ReferencePicture, ...] = ()
+    """Further pictures of the object."""
     live: bool = False
     """Whether to show the fields in a browser while they are fitted."""
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -73,12 +76,33 @@ class Recipe:
             image = run / "picture" / "picture.png" if self.words else subject
             given = {"elevation": self.elevation, "mask": self.mask, "class-word": self.class_word}
             said = [f"--{name}={value}" for name, value in given.items() if value is not None]
+            said += [f"--reference={picture}" for picture in self.references]
             return [subcommand, f"--out={run}", *configured, *said, *own, "--", str(image)]
         if stage == "mesh":
             projected = ["--projection"] if "projection" in self.route.conditions else []
             return [subcommand, str(run), f"--source={self.source}", *configured, *projected, *own]
         watched = ["--live"] if self.live and stage in ("field", "surface") else []
         return [subcommand, str(run), *fixed, *configured, *watched, *own]
+
+    def object_command(self, subject: Path | str, runs: Path) -> list[str]:
+        """Return the arguments of `viewdistill` that make the whole object.
+
+        Args:
+            subject: The input image, or words.
+            runs: Folder of all runs.
+        """
+        given = {
+            "preset": self.preset,
+            "seed": self.seed,
+            "mask": self.mask,
+            "class-word": self.class_word,
+            "elevation": self.elevation,
+        }
+        said = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        said += [f"--reference={picture}" for picture in self.references]
+        said += [f"--options={stage}={shlex.join(values)}" for stage, values in self.options]
+        said = [f"--runs={runs}", f"--source={self.source}", *said]
+        return ["object", *said, *([f"--text={subject}"] if self.words else ["--", str(subject)])]
 
     def job(self, stage: str, subject: Path | str, run: Path) -> StageJob:
         """Return a stage with resolved settings, for arguments as those of `command`.

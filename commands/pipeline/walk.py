@@ -10,7 +10,7 @@ from pathlib import Path
 from commands.pipeline.display import Display
 from commands.pipeline.recipe import Recipe
 from commands.stages.job import StageJob, no_files, run_stage
-from datamodules.run_folder import RunFolder
+from datamodules.run_folder import MadeBy, RunFolder
 
 LOG = "object.log"
 """In a run folder: what its stages printed."""
@@ -31,12 +31,13 @@ def jobs_of(recipe: Recipe, subject: Path | str, run: Path, stages: Sequence[str
     return [recipe.job(stage, subject, run) for stage in (recipe.route.stages if stages is None else stages)]
 
 
-def walk(jobs: list[StageJob], display: Display) -> list[str]:
+def walk(jobs: list[StageJob], display: Display, command: Sequence[str]) -> list[str]:
     """Run the stages whose results do not hold, in order.
 
     Args:
         jobs: From `jobs_of`; emptied, so that what a stage built is released with it.
         display: Shows progress.
+        command: Arguments of `viewdistill` that make the object, which the run keeps for its report.
 
     Returns:
         Names of the stages that were run.
@@ -48,6 +49,7 @@ def walk(jobs: list[StageJob], display: Display) -> list[str]:
     cached: list[StageJob] = []
     while jobs:
         job = jobs.pop(0)
+        keep_command(job.folder, command)
         if not job.holds():
             for needed in cached:
                 if needed.name in job.needs and not needed.is_whole():
@@ -59,6 +61,12 @@ def walk(jobs: list[StageJob], display: Display) -> list[str]:
         del job
         gc.collect()
     return ran
+
+
+def keep_command(folder: RunFolder, command: Sequence[str]) -> None:
+    """Keep the command that makes an object in its run, once there is one: of a refused image nothing is left."""
+    if folder.root.is_dir():
+        MadeBy(["viewdistill", *command]).save(folder.command)
 
 
 def show(job: StageJob, display: Display, again: bool = False) -> bool:

@@ -16,6 +16,7 @@ import torch
 
 from commands.parsing import parse
 from commands.pipeline.recipe import Recipe
+from commands.pipeline.walk import keep_command
 from commands.scaling.batch import digests, keys
 from commands.scaling.images import ImageFile
 from commands.scaling.results import Results, results_at
@@ -142,6 +143,7 @@ def run_stage(job: Job, results: Results, folder: RunFolder, stage: str, done: d
             image = job.image.place(Path(temporary))
             run_command(job.recipe.command(stage, image, folder.root), Path(os.devnull))
     else:
+        keep_command(folder, job.recipe.object_command(job.image.path, folder.root.parent))
         run_command(job.recipe.command(stage, job.image.path, folder.root), folder.root / LOG)
     results.keep(folder, stage)
 

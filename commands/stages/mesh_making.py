@@ -10,8 +10,7 @@ import torch
 
 from commands.requirements import require
 from commands.stages.mesh_settings import MeshStageSettings
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera, load_views
+from datamodules.posed_views import ViewCamera, load_references, load_views, read_rgba
 from datamodules.run_folder import InputMeta, RunFolder
 from datamodules.stages import Source
 from lightning_modules.radiance_field import load_field
@@ -120,16 +119,17 @@ def input_iou(mesh: TexturedMesh, folder: RunFolder, meta: InputMeta) -> float:
 
 
 def texture_views(folder: RunFolder, refined: bool, input_weight: float) -> list[TextureView]:
-    """The input image and, where asked for, the refined views, with their cameras.
+    """The input image, further references and, where asked for, the refined views, with their cameras.
 
     Raises:
         ViewDistillError: They are not complete, or a file of them is damaged.
     """
     meta = require(folder, "views") if refined else InputMeta.load(folder.input_meta)
     views = load_views(folder.refined_views) if refined else None
-    pictures = [*(views.rgba if views else ()), read_rgba(folder.rgba)]
-    cameras = [*(views.cameras if views else ()), ViewCamera.of_input(meta)]
-    weights = [1.0] * (len(cameras) - 1) + [input_weight]
+    given = [(folder.rgba, ViewCamera.of_input(meta)), *load_references(folder)]
+    pictures = [*(views.rgba if views else ()), *(read_rgba(path) for path, _ in given)]
+    cameras = [*(views.cameras if views else ()), *(camera for _, camera in given)]
+    weights = [1.0] * (len(cameras) - len(given)) + [input_weight] * len(given)
     return [
         TextureView(rgba[:3].movedim(0, -1).numpy(), rgba[3].numpy(), camera.c2w, camera.fovy_deg, weight)
         for rgba, camera, weight in zip(pictures, cameras, weights, strict=True)

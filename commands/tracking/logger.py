@@ -1,5 +1,6 @@
 """Weights & Biases as Lightning's logger of the fitted stages."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,16 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
 
 from commands.tracking.run import PROJECT, Mode, RunDescription, run_mode, start_run
+from datamodules.staleness import kept_key
+
+
+def attempt_id(folder: Path) -> str | None:
+    """Return the identity of a stage's run: that of an attempt which this one goes on from; none without a key.
+
+    A stage that is made anew has another key, and so another run.
+    """
+    key = kept_key(folder)
+    return None if key is None else hashlib.sha256(f"{folder.absolute()} {key}".encode()).hexdigest()[:16]
 
 
 class Tracker(WandbLogger):
@@ -44,7 +55,9 @@ class Tracker(WandbLogger):
     def experiment(self) -> Any:
         """The run; Lightning's own way to start it waits long for a service that is away, and has no disabled mode."""
         if self._run is None:
-            self._run = self._experiment = start_run(self.description, self.mode)
+            identity = attempt_id(self.description.folder)
+            described = replace(self.description, id=identity, resumes=identity is not None)
+            self._run = self._experiment = start_run(described, self.mode)
             self._run.define_metric("trainer/global_step")
             self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return self._run

@@ -57,6 +57,8 @@ class RunDescription:
     """All settings, nested."""
     id: str | None = None
     """Identity in the project, where a run of the same one is to be replaced; a new one when not given."""
+    resumes: bool = False
+    """Whether a run of the same identity is gone on with, and not replaced."""
 
 
 def run_mode() -> Mode:
@@ -100,6 +102,7 @@ def start_run(description: RunDescription, mode: Mode | None = None, *, live: bo
                 tags=description.tags,
                 config=dict(description.config),
                 id=description.id,
+                resume="allow" if description.resumes else None,
                 dir=str(description.folder),
                 mode=attempt,
                 reinit="finish_previous",

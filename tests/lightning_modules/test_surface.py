@@ -132,7 +132,7 @@ def test_the_input_view_takes_part_as_asked(
 def test_without_a_score_no_prior_is_loaded(ball_folder: RunFolder) -> None:
     model = module(ReferenceSettings("mse", text_prior="/nowhere"))
     fit(model, ball_folder, 1)
-    assert model.reference_view is None
+    assert model.reference_views == ()
 
 
 def test_scores_are_taken_at_their_interval(ball_folder: RunFolder, tiny_prior_folder: Path) -> None:

@@ -11,7 +11,6 @@ World frame of the volume: z up, the reference camera at azimuth 0; see `viewdis
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -20,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
+from viewdistill.diffusion.lifting_average import LiftedReference, average, render_references
 from viewdistill.diffusion.lifting_geometry import (
     before_camera,
     cell_centres,
@@ -34,18 +34,6 @@ from viewdistill.diffusion.volume_compositing import composite_volume
 
 ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
 """Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
-
-
-class LiftedReference(NamedTuple):
-    """A reference view as a volume."""
-
-    features: Float[Tensor, "batch n n n channels"]
-    """Axes z, y, x; density before the other channels."""
-    colors: Float[Tensor, "batch m m m 5"] | None = None
-    """Finer cells for rendering colours, where the lifting has them: density, logits of rgb, and how much of the
-    picture's colour shows."""
-    picture: Float[Tensor, "batch 3 height width"] | None = None
-    """The reference picture, rgb in [0, 1], where there are colours."""
 
 
 class ReferenceLifting(ModelMixin, ConfigMixin):
@@ -190,6 +178,20 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             colors = self.refiner(full, fine, completed[:, :1]).permute(0, 2, 3, 4, 1)
         return LiftedReference(volume, colors, picture), self._elevation_of(tokens)
 
+    @outside_autocast
+    def averaged(
+        self, references: Sequence[LiftedReference], azimuth: Float[Tensor, " r"], elevation: Float[Tensor, " r"]
+    ) -> LiftedReference:
+        """One volume of several references of one object, for `look` with the first one's elevation.
+
+        Args:
+            references: From `volume`, of one picture each.
+            azimuth: Of their cameras from the first one's, degrees.
+            elevation: Of their cameras, degrees.
+        """
+        cameras = look_at(azimuth.float(), elevation.float(), torch.full_like(elevation.float(), self.distance))
+        return average(references, azimuth, cameras, self.radius)
+
     def look(
         self,
         lifted: LiftedReference,
@@ -257,11 +259,12 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         """Rgb over white, and opacity."""
         assert lifted.colors is not None
         assert lifted.picture is not None
-        batch, size = len(lifted.colors), self.picture_size
+        batch, size = len(lifted.features), self.picture_size
         origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
-        reference = self._reference_camera(elevation.float())
-        found = render_colors(
-            lifted.colors.float(), lifted.picture.float(), reference, origins, directions, self.radius, self.fovy,
+        render = render_colors if lifted.cameras is None else render_references
+        cameras = self._reference_camera(elevation.float()) if lifted.cameras is None else lifted.cameras
+        found = render(
+            lifted.colors.float(), lifted.picture.float(), cameras, origins, directions, self.radius, self.fovy,
             self.picture_samples,
         )  # fmt: skip
         over_white = found[..., :3] + (1 - found[..., 3:])

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from viewdistill.diffusion.lifting import LiftedReference
+from viewdistill.diffusion.lifting_average import LiftedReference
 from viewdistill.diffusion.lifting_geometry import cell_centres, turned_about_z
 from viewdistill.diffusion.volume_compositing import occupancy_error
 

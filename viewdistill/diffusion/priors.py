@@ -20,12 +20,15 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTraine
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.latents import LatentDiffusionPrior, require_fit
-from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
+from viewdistill.diffusion.lifting import ReferenceLifting
+from viewdistill.diffusion.lifting_average import LiftedReference
 from viewdistill.diffusion.loading import load_camera_projection, load_component, load_tokenizer, locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.published import Pose
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
+from viewdistill.pictures import resize
+from viewdistill.references import FurtherReference
 
 CPU = torch.device("cpu")
 
@@ -198,6 +201,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         self,
         images: Float[Tensor, "images 3 height width"],
         elevation_deg: float | Float[Tensor, " images"] | None = None,
+        further: Sequence[FurtherReference] = (),
     ) -> ViewCondition:
         """Image tokens and latents of input images, and what a lifting makes of them.
 
@@ -205,6 +209,8 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             images: In [0, 1], over white, at the prior's `image_size`.
             elevation_deg: Of the input cameras, degrees. A prior whose pose holds the polar angle asks for it (one for
                 all images); a lifting estimates it where it is not given; others do not use it.
+            further: Pictures of the same object beside a single input image. A lifting averages them; a prior without
+                one has no place for them, and looks at the input image alone.
 
         Raises:
             ViewDistillError: The prior asks for the elevation, and it is not given.
@@ -229,7 +235,26 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             else torch.as_tensor(elevation_deg, dtype=torch.float32).to(given.device).expand(len(images))
         )
         lifted = self.lifting.volume(given, elevation, images)
+        if further:
+            lifted = self._averaged(self.lifting, lifted, elevation, further)
         return ViewCondition(tokens.float(), latent, polar, lifted, elevation)
+
+    def _averaged(
+        self,
+        lifting: ReferenceLifting,
+        lifted: LiftedReference,
+        elevation: Float[Tensor, "1"],
+        further: Sequence[FurtherReference],
+    ) -> LiftedReference:
+        """The volume of the input image, averaged with those of further pictures."""
+        images = resize(torch.cat([view.image for view in further]).to(elevation.device), self.image_size)
+        latents = (self.encode_image_moments(images).mean / self.scaling_factor).to(lifting.dtype)
+        elevations = elevation.new_tensor([view.elevation_deg for view in further])
+        azimuths = elevation.new_tensor([0.0, *(view.azimuth_deg for view in further)])
+        others = [
+            lifting.volume(latents[i : i + 1], elevations[i : i + 1], images[i : i + 1]) for i in range(len(further))
+        ]
+        return lifting.averaged([lifted, *others], azimuths, torch.cat([elevation, elevations]))
 
     def predict_noise(
         self,

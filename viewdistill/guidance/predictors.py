@@ -1,6 +1,6 @@
 """The priors, bound to what they know of the input: predictions as asked for, in as few evaluations as can be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -12,6 +12,7 @@ from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.predictions import VIEW, VIEW_EMPTY, Branch, Predictions, Query, require_same_levels
+from viewdistill.references import FurtherReference
 
 Value = TypeVar("Value")
 
@@ -39,8 +40,10 @@ class ViewPrior(Protocol):
         """Images in [0, 1] of scaled latents."""
         ...
 
-    def condition(self, images: Tensor, elevation_deg: float | None = None) -> Any:
-        """What it keeps of the input image y."""
+    def condition(
+        self, images: Tensor, elevation_deg: float | None = None, further: Sequence[FurtherReference] = ()
+    ) -> Any:
+        """What it keeps of the input image y, and of further pictures; these are only given where there are any."""
         ...
 
     def predict_noise(self, noisy: Tensor, timesteps: Tensor, condition: Any, relative_pose: Tensor) -> Tensor:
@@ -66,6 +69,7 @@ class Predictors:
         text_prior: Makes those with source ``text``.
         image: The input y in [0, 1], over white, at the view prior's `image_size`; for the branch `VIEW`.
         elevation_deg: Of the input camera, degrees.
+        further: Pictures of the object beside the input.
         text: c, for the branch `TEXT`.
         negative_text: c⁻, for the branch `TEXT_NEGATIVE`.
     """
@@ -77,6 +81,7 @@ class Predictors:
         *,
         image: Float[Tensor, "1 3 height width"] | None = None,
         elevation_deg: float | None = None,
+        further: Sequence[FurtherReference] = (),
         text: str | None = None,
         negative_text: str | None = None,
     ) -> None:
@@ -84,7 +89,8 @@ class Predictors:
         self.texts = {"text": text, "negative": negative_text, "empty": ""}
         self.condition = None
         if view_prior is not None and image is not None:
-            self.condition = view_prior.condition(image, elevation_deg)
+            others = (further,) if further else ()
+            self.condition = view_prior.condition(image, elevation_deg, *others)
 
     @property
     def prior(self) -> ViewPrior | TextConditionedPrior:

@@ -1,5 +1,6 @@
 """Videos from frames, by the ffmpeg that imageio brings."""
 
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,11 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], size: 
                 writer.send(np.ascontiguousarray(frame))
         finally:
             writer.close()
+
+
+def first_frame(path: Path) -> bytes | None:
+    """Return the first frame of a video as a PNG; none where it cannot be read."""
+    library: Any = imageio_ffmpeg
+    command = [library.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-frames:v", "1"]
+    found = subprocess.run([*command, "-f", "image2pipe", "-c:v", "png", "-"], capture_output=True, check=False)
+    return found.stdout if found.returncode == 0 and found.stdout else None

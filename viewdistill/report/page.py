@@ -33,6 +33,8 @@ class Gallery:
     columns: tuple[PictureColumn, ...] = ()
     wide: bool = False
     """Whether each picture is a sheet of many and takes the whole width."""
+    scrolls: bool = False
+    """Whether its sheets are too wide for a telephone, where they are scrolled then."""
     turn: bool = False
     """Whether its pictures go around the object, and a slider shows one at a time."""
 
@@ -96,10 +98,14 @@ class Page:
     mesh_facts: dict[str, str]
     video: str = ""
     """Data URL of the mesh's turntable; empty where there is none."""
+    poster: str = ""
+    """Data URL of its first frame, which is shown until it plays."""
     scores: tuple[Score, ...] = ()
     """Against the truth, where the run was evaluated."""
+    command: str = ""
+    """Command line that makes the whole object again; empty where it is not known."""
     commands: tuple[str, ...] = ()
-    """Command lines that make the run again, in order."""
+    """Command lines of its stages, in order."""
 
     @property
     def turns(self) -> bool:

@@ -12,8 +12,7 @@ from scipy import ndimage
 
 from commands.main import main
 from commands.reporting.run_warnings import run_warnings
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera, save_cameras, save_view
+from datamodules.posed_views import ViewCamera, read_rgba, save_cameras, save_view
 from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
 from lightning_modules.field_settings import FieldSettings
 from lightning_modules.radiance_field import RadianceField

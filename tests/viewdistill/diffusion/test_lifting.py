@@ -10,7 +10,8 @@ from tests.viewdistill.diffusion.saved_priors import save
 from tests.viewdistill.tiny_priors import tiny_lifting
 from viewdistill.cameras import look_at, project, relative_pose
 from viewdistill.diffusion.fingerprints import fingerprint
-from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
+from viewdistill.diffusion.lifting import ReferenceLifting
+from viewdistill.diffusion.lifting_average import LiftedReference
 from viewdistill.diffusion.loading import locate
 from viewdistill.diffusion.prior_files import VIEW_COMPONENTS
 from viewdistill.diffusion.priors import ViewConditionedPrior

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from viewdistill.cameras import look_at, rays, relative_pose
-from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
+from viewdistill.diffusion.lifting import ReferenceLifting
+from viewdistill.diffusion.lifting_average import LiftedReference
 from viewdistill.diffusion.lifting_geometry import cell_centres, turned_about_z
 from viewdistill.diffusion.lifting_growth import grow
 from viewdistill.diffusion.lifting_networks import joined, twice
