@@ -4,7 +4,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from viewdistill import __version__
+from viewdistill.version import __version__
 
 CARD = """\
 ---
