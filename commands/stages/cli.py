@@ -22,6 +22,7 @@ from callbacks.random_state import RandomState
 from callbacks.step_progress import StepProgress, StepReport
 from commands.settings_errors import settings_message
 from commands.stages.job import Report
+from commands.stages.setting_bounds import check_numbers
 from commands.tracking.short_names import with_loggers
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import fast_bfloat16
@@ -97,6 +98,7 @@ class StageCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except argparse.ArgumentError as error:
             raise ViewDistillError(f"configuration: {settings_message(str(error))}") from error
+        check_numbers(self.config.as_dict())
 
     def instantiate_classes(self) -> None:
         """Build trainer, model and data, unless the settings are all that is wanted for now."""
@@ -111,7 +113,7 @@ class StageCLI(LightningCLI):
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, ViewDistillError):
                 cause = cause.__cause__ or cause.__context__
-            raise cause or error from error
+            raise cause or ViewDistillError(f"configuration: {settings_message(str(error))}") from error
 
     def instantiate(self, watchers: Sequence[Callback] = (), report: Report | None = None) -> None:
         """Build trainer, model and data from the resolved settings.

@@ -1,4 +1,4 @@
-"""Run all bad inputs, and write the table of docs/reliability.md: ``make check-inputs``."""
+"""Run bad inputs, all or some, and tell of those that came out wrong: ``make check-inputs``."""
 
 import argparse
 import sys
@@ -8,45 +8,53 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.inputs.case import Case, Outcome
-from tests.inputs.catalog import CASES
+from tests.inputs.catalog import all_cases, by_kind
+from tests.inputs.execution import finished_run, import_commands, run_all
 from tests.inputs.judging import faults
-from tests.inputs.runner import run_all
+from tests.inputs.table import write_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the cases and tell of those that came out wrong."""
+    """Run the cases."""
     parser = argparse.ArgumentParser(prog="python -m tests.inputs", description=__doc__)
-    parser.add_argument("--kind", help="only those of a kind")
+    parser.add_argument("--kind", action="append", default=[], help="only those of a kind; may be given several times")
     parser.add_argument("--only", default="", help="only those whose name contains this")
     parser.add_argument("--stride", type=int, default=1, help="only every so many of a kind")
     parser.add_argument("--offset", type=int, default=0, help="the first of these")
     parser.add_argument("--workers", type=int, default=2, help="cases at a time")
-    parser.add_argument("--folder", type=Path, help="folder of the sandboxes, kept")
+    parser.add_argument("--folder", type=Path, help="folder of the finished run, kept for the next call")
+    parser.add_argument("--table", action="store_true", help="write the table of docs/reliability.md")
     parser.add_argument("--verbose", action="store_true", help="show what each case says")
     request = parser.parse_args(argv)
-    cases = [case for case in CASES if request.kind in (None, case.kind) and request.only in case.name]
-    cases = [case for kind in kinds(cases) for case in kind[request.offset :: request.stride]]
-    began = time.monotonic()
+    import_commands()
+    cases = [case for case in all_cases() if case.kind in (request.kind or [case.kind]) and request.only in case.name]
+    cases = [case for kind in by_kind(cases).values() for case in kind[request.offset :: request.stride]]
+    if request.folder is not None:
+        return check(cases, request.folder, request)
+    with tempfile.TemporaryDirectory() as folder:
+        return check(cases, Path(folder), request)
 
-    def tell(case: Case, outcome: Outcome) -> None:
-        for fault in faults(case, outcome):
+
+def check(cases: Sequence[Case], folder: Path, request: argparse.Namespace) -> int:
+    """Run cases in a folder, and return an exit status."""
+    began = time.monotonic()
+    if any(case.run for case in cases) and not (folder / "finished").is_dir():
+        finished_run(folder / "finished")
+    outcomes: dict[str, Outcome] = {}
+    wrong = 0
+    for case, outcome in run_all(cases, folder, request.workers):
+        outcomes[case.name] = outcome
+        found = faults(case, outcome)
+        wrong += bool(found)
+        for fault in found:
             print(f"{case.name}: {fault}", flush=True)
         if request.verbose:
-            print(f"    {case.name}: {outcome.status} {outcome.seconds} {outcome.err.strip()[:300]}", flush=True)
-
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = request.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)
-        outcomes = run_all(cases, folder, request.workers, tell)
-    wrong = sum(bool(faults(case, outcome)) for case, outcome in zip(cases, outcomes, strict=True))
+            said = " / ".join(outcome.lines)[:300]
+            print(f"    {case.name}: {outcome.status} after {outcome.seconds} s: {said}", flush=True)
     print(f"{len(cases)} inputs, {wrong} with faults, {time.monotonic() - began:.0f} s")
+    if request.table and not wrong:
+        write_table(cases, outcomes)
     return int(wrong > 0)
-
-
-def kinds(cases: Sequence[Case]) -> list[list[Case]]:
-    """Cases by kind."""
-    return [[case for case in cases if case.kind == kind] for kind in dict.fromkeys(case.kind for case in cases)]
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ def refusal_faults(case: Case, expected: Refused, outcome: Outcome) -> list[str]
     return found
 
 
+def refused_in_one_line(case: Case, outcome: Outcome) -> bool:
+    """Whether the command ended with a status of its own and one line."""
+    return outcome.status in (1, 2) and len(error_lines(case, outcome)) == 1
+
+
 def error_lines(case: Case, outcome: Outcome) -> list[str]:
     """Lines that say what is wrong; notes about an input and make's own closing line are none."""
     if case.program == "make":

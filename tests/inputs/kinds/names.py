@@ -56,6 +56,8 @@ TAKEN = {
     "numbers": "007",
     "yes": "yes",
     "null": "null",
+    "a list of YAML": "[1, 2]",
+    "a mapping of YAML": "{a: 1}",
 }
 """Texts that are nothing but words."""
 
@@ -69,7 +71,7 @@ FILES: dict[str, tuple[str, Expected]] = {
     "backticks": ("`touch pwned`.png", Accepted()),
     "a line break": ("a\nb.png", Accepted()),
     "an escape": ("\x1b[31m.png", Accepted()),
-    "a byte that is no UTF-8": ("\udcff.png", Ended()),
+    "a byte that is no UTF-8": ("\udcff.png", Refused("UTF-8")),
     "a star": ("*.png", Accepted()),
     "a hash": ("a#b.png", Accepted()),
     "a percent": ("%d%s.png", Accepted()),

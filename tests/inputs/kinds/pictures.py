@@ -170,8 +170,8 @@ def two_discs() -> bytes:
 
 def thin() -> bytes:
     """A line."""
-    image = np.zeros((64, 64, 4), np.uint8)
-    image[8:56, 32] = (200, 30, 30, 255)
+    image = np.zeros((256, 256, 4), np.uint8)
+    image[8:248, 128] = (200, 30, 30, 255)
     return encoded(Image.fromarray(image), "PNG")
 
 

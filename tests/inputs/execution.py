@@ -1,7 +1,6 @@
-"""A process that has imported all commands once and runs each case in a fork of itself.
+"""Cases run in forks of a process that has imported all commands once.
 
-Started as ``python -m tests.inputs.server FOLDER``; reads the number of a case a line, and writes its outcome as a line
-of JSON. A case that crashes, hangs or fills the memory ends its fork alone.
+A case that crashes, hangs or fills the memory ends its fork alone.
 """
 
 import contextlib
@@ -11,16 +10,17 @@ import importlib
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from tests.inputs.case import RUN, SECONDS, Case, Outcome
 from tests.inputs.sandbox import (
@@ -85,6 +85,7 @@ def become(case: Case, folder: Path, out: int, err: int) -> NoReturn:
         os.execvpe(command[0], command, environment)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # found out anew, from the environment
     run_here(case.arguments)
 
 
@@ -114,8 +115,6 @@ def run_here(arguments: Sequence[str]) -> NoReturn:
     except SystemExit as stop:
         status = stop.code
     except BaseException:
-        import traceback
-
         traceback.print_exc()
     os._exit(status if isinstance(status, int) else int(status is not None))
 
@@ -218,9 +217,8 @@ def import_commands() -> None:
 def finished_run(folder: Path) -> Path:
     """Make the finished run, in a process of its own."""
     environment = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "examples").exists():
-        (folder / "examples").symlink_to(REPOSITORY / "examples")
+    folder.mkdir(parents=True)
+    (folder / "examples").symlink_to(REPOSITORY / "examples")
     done = subprocess.run(
         [sys.executable, "-m", "commands", *FINISHED],
         cwd=folder,
@@ -233,19 +231,43 @@ def finished_run(folder: Path) -> Path:
     return folder / RUN
 
 
-def serve(folder: Path) -> None:
-    """Run cases as they are asked for, until the input ends."""
-    from tests.inputs.catalog import CASES
-
+def share(cases: Sequence[Case], folder: Path, answers: TextIO) -> None:
+    """Run cases one after another, and write their outcomes as lines of JSON."""
     finished = folder / "finished" / RUN
-    import_commands()
-    asked, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in asked:
-        result = outcome(CASES[int(line)], folder / f"case-{os.getpid()}", finished if finished.is_dir() else None)
-        print(json.dumps(asdict(result)), file=answers, flush=True)
-    shutil.rmtree(folder / f"case-{os.getpid()}", ignore_errors=True)
+    for case in cases:
+        result = outcome(case, folder / f"case-{os.getpid()}", finished if finished.is_dir() else None)
+        print(json.dumps({"name": case.name, **asdict(result)}), file=answers, flush=True)
 
 
-if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+def run_all(cases: Sequence[Case], folder: Path, workers: int) -> Iterator[tuple[Case, Outcome]]:
+    """Run cases, several at a time, and give what comes of each as it comes.
+
+    Args:
+        cases: The cases.
+        folder: For their folders, and the finished run.
+        workers: Forks of this process that share them.
+    """
+    named = {case.name: case for case in cases}
+    end, start = os.pipe()
+    children: list[int] = []
+    for worker in range(workers):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                os.close(end)
+                share(cases[worker::workers], folder, os.fdopen(start, "w"))
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        children.append(child)
+    os.close(start)
+    with os.fdopen(end) as answers:
+        for line in answers:
+            content: dict[str, Any] = json.loads(line)
+            yield named[content.pop("name")], Outcome(**{**content, "changed": tuple(content["changed"])})
+    for child in children:
+        _, status = os.waitpid(child, 0)
+        assert status == 0, "a worker failed"
