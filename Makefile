@@ -203,6 +203,10 @@ test: $(INSTALLED) ## run the tests, two at a time; WORKERS=n for more, TESTS=pa
 test-kills: $(INSTALLED) ## `make object` killed with -9 in every stage ends with the same mesh: minutes, not part of `make test`
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kills.py
 
+.PHONY: check-inputs
+check-inputs: $(INSTALLED) ## run all bad inputs (names, files, options, settings, machines) and write their table into docs/reliability.md: minutes, not part of `make test`
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.inputs --workers "$$WORKERS" --table
+
 .PHONY: lint
 lint: $(INSTALLED) ## check style, formatting, types and the direction of imports
 	@$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """A bad input: what is given to which command, and what has to come of it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,8 @@ class Outcome:
     """Exit status; none where the command hung and was killed."""
     seconds: float
     """Until it ended."""
+    processor_seconds: float
+    """Of it and what it waited for."""
     out: str
     """Standard output."""
     err: str
@@ -108,7 +111,7 @@ class Outcome:
     @property
     def traceback(self) -> bool:
         """Whether a traceback was shown."""
-        return "Traceback (most recent call last)" in self.out + self.err or "unexpected " in self.err
+        return bool(re.search(r"Traceback \(most recent call last\)|: unexpected \w+\b.*; (the traceback is in|no log)", self.out + self.err))
 
     @property
     def hung(self) -> bool:

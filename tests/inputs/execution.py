@@ -148,18 +148,21 @@ def patience() -> float:
     return SECONDS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def ended(process: int, case: Case, out: Printed, err: Printed) -> int | None:
-    """Status of a process that ends in time; one that does not is killed with all that it started, and has none."""
+def ended(process: int, case: Case, out: Printed, err: Printed) -> tuple[int | None, float]:
+    """Status of a process that ends in time, and its processor time, seconds.
+
+    One that does not end is killed with all that it started, and has no status.
+    """
     began, interrupted, killed = time.monotonic(), False, False
     pause = 0.002
     while True:
         out.read()
         err.read()
-        found, status, _ = os.wait4(process, os.WNOHANG)
+        found, status, used = os.wait4(process, os.WNOHANG)
         if found:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)
-            return None if killed else os.waitstatus_to_exitcode(status)
+            return None if killed else os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         if case.until and not interrupted and case.until.encode() in out.text:
             os.kill(process, signal.SIGINT)
             interrupted = True
@@ -189,10 +192,11 @@ def outcome(case: Case, folder: Path, finished: Path | None) -> Outcome:
     os.close(err_end)
     printed, said = Printed(out), Printed(err)
     try:
-        status = ended(process, case, printed, said)
+        status, used = ended(process, case, printed, said)
         seconds = time.monotonic() - began
         changed = changes(before, sandbox_state(folder), case.writes) + changes(package, package_state())
-        return Outcome(status, round(seconds, 2), printed.close(), said.close(), changed, canary_sings(folder))
+        times = (round(seconds, 2), round(used, 2))
+        return Outcome(status, *times, printed.close(), said.close(), changed, canary_sings(folder))
     finally:
         remove_sandbox(folder)
 

@@ -123,6 +123,12 @@ def srgb() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
+def grey_with_transparent_colour() -> bytes:
+    """Grey of 16 bits, of which one shade is transparent."""
+    shades = np.where(disc()[..., 3] > 0, 20_000, 65_535).astype(">u2")
+    return png(64, 64, 16, 0, rows_of(shades), (b"tRNS", struct.pack(">H", 65_535)))
+
+
 SOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "RGBA": ("a.png", lambda: encoded(rgba(), "PNG")),
     "16 bits a channel": ("a.png", sixteen_bit),
@@ -140,7 +146,7 @@ SOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a profile of nothing": ("a.png", lambda: profile(b"no profile")),
     "an sRGB profile": ("a.png", lambda: profile(srgb())),
     "a cut profile": ("a.png", lambda: profile(srgb()[:200])),
-    "a half-transparent body": ("a.png", lambda: encoded(Image.fromarray(disc(alpha=115)), "PNG")),
+    "grey of 16 bits with a transparent colour": ("a.png", grey_with_transparent_colour),
     "a megabyte of text within": ("a.png", lambda: png(64, 64, 8, 6, rows_of(disc()), (b"tEXt", b"k\0" + b"x" * 10**6))),
     "bytes after the end": ("a.png", lambda: encoded(rgba(), "PNG") + b"MZ" * 5000),
     "a directory loop of a TIFF": ("a.tiff", frames_bomb),
@@ -187,7 +193,7 @@ def dusty() -> bytes:
 WARNED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "cut by the border": ("a.png", cut_at_border, "border"),
     "two objects": ("a.png", two_discs, "two|separate"),
-    "a thin line": ("a.png", thin, "thin"),
+    "a half-transparent body": ("a.png", lambda: encoded(Image.fromarray(disc(alpha=115)), "PNG"), "half-transparent"),
     "specks": ("a.png", dusty, "left out"),
     "an animated GIF": ("a.gif", lambda: animated("GIF"), "first|frame"),
     "an animated WebP": ("a.webp", lambda: animated("WEBP"), "first|frame"),
@@ -243,6 +249,7 @@ IMPOSSIBLE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "fully transparent": ("a.png", lambda: encoded(Image.new("RGBA", (64, 64)), "PNG"), "no foreground"),
     "nearly transparent": ("a.png", lambda: encoded(Image.new("RGBA", (64, 64), (9, 9, 9, 9)), "PNG"), "foreground"),
     "a speck": ("a.png", lambda: speck(), "only|pixels"),
+    "a line of one pixel": ("a.png", thin, "too thin"),
     "another compression": ("a.png", lambda: png_with_method(9), "damaged|not an image"),
 }
 """What has nothing to show, or too much."""
@@ -358,8 +365,27 @@ def described(name: str, content: bytes) -> Callable[[Path], object]:
     return work
 
 
+def turned_photograph(folder: Path) -> None:
+    """A photograph that is to be turned by 180 degrees, and a mask that fits it as it is stored."""
+    image = Image.fromarray(disc(channels=3)).resize((96, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    image.save(folder / "a.jpg", exif=exif, quality=95)
+    mask = np.zeros((64, 96), np.uint8)
+    mask[8:40, 20:70] = 255
+    pixels = np.array(image)
+    pixels[8:40, 20:70] = (30, 160, 60)
+    Image.fromarray(pixels).save(folder / "a.jpg", exif=exif, quality=95)
+    Image.fromarray(mask).save(folder / "mask.png")
+
+
 def cases() -> Iterator[Case]:
     """All pictures."""
+    yield Case(
+        KIND, "a mask of the stored picture, which is to be turned",
+        ("input", "a.jpg", "--mask=mask.png", "--out=runs/toy", *KNOWN), Accepted("before its EXIF rotation"),
+        turned_photograph,
+    )  # fmt: skip
     for given, (name, content) in SOUND.items():
         yield case(given, name, content, Accepted())
     for given, (name, content, says) in WARNED.items():
