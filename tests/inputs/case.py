@@ -111,7 +111,12 @@ class Outcome:
     @property
     def traceback(self) -> bool:
         """Whether a traceback was shown."""
-        return bool(re.search(r"Traceback \(most recent call last\)|: unexpected \w+\b.*; (the traceback is in|no log)", self.out + self.err))
+        return bool(
+            re.search(
+                r"Traceback \(most recent call last\)|: unexpected \w+\b.*; (the traceback is in|no log)",
+                self.out + self.err,
+            )
+        )
 
     @property
     def hung(self) -> bool:

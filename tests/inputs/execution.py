@@ -103,9 +103,9 @@ def run_here(arguments: Sequence[str]) -> NoReturn:
     status: int | str | None = 1
     try:
         sys.stdin, sys.stdout, sys.stderr = (
-            open(0, closefd=False),  # noqa: PTH123, SIM115 (descriptors)
-            open(1, "w", closefd=False),  # noqa: PTH123, SIM115
-            open(2, "w", closefd=False, buffering=1),  # noqa: PTH123, SIM115
+            open(0, closefd=False),  # noqa: SIM115 (descriptors)
+            open(1, "w", closefd=False),  # noqa: SIM115
+            open(2, "w", closefd=False, buffering=1),  # noqa: SIM115
         )
         sys.argv = ["viewdistill", *arguments]
         from commands.main import main

@@ -13,7 +13,16 @@ PAGE = REPOSITORY / "docs" / "reliability.md"
 BEGIN, END = "<!-- bad inputs: written by make check-inputs -->", "<!-- end of bad inputs -->"
 """Lines around it."""
 
-COLUMNS = ("kind", "inputs", "refused in one line", "accepted", "tracebacks", "hangs", "changed files outside", "ran a command")
+COLUMNS = (
+    "kind",
+    "inputs",
+    "refused in one line",
+    "accepted",
+    "tracebacks",
+    "hangs",
+    "changed files outside",
+    "ran a command",
+)
 
 
 def write_table(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> None:
@@ -26,9 +35,7 @@ def write_table(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> None:
 
 def rows(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> list[str]:
     """Rows of the table in Markdown: a kind each, and the sums."""
-    counts = {
-        kind: [counted(case, outcomes[case.name]) for case in own] for kind, own in by_kind(cases).items()
-    }
+    counts = {kind: [counted(case, outcomes[case.name]) for case in own] for kind, own in by_kind(cases).items()}
     sums = {kind: [len(own), *map(sum, zip(*own, strict=True))] for kind, own in counts.items()}
     sums["all"] = [sum(column) for column in zip(*sums.values(), strict=True)]
     head = [f"| {' | '.join(COLUMNS)} |", f"|---{'|---:' * (len(COLUMNS) - 1)}|"]

@@ -22,7 +22,14 @@ OF_A_KIND = 9
 def test_no_bad_input_ends_badly(tmp_path: Path):
     """In a process of its own: what a user runs has no checks of shapes and no warnings as errors."""
     tmp_path.chmod(0o755)
-    command = [sys.executable, "-m", "tests.inputs", f"--most={OF_A_KIND}", "--workers=1", f"--folder={tmp_path / 'box'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.inputs",
+        f"--most={OF_A_KIND}",
+        "--workers=1",
+        f"--folder={tmp_path / 'box'}",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

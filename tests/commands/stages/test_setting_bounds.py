@@ -51,7 +51,10 @@ def test_settings_of_others_are_finite_too(value: float):
     ("setting", "message"),
     [
         ("--model.weights.sparsity=.nan", "model.weights.sparsity is nan: must be a number at least 0"),
-        ("--model.optimizer.betas=[0.9, 1.5]", "model.optimizer.betas is 1.5: must be a number at least 0 and at most 1"),
+        (
+            "--model.optimizer.betas=[0.9, 1.5]",
+            "model.optimizer.betas is 1.5: must be a number at least 0 and at most 1",
+        ),
         ("--data.elevation_range=[.inf, 3]", "data.elevation_range is inf: must be a number at least -360"),
         ("--model.seed=-1", "model.seed is -1: must be a number at least 0"),
         ("--trainer.max_steps=10000000000000000000000", "max_steps is a number of more than 63 bits"),

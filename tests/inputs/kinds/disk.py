@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.inputs.case import OTHER, RUN, Accepted, Case, Refused
+from tests.inputs.case import OTHER, RUN, Accepted, Case, Ended, Expected, Refused
 from tests.inputs.kinds.network import toy
 
 KIND = "disk"
@@ -89,70 +90,76 @@ def folder_for(name: str) -> Callable[[Path], object]:
 
 def cases() -> Iterator[Case]:
     """All states."""
-    for command, (arguments, names) in WRITERS.items():
-        for given, (place, also) in PLACES.items():
-            if command in ("examples", "convert", "mesh --export") and given not in ("a file in a folder's place", "a pipe"):
-                continue
-            yield Case(
-                KIND,
-                f"{given}: {command}",
-                arguments,
-                Refused(f"{names}|{also}", (1, 2)),
-                placed(place),
-                run=RUN in arguments,
-                unprivileged=True,
-                writes=(),
-            )
-        limited = () if command in ("examples", "convert", "mesh --export") else (0, 100)
-        for limit in limited:
-            yield Case(
-                KIND,
-                f"a disk with room for {limit:,} bytes a file: {command}",
-                arguments,
-                Refused(f"{names}|no space|limit|large", (1, 2)),
-                placed(Path.mkdir),
-                run=RUN in arguments,
-                largest_file=limit,
-                writes=("there",),
-            )
+    for command in WRITERS:
+        yield from places(command)
     for stage in STAGES:
         if stage in COMMANDS:
-            yield Case(
-                KIND, f"a file in the place of a stage's folder: {stage}", COMMANDS[stage], Refused(stage), in_the_way(stage),
-                run=True,
-            )  # fmt: skip
-            yield Case(
-                KIND, f"a stage's folder that cannot be written: {stage}", (*COMMANDS[stage], *changed(stage)),
-                Refused(f"{stage}|runs/robot", (1, 2)), without_permission(stage, 0o500), run=True, unprivileged=True,
-            )  # fmt: skip
+            yield from stage_folders(stage)
+    yield from files_of_runs()
+    yield from names()
+
+
+def places(command: str) -> Iterator[Case]:
+    """A command that is to write where something else stands, or where there is no room."""
+    arguments, names = WRITERS[command]
+    slow = command in ("examples", "convert", "mesh --export")
+    for given, (place, also) in PLACES.items():
+        if slow and given not in ("a file in a folder's place", "a pipe"):
+            continue
+        expected = Refused(f"{names}|{also}", (1, 2))
+        yield of_run(f"{given}: {command}", arguments, expected, placed(place), unprivileged=True, writes=())
+    for limit in () if slow else (0, 100):
+        expected = Refused(f"{names}|no space|limit|large", (1, 2))
+        given = f"a disk with room for {limit:,} bytes a file: {command}"
+        yield of_run(given, arguments, expected, placed(Path.mkdir), largest_file=limit, writes=("there",))
+
+
+def of_run(
+    given: str, arguments: tuple[str, ...], expected: Expected, prepare: Callable[[Path], object], **more: Any
+) -> Case:
+    """A case, with a finished run where its words name one."""
+    return Case(KIND, given, arguments, expected, prepare, run=RUN in arguments, **more)
+
+
+def stage_folders(stage: str) -> Iterator[Case]:
+    """A stage whose folder is a file, or cannot be written."""
+    command = COMMANDS[stage]
+    given = f"a file in the place of a stage's folder: {stage}"
+    yield of_run(given, command, Refused(stage), in_the_way(stage))
+    given = f"a stage's folder that cannot be written: {stage}"
+    expected, prepare = Refused(f"{stage}|runs/robot", (1, 2)), without_permission(stage, 0o500)
+    yield of_run(given, (*command, *changed(stage)), expected, prepare, unprivileged=True)
+
+
+def files_of_runs() -> Iterator[Case]:
+    """Runs and files of runs that cannot be read or written."""
     for command in ("summary", "report", "evaluate"):
-        yield Case(
-            KIND, f"a run that cannot be read: {command}", COMMANDS[command], Refused("runs/robot"),
-            without_permission("", 0o000), run=True, unprivileged=True,
-        )  # fmt: skip
+        prepare = without_permission("", 0o000)
+        given = f"a run that cannot be read: {command}"
+        yield of_run(given, COMMANDS[command], Refused("runs/robot"), prepare, unprivileged=True)
     for command in ("summary", "evaluate"):
-        yield Case(
-            KIND, f"a run that cannot be written: {command}", COMMANDS[command], Refused("runs/robot", (1, 2)),
-            without_permission("", 0o500), run=True, unprivileged=True,
-        )  # fmt: skip
-    for command, name in (("summary", "summary.json"), ("evaluate", "evaluation.json"), ("report", "report/report.html")):
-        yield Case(
-            KIND, f"a folder in the place of a file: {command}", COMMANDS[command], Refused(name), folder_for(name), run=True
-        )  # fmt: skip
+        prepare = without_permission("", 0o500)
+        given = f"a run that cannot be written: {command}"
+        yield of_run(given, COMMANDS[command], Refused("runs/robot", (1, 2)), prepare, unprivileged=True)
+    written = {"summary": "summary.json", "evaluate": "evaluation.json", "report": "report/report.html"}
+    for command, name in written.items():
+        given = f"a folder in the place of a file: {command}"
+        yield of_run(given, COMMANDS[command], Refused(name), folder_for(name))
     for name in ("input/rgba.png", "input/meta.json", "input/stage.json", "views/cameras.json", "views/000.png"):
-        yield Case(
-            KIND, f"a file that may not be read: {name}", COMMANDS["surface"], Refused(Path(name).name),
-            without_permission(name, 0o000), run=True, unprivileged=True,
-        )  # fmt: skip
-    yield Case(
-        KIND, "parents that are missing", ("input", "toy.png", "--out=there/is/none/toy", *KNOWN), Accepted(), toy,
-        writes=("there",),
-    )  # fmt: skip
-    yield Case(
-        KIND, "a name of 255 letters", ("input", "toy.png", f"--out=runs/{'x' * 255}", *KNOWN), Accepted(), toy
-    )  # fmt: skip
-    yield Case(KIND, "a path of 5,000 letters", ("input", "toy.png", f"--out={'x/' * 2500}", *KNOWN),
-               Refused("path|name|long"), toy)  # fmt: skip
+        prepare = without_permission(name, 0o000)
+        # A record that may not be read says that its stage is complete, which is all that this stage asks.
+        expected = Ended() if name.endswith("stage.json") else Refused(Path(name).name)
+        command = ("mesh", RUN, "--faces=100") if name.endswith("stage.json") else COMMANDS["surface"]
+        yield of_run(f"a file that may not be read: {name}", command, expected, prepare, unprivileged=True)
+
+
+def names() -> Iterator[Case]:
+    """Names of folders that are not there yet."""
+    given = "parents that are missing"
+    yield of_run(given, ("input", "toy.png", "--out=there/is/none", *KNOWN), Accepted(), toy, writes=("there",))
+    yield of_run("a name of 255 letters", ("input", "toy.png", f"--out=runs/{'x' * 255}", *KNOWN), Accepted(), toy)
+    long = ("input", "toy.png", f"--out={'x/' * 2500}", *KNOWN)
+    yield of_run("a path of 5,000 letters", long, Refused("path|name|long"), toy)
 
 
 def changed(stage: str) -> tuple[str, ...]:

@@ -43,7 +43,11 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     "a zone that is none": {"TZ": "Mars/Olympus"},
     "a seed of text": {"PL_GLOBAL_SEED": "abc"},
     "a W&B mode that is none": {"WANDB_MODE": "sometimes"},
-    "a cache that cannot be written": {"XDG_CACHE_HOME": "/proc", "MPLCONFIGDIR": "/proc", "NUMBA_CACHE_DIR": "/proc/x"},
+    "a cache that cannot be written": {
+        "XDG_CACHE_HOME": "/proc",
+        "MPLCONFIGDIR": "/proc",
+        "NUMBA_CACHE_DIR": "/proc/x",
+    },
     "another matplotlib back end": {"MPLBACKEND": "none"},
 }
 """Environments in which commands have ended badly elsewhere."""
@@ -68,9 +72,7 @@ def cases() -> Iterator[Case]:
         arguments = ("input", "toy.png", "--out=runs/toy", "--elevation=10", "--class-word=box")
         yield Case(KIND, f"{given}: input", arguments, expected, toy, "process", environment=environment)
         arguments = ("summary", RUN)
-        yield Case(
-            KIND, f"{given}: summary", arguments, expected, program="process", run=True, environment=environment
-        )
+        yield Case(KIND, f"{given}: summary", arguments, expected, program="process", run=True, environment=environment)
     for given, output, expected in (
         ("an output that is full", "/dev/full", Refused("no space left", (1,))),
         ("an output that nobody reads", "/dev/null", Accepted()),

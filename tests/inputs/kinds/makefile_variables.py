@@ -1,4 +1,4 @@
-"""Variables of the Makefile: whatever is typed reaches commands as it was typed, or ends in one line; nothing is run."""
+"""Variables of the Makefile: what is typed reaches commands as it was typed, or ends in one line; nothing is run."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Meshes: bombs, claims, numbers that are none and forms that show nothing, where users give them and where runs hold them."""
+"""Meshes: bombs, claims, numbers that are none and forms that show nothing, given by users and held by runs."""
 
 import io
 import os
@@ -83,11 +83,17 @@ MORE: dict[str, tuple[bytes, Expected]] = {
     "empty.stl": (b"", Refused(r"empty\.stl")),
     "empty.ply": (b"", Refused(r"empty\.ply")),
     "solid.stl": (b"solid nothing\nendsolid nothing\n", Refused(r"solid\.stl")),
-    "nan.stl": (bytes(80) + (1).to_bytes(4, "little") + np.full(12, np.nan, "<f4").tobytes() + b"\0\0", Refused("finite")),
+    "nan.stl": (
+        bytes(80) + (1).to_bytes(4, "little") + np.full(12, np.nan, "<f4").tobytes() + b"\0\0",
+        Refused("finite"),
+    ),
     "bomb.3mf": (archive("3D/3dmodel.model", 300 << 20), Refused(r"bomb\.3mf")),
     "bomb.zip": (archive("a.obj", 300 << 20), Refused(r"bomb\.zip")),
     "bomb.usdz": (archive("a.usdc", 300 << 20), Refused(r"bomb\.usdz")),
-    "a.dae": (b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', Refused(r"a\.dae")),
+    "a.dae": (
+        b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+        Refused(r"a\.dae"),
+    ),
     "a.off": (b"OFF\n1000000000 1 0\n", Refused(r"a\.off")),
     "a.fbx": (b"Kaydara FBX Binary  \0", Refused(r"a\.fbx")),
     "a.blend": (b"BLENDER-v300", Refused(r"a\.blend")),
@@ -116,7 +122,10 @@ MORE: dict[str, tuple[bytes, Expected]] = {
         glb({**PARTS, "nodes": [{"mesh": 0}], "scenes": [{"nodes": [0]}, {"nodes": [0]}], "scene": 1}, TRIANGLE),
         Ended(),
     ),
-    "nowhere.glb": (glb({**PARTS, "nodes": [{"mesh": 9}], "scenes": [{"nodes": [0]}]}, TRIANGLE), Refused(r"nowhere\.glb")),
+    "nowhere.glb": (
+        glb({**PARTS, "nodes": [{"mesh": 9}], "scenes": [{"nodes": [0]}]}, TRIANGLE),
+        Refused(r"nowhere\.glb"),
+    ),
     "list.glb": (glb({**PARTS, "meshes": 7}, TRIANGLE), Refused(r"list\.glb")),  # type: ignore[dict-item]
     "strings.glb": (glb({**PARTS, "nodes": "x", "scenes": None}, TRIANGLE), Refused(r"strings\.glb")),
 }
@@ -150,24 +159,42 @@ def cases() -> Iterator[Case]:
     """All meshes."""
     for option, command in COMMANDS.items():
         for name, (content, words) in HOSTILE.items():
-            yield Case(KIND, f"{name}: {option}", command(name), Refused(words.replace("(", r"\(")), written(name, content))
+            yield Case(
+                KIND, f"{name}: {option}", command(name), Refused(words.replace("(", r"\(")), written(name, content)
+            )
         for name, (content, expected) in MORE.items():
             yield Case(KIND, f"{name} too: {option}", command(name), expected, written(name, content))
         for given, place in PLACES.items():
-            yield Case(KIND, f"{given}: {option}", command("a.glb"), Refused(option + r"|a\.glb"), placed("a.glb", place))
+            yield Case(
+                KIND, f"{given}: {option}", command("a.glb"), Refused(option + r"|a\.glb"), placed("a.glb", place)
+            )
         for ending in ("glb", "obj", "ply", "stl"):
             for how in ("cut in half", "with changed bytes"):
                 content = damaged(ending, how)
-                yield Case(KIND, f"{ending} {how}: {option}", command(f"a.{ending}"), Ended(), written(f"a.{ending}", content))
-    readers = (("render", RUN, "--frames=1", "--size=16"), ("view", RUN, "--port=0"), ("evaluate", RUN, *COMMANDS["--gt"]("box.obj")[2:]))
+                yield Case(
+                    KIND, f"{ending} {how}: {option}", command(f"a.{ending}"), Ended(), written(f"a.{ending}", content)
+                )
+    readers = (
+        ("render", RUN, "--frames=1", "--size=16"),
+        ("view", RUN, "--port=0"),
+        ("evaluate", RUN, *COMMANDS["--gt"]("box.obj")[2:]),
+    )
     for command in readers:
         for name in ("claims.glb", "tower.glb", "deep.glb", "empty.glb", "draco.glb"):
             yield Case(
                 KIND, f"{name} as a run's mesh: {command[0]}", command, Refused(r"object\.glb"),
                 lambda folder, name=name: (written("x", b"")(folder), in_run(HOSTILE[name][0])(folder)), run=True,
             )  # fmt: skip
-    formats = {"robot": "robot", "robot.xyz": r"robot\.xyz", "robot.usd": r"robot\.usd", ".stl": "stl", "robot.": "robot"}
+    formats = {
+        "robot": "robot",
+        "robot.xyz": r"robot\.xyz",
+        "robot.usd": r"robot\.usd",
+        ".stl": "stl",
+        "robot.": "robot",
+    }
     for given, names in formats.items():
         yield Case(KIND, f"an export named {given}", ("mesh", RUN, f"--export={given}"), Refused(names), run=True)
     for size in ("0mm", "-5mm", "nanmm", "infm", "10 parsecs", "mm", "1e400m", "5", "10mm; touch pwned"):
-        yield Case(KIND, f"a size of {size}", ("mesh", RUN, "--export=a.stl", f"--size={size}"), Refused("size"), run=True)
+        yield Case(
+            KIND, f"a size of {size}", ("mesh", RUN, "--export=a.stl", f"--size={size}"), Refused("size"), run=True
+        )

@@ -51,7 +51,11 @@ def cases() -> Iterator[Case]:
         yield Case(KIND, f"port: {given}", ("view", RUN, f"--port={port}"), Refused("--port"), run=True)
     for given, host in HOSTS.items():
         yield Case(
-            KIND, f"host: {given}", ("view", RUN, f"--host={host}", "--port=0"), Refused("--host|host|address"), run=True
+            KIND,
+            f"host: {given}",
+            ("view", RUN, f"--host={host}", "--port=0"),
+            Refused("--host|host|address"),
+            run=True,
         )
     yield Case(
         KIND,

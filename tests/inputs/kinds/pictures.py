@@ -24,7 +24,7 @@ LIBRARY: Any = Image
 
 def disc(side: int = 64, alpha: int = 255, channels: int = 4) -> np.ndarray:
     """A red and blue disc, in the middle of a transparent (of three channels: a white) square."""
-    y, x = np.mgrid[-1:1 : side * 1j, -1:1 : side * 1j]
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     inside = x**2 + y**2 < 0.4
     rgba = np.zeros((side, side, 4), np.uint8)
     rgba[..., 0], rgba[..., 2], rgba[..., 3] = 220 * (y < 0), 200 * (y >= 0), alpha * inside
@@ -147,7 +147,10 @@ SOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "an sRGB profile": ("a.png", lambda: profile(srgb())),
     "a cut profile": ("a.png", lambda: profile(srgb()[:200])),
     "grey of 16 bits with a transparent colour": ("a.png", grey_with_transparent_colour),
-    "a megabyte of text within": ("a.png", lambda: png(64, 64, 8, 6, rows_of(disc()), (b"tEXt", b"k\0" + b"x" * 10**6))),
+    "a megabyte of text within": (
+        "a.png",
+        lambda: png(64, 64, 8, 6, rows_of(disc()), (b"tEXt", b"k\0" + b"x" * 10**6)),
+    ),
     "bytes after the end": ("a.png", lambda: encoded(rgba(), "PNG") + b"MZ" * 5000),
     "a directory loop of a TIFF": ("a.tiff", frames_bomb),
     "512 x 512": ("a.png", lambda: encoded(Image.fromarray(disc(512)), "PNG")),
@@ -210,9 +213,9 @@ FOREIGN: dict[str, tuple[str, bytes, str]] = {
     "an SVG": ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
     "an SVG of entities": (
         "a.svg",
-        b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "aaaaaaaa">' + b"".join(
-            b'<!ENTITY %c "%s">' % (98 + k, b"&%c;" % (97 + k) * 10) for k in range(9)
-        ) + b'] ><svg xmlns="x">&j;</svg>',
+        b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "aaaaaaaa">'
+        + b"".join(b'<!ENTITY %c "%s">' % (98 + k, b"&%c;" % (97 + k) * 10) for k in range(9))
+        + b'] ><svg xmlns="x">&j;</svg>',
         "SVG",
     ),
     "a HEIC": ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0" + bytes(2000), "HEIC"),
@@ -237,13 +240,25 @@ FOREIGN: dict[str, tuple[str, bytes, str]] = {
 """Files that are no picture."""
 
 IMPOSSIBLE: dict[str, tuple[str, Callable[[], bytes], str]] = {
-    "a bomb of 400 million pixels": ("a.png", lambda: png(20_000, 20_000, 1, 0, bytes(2501 * 20_000)), "million pixels"),
+    "a bomb of 400 million pixels": (
+        "a.png",
+        lambda: png(20_000, 20_000, 1, 0, bytes(2501 * 20_000)),
+        "million pixels",
+    ),
     "a claim of 4 billion columns": ("a.png", lambda: png(2**31 - 1, 2**31 - 1, 8, 6, b""), "million pixels|damaged"),
     "a claim of no rows": ("a.png", lambda: png(64, 0, 8, 6, b""), "a.png"),
     "a BMP of 2^31 pixels": ("a.bmp", lambda: bmp(46_341, 46_341), "million pixels|damaged"),
-    "a WebP bomb": ("a.webp", lambda: encoded(Image.new("RGB", (16_000, 16_000)), "WEBP", lossless=True, method=0), "million"),
+    "a WebP bomb": (
+        "a.webp",
+        lambda: encoded(Image.new("RGB", (16_000, 16_000)), "WEBP", lossless=True, method=0),
+        "million",
+    ),
     "a GIF of 65,535 x 65,535": ("a.gif", lambda: gif(65_535, 65_535), "million pixels|damaged"),
-    "a text chunk of 200 MB": ("a.png", lambda: png(64, 64, 8, 6, rows_of(disc()), (b"zTXt", b"k\0\0" + ICC_BOMB)), "damaged"),
+    "a text chunk of 200 MB": (
+        "a.png",
+        lambda: png(64, 64, 8, 6, rows_of(disc()), (b"zTXt", b"k\0\0" + ICC_BOMB)),
+        "damaged",
+    ),
     "one pixel": ("a.png", lambda: encoded(Image.new("RGBA", (1, 1), "red"), "PNG"), "1 x 1"),
     "1 x 10,000": ("a.png", lambda: encoded(Image.new("RGBA", (1, 10_000), "red"), "PNG"), "1 x 10000"),
     "fully transparent": ("a.png", lambda: encoded(Image.new("RGBA", (64, 64)), "PNG"), "no foreground"),

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ READERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "specialize_1/prompts.json": (("specialize", RUN, "--stage=2", "--seed=5"),),
     "specialize_2/prompts.json": (("views", RUN, "--seed=5"),),
     "evaluation.json": (("report", RUN),),
-    "../../overlay.yaml": (("field", "runs/none", "--config=overlay.yaml"), ("mesh", "runs/none", "--config=overlay.yaml")),
+    "../../overlay.yaml": (
+        ("field", "runs/none", "--config=overlay.yaml"),
+        ("mesh", "runs/none", "--config=overlay.yaml"),
+    ),
     "../../path.json": (("render", RUN, "--path=path.json", "--size=16"),),
     "../../given/transforms.json": (("surface", RUN, "--images=given/transforms.json"),),
     "../../truth/cameras.json": (EVALUATED,),
@@ -115,11 +119,15 @@ def named(name: str) -> str:
     return "overlay.yaml|configuration" if "overlay" in name else Path(name).name
 
 
-def damage(name: str, given: str, write: Callable[[Path], object], expected: Expected | None = None) -> Iterator[Case]:
-    """A file with every command that reads it."""
-    for command in READERS[name]:
-        wanted = expected or (Ended() if (name, given) in LENIENT else Refused(named(name)))
-        yield Case(KIND, f"{path_of(name)}: {given}: {command[0]}", command, wanted, prepared(name, write), run=True)
+TURN = count()
+"""Whose turn it is of several readers of a file."""
+
+
+def damage(name: str, given: str, write: Callable[[Path], object], expected: Expected | None = None) -> Case:
+    """A damaged file with one of the commands that read it, in turn."""
+    command = READERS[name][next(TURN) % len(READERS[name])]
+    wanted = expected or (Ended() if (name, given) in LENIENT else Refused(named(name)))
+    return Case(KIND, f"{path_of(name)}: {given}: {command[0]}", command, wanted, prepared(name, write), run=True)
 
 
 def cameras(*views: Any, **more: Any) -> bytes:
@@ -153,7 +161,10 @@ CAMERAS: dict[str, bytes] = {
 ANYHOW = ("no views", "an elevation of 91", "a picture that is not there")
 """What only some readers mind."""
 
-FRAME: dict[str, Any] = {"file_path": "000.png", "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 2], [0, 0, 0, 1]]}
+FRAME: dict[str, Any] = {
+    "file_path": "000.png",
+    "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 2], [0, 0, 0, 1]],
+}
 
 
 def transforms(frames: Sequence[Any], **top: Any) -> bytes:
@@ -177,8 +188,13 @@ TRANSFORMS: dict[str, bytes] = {
     "a field of view of 7": transforms([FRAME], camera_angle_x=7.0),
     "a fisheye": transforms([FRAME], camera_model="OPENCV_FISHEYE"),
     "a distortion": transforms([FRAME], k1=0.5),
-    "a camera within the object": transforms([{**FRAME, "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}]),
+    "a camera within the object": transforms(
+        [{**FRAME, "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}]
+    ),
 }
+
+RECORD: dict[str, Any] = {"stage": "field", "seconds": 1.0, "peak_memory_mb": 1.0, "files": {}, "figures": {}}
+"""A stage.json."""
 
 RECORDS: dict[str, dict[str, Any]] = {
     f"{key} is {word}": {key: value}
@@ -202,8 +218,7 @@ TABLES: dict[str, bytes] = {
 
 def changed_record(change: dict[str, Any]) -> Callable[[Path], object]:
     """A record with a changed key; the old one has been removed by now."""
-    whole = {"stage": "field", "seconds": 1.0, "attempts": 1, "peak_memory_mb": 1.0, "files": {}, "figures": {}}
-    return lambda path: path.write_text(json.dumps({**whole, **change}))
+    return lambda path: path.write_text(json.dumps({**RECORD, **change}))
 
 
 def cases() -> Iterator[Case]:
@@ -213,28 +228,33 @@ def cases() -> Iterator[Case]:
             if name.endswith(("yaml", "csv")) and given in ("5,000 digits", "NaN"):
                 continue
             if name.endswith("meta.json") or given not in ("a null character", "markup"):
-                yield from damage(name, given, lambda path, content=content: path.write_bytes(content))
+                yield damage(name, given, lambda path, content=content: path.write_bytes(content))
         for given, place in PLACES.items():
-            yield from damage(name, given, place, Ended() if name in OPTIONAL else None)
+            yield damage(name, given, place, Ended() if name in OPTIONAL else None)
     for name in ("../../overlay.yaml", "field/config.yaml"):
         for given, content in YAML.items():
             taken = name.startswith("field") and given not in ("an alias bomb", "code", "two documents", "a tab")
-            may = Ended() if taken or given in ("a key twice", "a merge of itself", "an alias that contains itself") else None
-            yield from damage(name, given, lambda path, content=content: path.write_bytes(content), may)
+            may = (
+                Ended()
+                if taken or given in ("a key twice", "a merge of itself", "an alias that contains itself")
+                else None
+            )
+            yield damage(name, given, lambda path, content=content: path.write_bytes(content), may)
     for given, content in CAMERAS.items():
         for name in ("views/cameras.json", "../../path.json", "../../truth/cameras.json"):
             may = Ended() if name.endswith("path.json") or given in ANYHOW else None
             names = may or Refused("cameras.json|777.png|is not a file of this folder")
-            yield from damage(name, given, lambda path, content=content: path.write_bytes(content), names)
+            yield damage(name, given, lambda path, content=content: path.write_bytes(content), names)
     for given, content in TRANSFORMS.items():
-        may = Refused("transforms.json|777.png|is not a file of this folder") if given != "a camera within the object" else Ended()
-        yield from damage(
-            "../../given/transforms.json", given, lambda path, content=content: path.write_bytes(content), may
+        may = (
+            Refused("transforms.json|777.png|is not a file of this folder")
+            if given != "a camera within the object"
+            else Ended()
         )
+        yield damage("../../given/transforms.json", given, lambda path, content=content: path.write_bytes(content), may)
     for given, change in RECORDS.items():
-        yield from damage("field/stage.json", given, changed_record(change), Ended())
+        yield damage("field/stage.json", given, changed_record(change), Ended())
     for given, content in TABLES.items():
-        yield from damage("field/curves.csv", given, lambda path, content=content: path.write_bytes(content), Ended())
-    yield from damage("field/stage.json", "a byte order mark", lambda path: path.write_bytes(
-        b"\xef\xbb\xbf" + json.dumps({"stage": "field", "seconds": 1.0, "peak_memory_mb": 1.0, "files": {}, "figures": {}}).encode()
-    ), Accepted())  # fmt: skip
+        yield damage("field/curves.csv", given, lambda path, content=content: path.write_bytes(content), Ended())
+    marked = b"\xef\xbb\xbf" + json.dumps(RECORD).encode()
+    yield damage("field/stage.json", "a byte order mark", lambda path: path.write_bytes(marked), Accepted())

@@ -1,4 +1,4 @@
-"""Checkpoints and weights: missing, cut, changed, of another architecture, not finite, and pickles that run commands."""
+"""Checkpoints and weights: missing, cut, changed, of another architecture, and pickles that run commands."""
 
 import io
 import json
@@ -174,7 +174,10 @@ PRIOR_FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "weights that are missing": ("unet/diffusion_pytorch_model.safetensors", Path.unlink),
     "weights cut in half": ("unet/diffusion_pytorch_model.safetensors", rewritten(CHANGES["half of it"])),
     "weights of text": ("unet/diffusion_pytorch_model.safetensors", lambda path: path.write_text("x")),
-    "weights that are a pipe": ("unet/diffusion_pytorch_model.safetensors", lambda path: (path.unlink(), os.mkfifo(path))),
+    "weights that are a pipe": (
+        "unet/diffusion_pytorch_model.safetensors",
+        lambda path: (path.unlink(), os.mkfifo(path)),
+    ),
     "weights of Git LFS": (
         "unet/diffusion_pytorch_model.safetensors",
         lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
@@ -196,16 +199,29 @@ def cases() -> Iterator[Case]:
         file = Path(name).name.replace(".", r"\.")
         for number, (given, content) in enumerate(CONTENTS.items()):
             command = commands[number % len(commands)]
-            yield Case(KIND, f"{name}: {given}: {command[0]}", command, Refused(file), replaced(name, content, False), run=True)
+            yield Case(
+                KIND, f"{name}: {given}: {command[0]}", command, Refused(file), replaced(name, content, False), run=True
+            )
         for given, change in CHANGES.items():
             for digest in (True, False):
                 command = commands[int(digest) % len(commands)]
-                sure: Expected = Refused(file) if digest or given not in ("a changed bit", "bytes after its end") else Ended()
+                sure: Expected = (
+                    Refused(file) if digest or given not in ("a changed bit", "bytes after its end") else Ended()
+                )
                 known = "" if digest else ", without a digest"
-                yield Case(KIND, f"{name}: {given}{known}: {command[0]}", command, sure, changed(name, change, digest), run=True)
+                yield Case(
+                    KIND,
+                    f"{name}: {given}{known}: {command[0]}",
+                    command,
+                    sure,
+                    changed(name, change, digest),
+                    run=True,
+                )
         for given, place in PLACES.items():
             command = commands[-1]
-            yield Case(KIND, f"{name}: {given}: {command[0]}", command, Refused(f"{file}|stage"), placed(name, place), run=True)
+            yield Case(
+                KIND, f"{name}: {given}: {command[0]}", command, Refused(f"{file}|stage"), placed(name, place), run=True
+            )
     for given, (part, change) in PRIOR_FILES.items():
         command = ("novel-views", RUN, "--model.view_prior=prior", "--data.count=1", "--model.sampling.steps=1")
         yield Case(KIND, f"a prior: {given}", command, Refused("prior"), prior_with(part, change), run=True,
