@@ -161,7 +161,10 @@ class StageCLI(LightningCLI):
             kwargs["precision"] = "32-true"
         plugins = configured["plugins"] or []
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+        except (TypeError, ValueError) as error:  # Lightning's own checks, as of devices
+            raise ViewDistillError(f"configuration: trainer: {' '.join(str(error).split())}") from error
 
     def dump(self) -> str:
         """The resolved configuration as YAML, fit to be given back as ``--config``."""
