@@ -1,10 +1,11 @@
 """Options of the subcommands that run Lightning: one shipped YAML, overlays on it, and single settings last."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
+
+import yaml
 
 from commands.options import SEED, path
 from viewdistill import resources
@@ -110,7 +111,8 @@ def own_settings(section: str, **values: object) -> str:
         section: ``model`` or ``data``.
         values: Settings by name.
     """
-    return f"--config={json.dumps({section: {'init_args': values}})}"
+    content = yaml.safe_dump({section: {"init_args": values}}, default_flow_style=True, width=10**9)
+    return f"--config={content.strip()}"
 
 
 def overlays_of(request: Configured) -> tuple[Path, ...]:

@@ -51,6 +51,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str], folder: Path
         (RuntimeError("CUDA error: invalid device ordinal\nmore"), 2, "the device is not there"),
         (AssertionError("Torch not compiled with CUDA enabled"), 2, "the device is not there"),
         (ModuleNotFoundError("No module named 'x'", name="x"), 2, "package x is not installed"),
+        (ModuleNotFoundError("XLA is missing\nmore"), 2, "XLA is missing; `viewdistill doctor` says how to get it"),
         (KeyboardInterrupt(), 130, "interrupted; the same command resumes"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,

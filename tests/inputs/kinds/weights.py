@@ -139,6 +139,12 @@ def placed(name: str, place: Callable[[Path], object]) -> Callable[[Path], objec
     return work
 
 
+def trained(folder: Path, content: bytes) -> None:
+    """A checkpoint of the training of a prior."""
+    (folder / "cache/lifting").mkdir(parents=True)
+    (folder / "cache/lifting/last.ckpt").write_bytes(content)
+
+
 def prior_with(part: str, change: Callable[[Path], object]) -> Callable[[Path], object]:
     """A copy of the embedded prior of views, one file of which is changed."""
 
@@ -230,6 +236,11 @@ def cases() -> Iterator[Case]:
         yield Case(
             KIND, f"an original checkpoint: {given}", ("convert", "zero123.ckpt", "prior"), Refused(r"zero123\.ckpt"),
             lambda folder, content=content: (folder / "zero123.ckpt").write_bytes(content()), writes=(),
+        )  # fmt: skip
+    for given, content in CONTENTS.items():
+        yield Case(
+            KIND, f"a training's checkpoint: {given}", ("export-prior", "lifting", "--cache=cache", "--out=prior"),
+            Refused(r"last\.ckpt"), lambda folder, content=content: trained(folder, content()), writes=(),
         )  # fmt: skip
     for given, place in PLACES.items():
         yield Case(
