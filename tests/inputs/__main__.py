@@ -60,7 +60,7 @@ def check(cases: Sequence[Case], folder: Path, request: argparse.Namespace) -> i
     spent = f"{time.monotonic() - began:.0f} s, {used:.0f} s of processors"
     print(f"{len(cases)} inputs, {wrong} with faults; {spent}")
     if request.table and not wrong:
-        write_table(cases, outcomes)
+        write_table(all_cases(), outcomes)
     return int(wrong > 0)
 
 

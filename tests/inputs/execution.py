@@ -52,6 +52,7 @@ def environment_of(case: Case, folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     kept |= {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(REPOSITORY)}
     kept |= {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1"}
+    kept["CUDA_VISIBLE_DEVICES"] = ""  # cases about devices mean a machine without a GPU
     kept |= {name: value for name, value in case.environment.items() if value is not None}
     return {name: value for name, value in kept.items() if case.environment.get(name, value) is not None}
 

@@ -26,7 +26,12 @@ COLUMNS = (
 
 
 def write_table(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> None:
-    """Write the table into the page."""
+    """Write the table into the page.
+
+    Args:
+        cases: All cases.
+        outcomes: Name of a case → what came of it; kinds with a case that was not run have no counts.
+    """
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     text = "\n".join([BEGIN, *rows(cases, outcomes), END])
@@ -35,11 +40,17 @@ def write_table(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> None:
 
 def rows(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> list[str]:
     """Rows of the table in Markdown: a kind each, and the sums."""
-    counts = {kind: [counted(case, outcomes[case.name]) for case in own] for kind, own in by_kind(cases).items()}
-    sums = {kind: [len(own), *map(sum, zip(*own, strict=True))] for kind, own in counts.items()}
-    sums["all"] = [sum(column) for column in zip(*sums.values(), strict=True)]
+    kinds = {**by_kind(cases), "all": list(cases)}
     head = [f"| {' | '.join(COLUMNS)} |", f"|---{'|---:' * (len(COLUMNS) - 1)}|"]
-    return [*head, *(f"| {kind} | {' | '.join(f'{count:,}' for count in own)} |" for kind, own in sums.items())]
+    return [*head, *(f"| {kind} | {' | '.join(cells(own, outcomes))} |" for kind, own in kinds.items())]
+
+
+def cells(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Counts of a row: inputs, and what came of them."""
+    if any(case.name not in outcomes for case in cases):
+        return [f"{len(cases):,}", *["–"] * (len(COLUMNS) - 2)]
+    counts = zip(*(counted(case, outcomes[case.name]) for case in cases), strict=True)
+    return [f"{count:,}" for count in (len(cases), *map(sum, counts))]
 
 
 def counted(case: Case, outcome: Outcome) -> tuple[bool, ...]:

@@ -65,7 +65,7 @@ ACCEPTED = Case("kind", "given", (), Accepted("left out"))
         (REFUSED, outcome(err="viewdistill x: bad\n"), "does not name"),
         (REFUSED, outcome(err="viewdistill x: a.png: bad\nmore\n"), "2 lines"),
         (REFUSED, outcome(err="Traceback (most recent call last)\n"), "traceback"),
-        (REFUSED, outcome(1, "viewdistill x: unexpected KeyError: 'a.png'\n"), "traceback"),
+        (REFUSED, outcome(1, "viewdistill x: unexpected KeyError: 'a.png'; the traceback is in x.log\n"), "traceback"),
         (REFUSED, outcome(None), "did not end"),
         (REFUSED, outcome(-11), "killed by signal 11"),
         (REFUSED, outcome(changed=("toy.png",)), "changed toy.png"),

@@ -22,7 +22,7 @@ DEVICES: dict[str, tuple[str, ...]] = {
     "a precision that is none": ("--trainer.precision=8",),
     "a strategy that is none": ("--trainer.strategy=warp",),
 }
-"""Options of Lightning that this machine cannot meet; the tests of a machine with a GPU leave them to themselves."""
+"""Options of Lightning that a machine without a GPU cannot meet."""
 
 ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     "no home": {"HOME": None},
