@@ -29,7 +29,7 @@ VARIABLES += $(OPTIONS) EVALUATE PROFILE ABLATE TESTS
 WORKERS ?= 2
 GALLERY ?= robot mug house duck chair mushroom
 TEXTS ?= "a brown chair" "a red mushroom with white dots"
-VARIABLES += WORKERS GALLERY TEXTS STAGE ONLY QUICK QUOTED PYTHON
+VARIABLES += WORKERS GALLERY TEXTS STAGE ONLY QUICK QUOTED PYTHON GPU GPU_CHECK
 # Values are taken as they were typed, and reach recipes through the environment: make never expands them, no shell parses them.
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
@@ -203,6 +203,10 @@ test: $(INSTALLED) ## run the tests, two at a time; WORKERS=n for more, TESTS=pa
 test-kills: $(INSTALLED) ## `make object` killed with -9 in every stage ends with the same mesh: minutes, not part of `make test`
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kills.py
 
+.PHONY: check-inputs
+check-inputs: $(INSTALLED) ## run all bad inputs (names, files, options, settings, machines) and write their table into docs/reliability.md: minutes, not part of `make test`
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.inputs --workers "$$WORKERS" --table
+
 .PHONY: lint
 lint: $(INSTALLED) ## check style, formatting, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -236,11 +240,11 @@ smoke-full: $(INSTALLED) ## two steps of every stage of every full-size preset w
 
 .PHONY: gpu-check
 gpu-check: $(INSTALLED) ## what only a GPU can show, in eight minutes: runs/gpu-check/gpu_check.md; GPU_CHECK="--parts kernels grid"
-	@$(BIN)/python -m experiments.gpu_check --out=$(call quoted,$(RUNS)/gpu-check) $(GPU_CHECK)
+	@set -f; $(BIN)/python -m experiments.gpu_check --out="$$RUNS/gpu-check" $$GPU_CHECK
 
 .PHONY: gpu-bundle
 gpu-bundle: $(INSTALLED) ## what a machine with a GPU and no network needs for that, in one folder: runs/gpu-bundle
-	@$(BIN)/python -m experiments.gpu_bundle --out=$(call quoted,$(RUNS)/gpu-bundle) --run=$(call quoted,$(RUNS)/robot)
+	@$(BIN)/python -m experiments.gpu_bundle --out="$$RUNS/gpu-bundle" --run="$$RUNS/robot"
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing

@@ -132,7 +132,8 @@ def explain(error: BaseException) -> Failure | None:
     if isinstance(error, OSError) and error.errno is not None:
         return explain_system(error)
     if isinstance(error, ModuleNotFoundError):
-        return Failure(f"package {error.name} is not installed; `viewdistill doctor` says how to get it", MENDABLE)
+        what = f"package {error.name} is not installed" if error.name else first_line(text)  # Lightning's have no name
+        return Failure(f"{what}; `viewdistill doctor` says how to get it", MENDABLE)
     if any(phrase in text for phrase in NO_DEVICE):
         return Failure(f"the device is not there ({first_line(text)}); `viewdistill doctor` lists devices", MENDABLE)
     if type(error).__name__ == "MisconfigurationException":  # by name: Lightning is not imported by every command

@@ -116,6 +116,8 @@ def path(value: str) -> Path:
     """
     if not value or "\0" in value:
         raise ArgumentTypeError(f"{shown(value)}: must be a path")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):  # how Python shows bytes that are no UTF-8
+        raise ArgumentTypeError(f"{shown(value)}: must be a path in UTF-8; rename the file or folder")
     try:
         Path(value).exists()  # looks, and so meets names that are too long and loops of links
     except (OSError, ValueError, RuntimeError) as error:

@@ -1,23 +1,59 @@
 """What a stage cost and wrote: the record that also says that the stage is complete."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from datamodules.memory import measured_memory
-from datamodules.run_folder import make_folder, read_json, write_json
+from datamodules.run_folder import RunFolder, make_folder, read_json, write_json
+from datamodules.stages import STAGES
 from datamodules.staleness import keep_key, kept_key
 from viewdistill.errors import ViewDistillError
+from viewdistill.schema import Range, parse
 
 RECORD = "stage.json"
 """Name of the record in the stage's folder."""
 
 ATTEMPT = ".attempt.json"
 """Name of the note on an attempt that has not ended, in the stage's folder."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures of a record that others read; stages keep more."""
+
+    metrics: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What a fit logged last."""
+    problems: tuple[str, ...] = ()
+    """What is not sound about a mesh."""
+    watertight: bool | None = None
+    """Whether a mesh is."""
+    input_iou: float = 1.0
+    """Overlap of a mesh's silhouette with the input's."""
+    source: str = ""
+    """Stage that a mesh was made from."""
+    texels_from_views: float = 1.0
+    """Share of a texture that views cover."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What others read of a stage's record."""
+
+    stage: str
+    """Name."""
+    seconds: Annotated[float, Range(0.0)]
+    """Wall-clock time, seconds."""
+    peak_memory_mb: Annotated[float, Range(0.0)]
+    """Largest memory, MB (10^6 bytes)."""
+    files: dict[str, int]
+    """Path within the stage's folder → size, bytes."""
+    figures: Figures = Figures()
+    """What is worth knowing besides."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +126,30 @@ def record_stage(
     }
     write_json(folder / RECORD, record)
     (folder / ATTEMPT).unlink(missing_ok=True)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record with all of its keys, those of `Record` checked.
+
+    Args:
+        path: The ``stage.json``.
+
+    Raises:
+        ViewDistillError: It is damaged.
+    """
+    remedy = "delete it and run its stage again"
+    content = read_json(path, remedy)
+    parse(Record, content, path, remedy, unknown_keys=True)
+    return content
+
+
+def complete_records(folder: RunFolder, stages: Iterable[str] = tuple(STAGES)) -> dict[str, dict[str, Any]]:
+    """Stage → record of all stages that are complete, in order.
+
+    Raises:
+        ViewDistillError: One is damaged.
+    """
+    return {stage: read_record(folder.record(stage)) for stage in stages if folder.record(stage).is_file()}
 
 
 def earlier_attempt(folder: Path) -> Attempt:

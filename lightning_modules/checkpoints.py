@@ -58,8 +58,8 @@ def plain_content(path: Path, damaged: ViewDistillError, device: torch.device | 
     Raises:
         ViewDistillError: ``damaged``: the file cannot be opened, is cut short, or holds more than plain data.
     """
-    # Anything else torch would take for its older format and raise nearly any error over.
-    if not zipfile.is_zipfile(path):
+    # Opening a pipe would block; anything else torch would take for its older format and raise nearly any error over.
+    if not path.is_file() or not zipfile.is_zipfile(path):
         raise damaged
     try:
         return torch.load(path, map_location=device, weights_only=True, mmap=mmap)

@@ -129,13 +129,13 @@ def _refusal(error: Exception, path: Path, partial: Path) -> OSError | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, atomically.
+    """Write UTF-8 text, atomically; halves of characters, as names of files can hold, become question marks.
 
     Raises:
         ViewDistillError: The file system refuses.
     """
     with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="replace")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -33,7 +33,7 @@ class Range:
     open_ends: bool = False
     """Whether both ends themselves are excluded."""
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: int | float) -> bool:
         return self.low < value < self.high if self.open_ends else self.low <= value <= self.high
 
     def __str__(self) -> str:

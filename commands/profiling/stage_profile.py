@@ -19,7 +19,7 @@ from commands.profiling.ceilings import Ceilings, measure
 from commands.profiling.request import Request
 from commands.profiling.trace import PhaseTable, phase_table
 from commands.requirements import require
-from commands.stages.configuration import configuration
+from commands.stages.configuration import configuration, own_settings
 from commands.stages.fitting import StageCLI, StageRun, build, train
 from datamodules.memory import peak_memory_mb
 from datamodules.run_folder import RunFolder
@@ -168,9 +168,10 @@ class StageRunner:
         """Train with a callback that ends it."""
         request, stage = self.request, self.request.stage
         seeds = [] if request.seed is None else [f"--model.seed={request.seed}", f"--data.seed={request.seed}"]
-        lora = [f"--model.initial_lora={self.folder.lora('specialize_1')}"] if stage == "specialize_2" else []
+        lora = own_settings("model", initial_lora=str(self.folder.lora("specialize_1")))
         quiet = ["--trainer.limit_val_batches=0", "--trainer.enable_progress_bar=false"]
-        own = [f"--data.run_folder={self.folder.root}", *lora, *seeds, *quiet, *settings, *request.settings]
+        own = [own_settings("data", run_folder=str(self.folder.root)), *([lora] if stage == "specialize_2" else [])]
+        own += [*seeds, *quiet, *settings, *request.settings]
         cli = build(
             StageRun(self.output, f"{self.folder.root.absolute().name}-profile-{stage}"),
             configuration(request, PROFILED[stage].config, own),

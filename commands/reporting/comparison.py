@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from datamodules.run_folder import InputMeta, RunFolder, read_json
-from datamodules.stages import STAGES
+from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.stage_record import complete_records
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 
@@ -18,7 +18,7 @@ def run_figures(folder: RunFolder) -> dict[str, dict[str, Any]]:
     Raises:
         ViewDistillError: No stage is complete, or a file is damaged.
     """
-    records = {stage: read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()}
+    records = complete_records(folder)
     records.pop("report", None)
     if not records:
         raise ViewDistillError(f"{folder.root}: no complete stage here; run `make object IMG=…` first")
@@ -77,5 +77,5 @@ def last_losses(records: dict[str, dict[str, Any]]) -> dict[str, float]:
         f"{stage}: {name}": value
         for stage, record in records.items()
         for name, value in record.get("figures", {}).get("metrics", {}).items()
-        if name == "loss" or name.startswith("loss/")
+        if (name == "loss" or name.startswith("loss/")) and isinstance(value, int | float)
     }

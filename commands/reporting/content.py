@@ -14,7 +14,8 @@ from commands.reporting.run_warnings import run_warnings
 from commands.reporting.score_words import scores
 from datamodules.curves import load_curves
 from datamodules.posed_views import ViewCamera, load_cameras, load_references
-from datamodules.run_folder import InputMeta, MadeBy, RunFolder, read_json
+from datamodules.run_folder import InputMeta, MadeBy, RunFolder
+from datamodules.stage_record import complete_records
 from datamodules.stages import STAGES, Route
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
@@ -33,7 +34,7 @@ def gather(folder: RunFolder, meta: InputMeta) -> Page:
     """
     words = folder.record("picture").is_file()
     stages = [stage for stage in Route(words=words).stages if stage != "report"]
-    records = {stage: read_json(folder.record(stage)) for stage in stages if folder.record(stage).is_file()}
+    records = complete_records(folder, stages)
     camera = InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg)
     return Page(
         name=meta.name,

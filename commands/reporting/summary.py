@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.arguments import add_run_argument
-from datamodules.run_folder import RunFolder, read_json, write_json
-from datamodules.stages import STAGES
+from datamodules.run_folder import RunFolder, write_json
+from datamodules.stage_record import complete_records
 from viewdistill.errors import ViewDistillError
 
 
@@ -45,7 +45,7 @@ def write_summary(folder: RunFolder) -> list[dict[str, Any]]:
     Raises:
         ViewDistillError: No stage of this run is complete, or a record is damaged.
     """
-    records = [read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()]
+    records = list(complete_records(folder).values())
     if not records:
         raise ViewDistillError(f"{folder.root}: no complete stage here; run `make object IMG=…` first")
     write_json(folder.summary, {"name": folder.name, "stages": records, "total": totals(records)})

@@ -14,6 +14,8 @@ from viser.transforms import SO3
 from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
 from datamodules.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import read_bytes
+from viewdistill.mesh.claims import MeshLimits, check_claims
 from viewdistill.mesh.export import WORLD_TO_FILE
 from viewdistill.pictures import read_picture
 
@@ -124,12 +126,11 @@ def add_mesh(server: viser.ViserServer, path: Path) -> None:
     """The textured mesh, turned from the file's axes into those of the world.
 
     Raises:
-        ViewDistillError: The file is missing.
+        ViewDistillError: The file is missing or damaged, or claims more than its size.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ViewDistillError(f"{path}: not readable ({error.strerror}); run `viewdistill mesh` again") from error
+    limits = MeshLimits()
+    check_claims(path, limits)
+    content = read_bytes(path, "run `viewdistill mesh` again", limits.megabytes * 10**6)
     server.scene.add_glb("/mesh", content, wxyz=SO3.from_matrix(WORLD_TO_FILE.T).wxyz)
 
 

@@ -22,6 +22,7 @@ from callbacks.random_state import RandomState
 from callbacks.step_progress import StepProgress, StepReport
 from commands.settings_errors import settings_message
 from commands.stages.job import Report
+from commands.stages.setting_bounds import check_numbers
 from commands.tracking.short_names import with_loggers
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import fast_bfloat16
@@ -97,6 +98,7 @@ class StageCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except argparse.ArgumentError as error:
             raise ViewDistillError(f"configuration: {settings_message(str(error))}") from error
+        check_numbers(self.config.as_dict())
 
     def instantiate_classes(self) -> None:
         """Build trainer, model and data, unless the settings are all that is wanted for now."""
@@ -111,7 +113,7 @@ class StageCLI(LightningCLI):
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, ViewDistillError):
                 cause = cause.__cause__ or cause.__context__
-            raise cause or error from error
+            raise cause or ViewDistillError(f"configuration: {settings_message(str(error))}") from error
 
     def instantiate(self, watchers: Sequence[Callback] = (), report: Report | None = None) -> None:
         """Build trainer, model and data from the resolved settings.
@@ -159,7 +161,10 @@ class StageCLI(LightningCLI):
             kwargs["precision"] = "32-true"
         plugins = configured["plugins"] or []
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+        except (TypeError, ValueError) as error:  # Lightning's own checks, as of devices
+            raise ViewDistillError(f"configuration: trainer: {' '.join(str(error).split())}") from error
 
     def dump(self) -> str:
         """The resolved configuration as YAML, fit to be given back as ``--config``."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import jsonargparse
 
 from commands.settings_errors import settings_message
+from commands.stages.configuration import check_configuration
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
 
@@ -29,8 +30,7 @@ def read_settings(kind: type[Settings], shipped: str, overlays: Sequence[Path], 
     """
     files = [resources.find(shipped), *(resources.find(overlay) for overlay in overlays)]
     for path in files:
-        if not path.is_file():
-            raise ViewDistillError(f"{path}: no such configuration; the shipped ones are in {resources.CONFIGS}")
+        check_configuration(path)
     parser: Any = jsonargparse.ArgumentParser(prog="viewdistill", exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(kind)

@@ -9,7 +9,12 @@ import torch
 import yaml
 
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import StageRequest, add_stage_arguments, overlays_of
+from commands.stages.configuration import (
+    StageRequest,
+    add_stage_arguments,
+    overlays_of,
+    own_settings,
+)
 from commands.stages.fitting import describe, resolve
 from commands.stages.job import Report, StageJob, Work, run_stage
 from commands.stages.sampling import predict
@@ -52,8 +57,8 @@ def prepare(request: Request) -> StageJob:
     """
     folder = RunFolder(request.run_folder)
     seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
-    lora = f"--model.initial_lora={folder.lora('specialize_2')}"
-    cli = resolve("views", request, [f"--data.run_folder={folder.root}", lora, *seed, *request.settings])
+    lora = own_settings("model", initial_lora=str(folder.lora("specialize_2")))
+    cli = resolve("views", request, [own_settings("data", run_folder=str(folder.root)), lora, *seed, *request.settings])
     config = cli.dump()
     return StageJob(
         "views",

@@ -13,6 +13,9 @@ import pytest
 import torch
 
 from commands.guard import explain, guarded
+from commands.main import main
+from commands.reporting import summary
+from datamodules.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,6 +51,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str], folder: Path
         (RuntimeError("CUDA error: invalid device ordinal\nmore"), 2, "the device is not there"),
         (AssertionError("Torch not compiled with CUDA enabled"), 2, "the device is not there"),
         (ModuleNotFoundError("No module named 'x'", name="x"), 2, "package x is not installed"),
+        (ModuleNotFoundError("XLA is missing\nmore"), 2, "XLA is missing; `viewdistill doctor` says how to get it"),
         (KeyboardInterrupt(), 130, "interrupted; the same command resumes"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
@@ -95,6 +99,23 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypat
     err = capsys.readouterr().err
     assert "Traceback" in err
     assert err.endswith("toy: wrong\n")
+
+
+def test_an_error_that_no_one_foresaw_is_one_line_of_the_command(
+    run_folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def broken(folder: RunFolder) -> None:
+        raise ZeroDivisionError(f"of {folder.name}")
+
+    monkeypatch.setattr(summary, "write_summary", broken)
+    assert main(["summary", str(run_folder.root)]) == 1
+    line = capsys.readouterr().err
+    (log,) = run_folder.root.glob("error-summary-*.log")
+    assert line == f"viewdistill summary: unexpected ZeroDivisionError: of disc; the traceback is in {log}\n"
+    assert "in broken" in log.read_text()
+    monkeypatch.setenv("VIEWDISTILL_DEBUG", "1")
+    assert main(["summary", str(run_folder.root)]) == 1
+    assert "in broken" in capsys.readouterr().err
 
 
 def program(code: str, **environment: str) -> subprocess.Popen[str]:

@@ -82,7 +82,8 @@ def test_problems_are_one_line(run_folder: RunFolder, tmp_path: Path):
         compared((run_folder,))
     with pytest.raises(ViewDistillError, match="named twice"):
         compared((run_folder, run_folder))
-    write_json(run_folder.record("input"), {"seconds": 1.0, "peak_memory_mb": 1.0})
+    record = {"stage": "input", "seconds": 1.0, "peak_memory_mb": 1.0, "files": {}}
+    write_json(run_folder.record("input"), record)
     with pytest.raises(ViewDistillError, match="none: no complete stage here"):
         compared((run_folder, RunFolder(tmp_path / "none")))
     run_folder.config("input").write_text("a: [")

@@ -113,6 +113,8 @@ def test_the_resolved_configuration_is_saved_and_can_be_given_back(tmp_path: Pat
         ("--model.speed=3", "speed"),
         ("--model.rate=fast", "rate"),
         ("--trainer.max_stepz=3", "max_stepz"),
+        ("--trainer.devices=many", "configuration: trainer: .*devices"),
+        ("--trainer.devices=.nan", "configuration: trainer: .*devices"),
         ("--model=tests.commands.stages.toy_stage.NoModel", "NoModel"),
     ],
 )
