@@ -114,8 +114,8 @@ def make(jobs: "Jobs", workers: int | None) -> Iterator[JobOutcome]:
     start = time.perf_counter()
     first = next(jobs.pending(1), None)
     if first is not None:
-        with cluster(workers) as share:
-            for count, outcome in enumerate(outcomes(jobs.pending(share.cores), share), 1):
+        with cluster(workers) as found:
+            for count, outcome in enumerate(outcomes(jobs.pending(found.share.cores), found), 1):
                 how = "failed" if outcome.error else f"complete, {len(outcome.stages)} stages run"
                 print(f"{outcome.name}: {how} ({outcome.seconds:.0f} s, {outcome.worker}, {count} done)", flush=True)
                 yield outcome
