@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from commands.parsing import one_line
-from viewdistill.errors import ViewDistillError
+from viewdistill.errors import OutOfMemoryError, ViewDistillError
 
 DEBUG = "VIEWDISTILL_DEBUG"
 """Environment variable; 1 shows the traceback of every error."""
@@ -127,6 +127,8 @@ def explain(error: BaseException) -> Failure | None:
     text = str(error)
     if isinstance(error, ViewDistillError):
         return Failure(text, MENDABLE)
+    if isinstance(error, OutOfMemoryError):
+        return Failure(text, FAILED)
     if isinstance(error, MemoryError) or any(phrase in text for phrase in NO_MEMORY):
         return Failure("out of memory; close other programs, or choose smaller sizes (`viewdistill doctor`)", FAILED)
     if isinstance(error, OSError) and error.errno is not None:

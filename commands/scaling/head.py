@@ -49,7 +49,9 @@ class Head:
         self.dead = True
         place = "on this machine" if self.ours else f"at {self.address}"
         again = "start the same command again" if self.ours else "start the cluster and then the same command again"
-        raise ViewDistillError(f"the head of the Ray cluster {place} has died ({reason}); {again}: it goes on from there")
+        raise ViewDistillError(
+            f"the head of the Ray cluster {place} has died ({reason}); {again}: it goes on from there"
+        )
 
     def missing(self) -> str | None:
         """What is not there any more."""

@@ -21,7 +21,9 @@ def moments(rounds: int, seed: int) -> list[list[Moment]]:
     return [[Moment(stage, numbers.random()) for stage in STAGES] for _ in range(rounds)]
 
 
-def kill_in_rounds(folder: Path, priors: Path, rounds: int = ROUNDS, seed: int = SEED) -> list[Ending]:
+def kill_in_rounds(
+    folder: Path, priors: Path, rounds: int = ROUNDS, seed: int = SEED, forked: bool = True
+) -> list[Ending]:
     """Kill runs in every stage, finish each, and compare its meshes with those of an undisturbed run.
 
     Args:
@@ -29,15 +31,16 @@ def kill_in_rounds(folder: Path, priors: Path, rounds: int = ROUNDS, seed: int =
         priors: Tiny priors.
         rounds: Number of runs.
         seed: Of the moments.
+        forked: As of `WholeObject`.
 
     Returns:
         How each killed command ended.
     """
-    undisturbed = WholeObject(folder / "undisturbed", priors)
+    undisturbed = WholeObject(folder / "undisturbed", priors, forked)
     windows = undisturbed.finish()
     endings: list[Ending] = []
     for number, drawn in enumerate(moments(rounds, seed)):
-        disturbed = WholeObject(folder / f"killed-{number}", priors)
+        disturbed = WholeObject(folder / f"killed-{number}", priors, forked)
         for moment in drawn:
             endings.append(disturbed.start().stop_at(moment, windows, signal.SIGKILL))
             assert endings[-1].status == -signal.SIGKILL, endings[-1]
