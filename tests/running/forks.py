@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,13 @@ PRELOADED = ["tests.running.preloaded"]
 """Imported by the process that others are forked from."""
 
 
-def start_command(arguments: Sequence[str], output: Path, errors: Path, environment: Mapping[str, str]) -> BaseProcess:
+def start_command(
+    arguments: Sequence[str],
+    output: Path,
+    errors: Path,
+    environment: Mapping[str, str],
+    file_limit: int | None = None,
+) -> BaseProcess:
     """Start `viewdistill` in a process group of its own, with short films.
 
     Args:
@@ -21,17 +28,18 @@ def start_command(arguments: Sequence[str], output: Path, errors: Path, environm
         output: File for the standard output.
         errors: File for the standard error.
         environment: Variables besides those of this process.
+        file_limit: Bytes beyond which no file may grow.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     process = context.Process(
-        target=run_command, args=(list(arguments), str(output), str(errors), {**os.environ, **environment})
+        target=run_command, args=(list(arguments), str(output), str(errors), {**os.environ, **environment}, file_limit)
     )
     process.start()
     return process
 
 
-def run_command(arguments: list[str], output: str, errors: str, environment: dict[str, str]) -> None:
+def run_command(arguments: list[str], output: str, errors: str, environment: dict[str, str], limit: int | None) -> None:
     """Be the command: its own session, its own streams, signals as in a shell."""
     os.setsid()
     for stream, path in ((1, output), (2, errors)):
@@ -40,6 +48,8 @@ def run_command(arguments: list[str], output: str, errors: str, environment: dic
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     from commands.main import main
     from commands.stages import mesh_making
     from viewdistill.mesh.contact_sheet import contact_sheet

@@ -22,6 +22,9 @@ from tests.running.forks import start_command
 STAGES = Route().stages
 """Of the whole method, in the order of the walk."""
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+"""Variables with which the same command gives the same bytes."""
+
 LIMIT = 900.0
 """Seconds after which a command counts as hanging."""
 
@@ -121,26 +124,33 @@ class WholeObject:
         runs: Folder of the runs, made when missing.
         priors: Folder of tiny priors.
         forked: Whether the command is forked from a process that has imported everything, and makes short films.
+        beside: Folder for image and logs; beside the runs when not given.
     """
 
-    def __init__(self, runs: Path, priors: Path, forked: bool = False) -> None:
-        runs.mkdir(parents=True, exist_ok=True)
-        self.image = write_image(runs.with_name(f"{runs.name}-image"))
-        self.run, self.logs = RunFolder(runs / self.image.stem), runs.with_name(f"{runs.name}-log")
-        self.logs.mkdir(exist_ok=True)
+    def __init__(self, runs: Path, priors: Path, forked: bool = False, beside: Path | None = None) -> None:
+        beside = beside or runs.with_name(f"{runs.name}-beside")
+        self.image, self.logs = write_image(beside), beside
+        self.run = RunFolder(runs / self.image.stem)
         self.arguments = ["object", str(self.image), "--preset=debug", f"--runs={runs}"]
         self.arguments += [f"--options={name}={value}" for name, value in tiny_options(runs, priors).items()]
         self.forked, self.calls = forked, 0
 
-    def start(self, *more: str, **environment: str) -> Call:
-        """Start the command in a process group of its own; one thread, so that sums are added up in one order."""
+    def start(self, *more: str, file_limit: int | None = None) -> Call:
+        """Start the command in a process group of its own; one thread, so that sums are added up in one order.
+
+        Args:
+            more: Arguments.
+            file_limit: Bytes beyond which no file may grow; of forked commands.
+        """
         self.calls += 1
         output, errors = (self.logs / f"{self.calls:03}.{name}" for name in ("out", "err"))
         output.touch()
-        variables = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", **environment}
         arguments = [*self.arguments, *more]
-        start = start_command if self.forked else start_program
-        return Call(start(arguments, output, errors, variables), output, errors, self.run)
+        if self.forked:
+            process = start_command(arguments, output, errors, ONE_THREAD, file_limit)
+        else:
+            process = start_program(arguments, output, errors)
+        return Call(process, output, errors, self.run)
 
     def finish(self, *more: str) -> dict[str, float]:
         """Run the command to its end, and return stage → length of its window, seconds."""
@@ -164,15 +174,13 @@ class WholeObject:
         return {path.name: path.read_bytes() for path in paths}
 
 
-def start_program(
-    arguments: Sequence[str], output: Path, errors: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+def start_program(arguments: Sequence[str], output: Path, errors: Path) -> subprocess.Popen[bytes]:
     """Start `viewdistill` as a program, in a process group of its own; arguments as of `start_command`."""
     with output.open("wb") as out, errors.open("wb") as err:
         return subprocess.Popen(
             [sys.executable, "-m", "commands", *arguments],
             cwd=REPOSITORY,
-            env=os.environ | environment,
+            env=os.environ | ONE_THREAD,
             stdout=out,
             stderr=err,
             start_new_session=True,
@@ -181,7 +189,7 @@ def start_program(
 
 def write_image(folder: Path) -> Path:
     """A red square, of which everything is known."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     picture = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     picture.paste((220, 0, 0, 255), (16, 16, 48, 48))
     picture.save(folder / "box.png")

@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM in every stage of `viewdistill object`: an exit status of its own, and the same mesh in the end."""
+
+import signal
+from pathlib import Path
+
+from tests.running.kills import moments
+from tests.running.whole_object import Ending, WholeObject
+
+SEED = 20
+"""Of the moments."""
+
+EXPECTED = {
+    signal.SIGINT: (130, "viewdistill object: interrupted; the same command resumes"),
+    signal.SIGTERM: (143, "viewdistill object: terminated; the same command resumes"),
+}
+"""Signal → exit status and the one line."""
+
+
+def stop_in_every_stage(folder: Path, priors: Path, forked: bool = True, seed: int = SEED) -> list[Ending]:
+    """Stop a run in every stage by each signal, finish it, and compare its mesh with that of an undisturbed run.
+
+    Args:
+        folder: To work in.
+        priors: Tiny priors.
+        forked: As of `WholeObject`.
+        seed: Of the moments.
+
+    Returns:
+        How each stopped command ended.
+    """
+    undisturbed = WholeObject(folder / "undisturbed", priors, forked)
+    windows = undisturbed.finish()
+    endings: list[Ending] = []
+    for number, drawn in zip(EXPECTED, moments(len(EXPECTED), seed), strict=True):
+        disturbed = WholeObject(folder / f"stopped-{number.name}", priors, forked)
+        for moment in drawn:
+            endings.append(disturbed.start().stop_at(moment, windows, number))
+            print(number.name, moment, endings[-1], flush=True)
+            assert (endings[-1].status, *endings[-1].errors) == EXPECTED[number], endings[-1]
+        disturbed.finish()
+        assert disturbed.results == undisturbed.results
+    return endings
