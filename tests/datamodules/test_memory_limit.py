@@ -1,4 +1,4 @@
-"""Memory: a stage that cannot fit is refused, one that takes too much ends in one line, and each has a peak of its own."""
+"""Memory: a stage that cannot fit is refused, one that takes too much ends in one line, each has its own peak."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""kill -9 at random moments of `viewdistill object`: the same command goes on, to the same mesh as an undisturbed run."""
+"""kill -9 at random moments of `viewdistill object`: the same command goes on, to the mesh of an undisturbed run."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in every stage of `viewdistill object`: an exit status of its own, and the same mesh in the end."""
+"""Ctrl-C and SIGTERM in every stage of `viewdistill object`: an exit status each, and the same mesh in the end."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole method on a small picture with tiny priors, by the command that users type, to be disturbed while it runs."""
+"""The whole method on a small picture with tiny priors, by the command that users type, to be disturbed on its way."""
 
 import json
 import os
