@@ -1,13 +1,13 @@
 """Stops a fit that has gone wrong, while there is still something to say about it."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lightning_modules.checkpoints import last_checkpoint
 from viewdistill.errors import ViewDistillError
 from viewdistill.finite import non_finite
 
@@ -93,12 +93,3 @@ def stop(trainer: Trainer, reason: str, advice: str) -> None:
     """
     checkpoint = last_checkpoint(trainer) or "none yet"
     raise ViewDistillError(f"step {trainer.global_step}: {reason}; last finite checkpoint: {checkpoint}; try {advice}")
-
-
-def last_checkpoint(trainer: Trainer) -> Path | None:
-    """The checkpoint that was written last, in this fit or in the one that it resumed."""
-    saver: Any = trainer.checkpoint_callback
-    if saver is None:
-        return None
-    places = [saver.best_model_path, Path(saver.dirpath or ".") / f"{saver.filename}{saver.FILE_EXTENSION}"]
-    return next((Path(place) for place in places if place and Path(place).is_file()), None)
