@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.running.whole_object import WholeObject
+from tests.running.whole_object import WholeObject, Windows
 
 
 class Finished(NamedTuple):
@@ -13,8 +13,8 @@ class Finished(NamedTuple):
 
     object: WholeObject
     """Its files."""
-    windows: dict[str, float]
-    """Stage → seconds."""
+    windows: Windows
+    """How long its stages took."""
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ SEED = 19
 
 
 def moments(rounds: int, seed: int) -> list[list[Moment]]:
-    """Draw, for each round, a moment within each stage."""
+    """Draw, for each round, a moment within each stage; in every other round, one while the stage works."""
     numbers = random.Random(seed)
-    return [[Moment(stage, numbers.random()) for stage in STAGES] for _ in range(rounds)]
+    return [[Moment(stage, numbers.random(), number % 2 == 1) for stage in STAGES] for number in range(rounds)]
 
 
 def kill_in_rounds(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -28,7 +29,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 LIMIT = 900.0
 """Seconds after which a command counts as hanging."""
 
-POLL = 0.02
+POLL = 0.01
 """Seconds between looks at a command."""
 
 
@@ -40,6 +41,8 @@ class Moment:
     """In the window of this stage: from the end of the one before it to its own end."""
     share: float
     """After this share of the window's length in an undisturbed run."""
+    working: bool = False
+    """Whether the window begins later, when the stage has loaded all that it needs and begins to work."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class Ending:
     """From its start."""
 
 
+class Windows(NamedTuple):
+    """Lengths of an undisturbed run."""
+
+    whole: dict[str, float]
+    """Stage → seconds from the end of the one before it to its own."""
+    works: dict[str, float]
+    """Stage → seconds of these after all is loaded."""
+
+
 @dataclass
 class Call:
     """One call of the command."""
@@ -67,6 +79,7 @@ class Call:
     errors: Path
     run: RunFolder
     began: float = field(default_factory=time.monotonic)
+    wall: float = field(default_factory=time.time)
 
     def ended_stages(self) -> list[str]:
         """Stages of which it has said that they are complete."""
@@ -104,12 +117,22 @@ class Call:
         assert status is not None
         return Ending(status, errors, stage, begun, time.monotonic() - self.began)
 
-    def stop_at(self, moment: Moment, windows: Mapping[str, float], number: int) -> Ending:
+    def at_work(self, stage: str) -> bool:
+        """Whether a stage has begun to work in this call."""
+        note = self.run.stage(stage) / ATTEMPT
+        return note.is_file() and note.stat().st_mtime >= self.wall
+
+    def stop_at(self, moment: Moment, windows: "Windows", number: int) -> Ending:
         """Send a signal to the process and its children at a moment, or at the end of that stage."""
         before = STAGES[: STAGES.index(moment.stage)]
         while self.running() and not set(before) <= set(self.ended_stages()):
             time.sleep(POLL)
-        due = time.monotonic() + moment.share * windows[moment.stage]
+        while moment.working and self.running() and not self.at_work(moment.stage):
+            time.sleep(POLL)
+            if moment.stage in self.ended_stages():
+                break
+        lengths = windows.works if moment.working else windows.whole
+        due = time.monotonic() + moment.share * lengths[moment.stage]
         while self.running() and time.monotonic() < due and moment.stage not in self.ended_stages():
             time.sleep(POLL)
         if self.running():
@@ -152,20 +175,25 @@ class WholeObject:
             process = start_program(arguments, output, errors)
         return Call(process, output, errors, self.run)
 
-    def finish(self, *more: str) -> dict[str, float]:
-        """Run the command to its end, and return stage → length of its window, seconds."""
-        call = self.start(*more)
-        ends, last = dict[str, float](), time.monotonic()
-        windows: dict[str, float] = {}
+    def finish(self) -> Windows:
+        """Run the command to its end, and return how long its stages took."""
+        call = self.start()
+        windows, last = Windows(dict.fromkeys(STAGES, 0.0), dict.fromkeys(STAGES, 0.0)), time.monotonic()
+        began, ended = dict[str, float](), set[str]()
         while call.running():
+            for stage in STAGES:
+                if stage not in began and call.at_work(stage):
+                    began[stage] = time.monotonic()
             for stage in call.ended_stages():
-                if stage not in ends:
-                    ends[stage] = time.monotonic()
-                    windows[stage], last = ends[stage] - last, ends[stage]
+                if stage not in ended:
+                    ended.add(stage)
+                    now = time.monotonic()
+                    windows.whole[stage], windows.works[stage] = now - last, now - began.get(stage, now)
+                    last = now
             time.sleep(POLL)
         ending = call.wait()
         assert (ending.status, ending.errors) == (0, []), ending
-        return {stage: windows.get(stage, 0.0) for stage in STAGES}
+        return windows
 
     @property
     def results(self) -> dict[str, bytes]:
