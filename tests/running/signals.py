@@ -1,13 +1,17 @@
 """Ctrl-C and SIGTERM in every stage of `viewdistill object`: an exit status each, and the same mesh in the end."""
 
+import random
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.running.kills import moments
-from tests.running.whole_object import Ending, WholeObject
+from tests.running.whole_object import STAGES, Ending, Moment, WholeObject
 
 SEED = 20
 """Of the moments."""
+
+LATEST = 0.8
+"""Largest share of a stage's work after which it is stopped; what is later would be the next stage's now and then."""
 
 EXPECTED = {
     signal.SIGINT: (130, "viewdistill object: interrupted; the same command resumes"),
@@ -16,7 +20,9 @@ EXPECTED = {
 """Signal → exit status and the one line."""
 
 
-def stop_in_every_stage(folder: Path, priors: Path, forked: bool = True, seed: int = SEED) -> list[Ending]:
+def stop_in_every_stage(
+    folder: Path, priors: Path, forked: bool = True, seed: int = SEED, stages: Sequence[str] = STAGES
+) -> list[Ending]:
     """Stop a run in every stage by each signal, finish it, and compare its mesh with that of an undisturbed run.
 
     Args:
@@ -24,6 +30,7 @@ def stop_in_every_stage(folder: Path, priors: Path, forked: bool = True, seed: i
         priors: Tiny priors.
         forked: As of `WholeObject`.
         seed: Of the moments.
+        stages: In which it is stopped.
 
     Returns:
         How each stopped command ended.
@@ -31,9 +38,11 @@ def stop_in_every_stage(folder: Path, priors: Path, forked: bool = True, seed: i
     undisturbed = WholeObject(folder / "undisturbed", priors, forked)
     windows = undisturbed.finish()
     endings: list[Ending] = []
-    for number, drawn in zip(EXPECTED, moments(len(EXPECTED), seed), strict=True):
+    shares = random.Random(seed)
+    for number in EXPECTED:
         disturbed = WholeObject(folder / f"stopped-{number.name}", priors, forked)
-        for moment in drawn:
+        for stage in stages:
+            moment = Moment(stage, LATEST * shares.random(), working=True)
             endings.append(disturbed.start().stop_at(moment, windows, number))
             print(number.name, moment, endings[-1], flush=True)
             assert (endings[-1].status, *endings[-1].errors) == EXPECTED[number], endings[-1]

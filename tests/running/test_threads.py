@@ -15,6 +15,9 @@ from viewdistill.metrics.images import psnr
 STEPS = 60
 """Of each fit."""
 
+MOST = numba.get_num_threads()
+"""Threads that numba may use at most."""
+
 TOLERANCE = 0.1
 """Difference of scores that the documentation allows, dB."""
 
@@ -31,7 +34,7 @@ def threads_as_before() -> Iterator[None]:
 def score(folder: RunFolder, prior: Path, threads: int) -> tuple[float, torch.Tensor]:
     """PSNR of a fitted field's input view against the truth, dB, and the field's grid."""
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, MOST))
     model = module(guidance(prior, "usd"), EVERYTHING)
     fit(model, folder, STEPS)
     data = CameraSampler(str(folder.root))
