@@ -16,6 +16,7 @@ from commands.scaling.cluster import cluster, outcomes
 from commands.scaling.images import ImageFile, find_images
 from commands.scaling.results import results_at
 from commands.scaling.worker import Job, JobOutcome
+from datamodules.memory_limit import chosen_limit
 from datamodules.stages import Source
 from viewdistill.errors import ViewDistillError
 
@@ -156,7 +157,7 @@ class Jobs:
             if self.is_complete(image):
                 self.complete += 1
                 continue
-            yield Job(image, self.recipe, self.digests, self.out, str(Path.cwd()), threads)
+            yield Job(image, self.recipe, self.digests, self.out, str(Path.cwd()), threads, chosen_limit())
 
     def is_complete(self, image: ImageFile) -> bool:
         """Whether all stages of the object are complete and were made from what they would be made from now."""
