@@ -24,7 +24,7 @@ VARIABLES += RUNS OBJ GT
 VARIABLES += IMGS OUT AT_ONCE
 # More options of one stage, and of single commands: words as in a shell, without anything that a shell would run.
 OPTIONS := PICTURE INPUT FIELD NOVEL_VIEWS CLASS_IMAGES SPECIALIZE_1 SPECIALIZE_2 VIEWS SURFACE MESH
-VARIABLES += $(OPTIONS) EVALUATE PROFILE ABLATE TESTS
+VARIABLES += $(OPTIONS) EVALUATE PROFILE ABLATE TESTS KILLS
 # For experiments and habits.
 WORKERS ?= 2
 GALLERY ?= robot mug house duck chair mushroom
@@ -200,8 +200,9 @@ test: $(INSTALLED) ## run the tests, two at a time; WORKERS=n for more, TESTS=pa
 	@set -f; OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses "$$WORKERS" $$TESTS
 
 .PHONY: test-kills
-test-kills: $(INSTALLED) ## `make object` killed with -9 in every stage ends with the same mesh: minutes, not part of `make test`
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kills.py
+test-kills: $(INSTALLED) ## an object killed, stopped and left without room in every stage ends with the same mesh: a quarter of an hour; KILLS="disk" for a part
+	@set -f; OMP_NUM_THREADS=1 $(BIN)/python -m tests.running.measure $$KILLS
+	@$(BIN)/python -m pytest tests/running/ray_faults.py
 
 .PHONY: check-inputs
 check-inputs: $(INSTALLED) ## run all bad inputs (names, files, options, settings, machines) and write their table into docs/reliability.md: minutes, not part of `make test`

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -15,13 +16,16 @@ from pathlib import Path
 from types import FrameType
 
 from commands.parsing import one_line
-from viewdistill.errors import ViewDistillError
+from viewdistill.errors import OutOfMemoryError, ViewDistillError
 
 DEBUG = "VIEWDISTILL_DEBUG"
 """Environment variable; 1 shows the traceback of every error."""
 
 MENDABLE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 """Exit statuses: the user can mend it, a failure, Ctrl-C (128 + SIGINT), SIGTERM (128 + 15)."""
+
+AGAIN = 0.05
+"""Seconds after which an interrupt that Python has dropped is raised again."""
 
 FULL = {errno.ENOSPC: "no space left on the device", errno.EDQUOT: "the disk quota is used up"}
 """Errors of the system that end once there is space."""
@@ -85,11 +89,11 @@ def guarded(name: str, work: Callable[[], int | None], log_folder: Callable[[], 
         word, status = ("terminated", TERMINATED) if terminated.is_set() else ("interrupted", INTERRUPTED)
         say(f"{name}: {word}; the same command resumes")
         return status
-    except BrokenPipeError:
-        # The reader of our output has gone (`viewdistill … | head`); keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # a defect too ends in one line; its traceback goes to a log
+        if isinstance(error, BrokenPipeError) and reader_gone():
+            # `viewdistill … | head`; keep Python from complaining about it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         if os.environ.get(DEBUG) == "1":
             traceback.print_exc()
         failure = explain(error)
@@ -104,22 +108,42 @@ def guarded(name: str, work: Callable[[], int | None], log_folder: Callable[[], 
 def terminating(terminated: threading.Event) -> Iterator[None]:
     """Let SIGTERM end the block as Ctrl-C does, so that what holds files and servers can let go of them.
 
+    Python drops an exception that is raised in a destructor or a callback of a library. An interrupt that comes at such
+    a moment is raised again shortly after.
+
     Args:
-        terminated: Set when the signal comes.
+        terminated: Set when SIGTERM comes.
     """
 
     def end(signum: int, frame: FrameType | None) -> None:
         terminated.set()
         raise KeyboardInterrupt
 
+    def again(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    def dropped(what: "sys.UnraisableHookArgs") -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+        else:
+            hook(what)
+
     if threading.current_thread() is not threading.main_thread():  # only there signals can be handled
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    hook, numbers = sys.unraisablehook, {signal.SIGTERM: end}
+    if hasattr(signal, "setitimer"):  # not on Windows
+        numbers[signal.SIGALRM] = again
+        sys.unraisablehook = dropped
+    before = {number: signal.signal(number, handler) for number, handler in numbers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if sys.unraisablehook is dropped:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def explain(error: BaseException) -> Failure | None:
@@ -127,6 +151,8 @@ def explain(error: BaseException) -> Failure | None:
     text = str(error)
     if isinstance(error, ViewDistillError):
         return Failure(text, MENDABLE)
+    if isinstance(error, OutOfMemoryError):
+        return Failure(text, FAILED)
     if isinstance(error, MemoryError) or any(phrase in text for phrase in NO_MEMORY):
         return Failure("out of memory; close other programs, or choose smaller sizes (`viewdistill doctor`)", FAILED)
     if isinstance(error, OSError) and error.errno is not None:
@@ -152,6 +178,16 @@ def explain_system(error: OSError) -> Failure | None:
     if error.errno in BROKEN:
         return Failure(f"{at}{error.strerror}", FAILED)
     return None
+
+
+def reader_gone() -> bool:
+    """Whether nobody reads our output any more; other pipes break as well, such as that to a video encoder."""
+    try:
+        watch = select.poll()
+        watch.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in watch.poll(0))
+    except (OSError, ValueError, AttributeError):  # no file beneath it, or a system without `poll`
+        return False
 
 
 def write_log(name: str, error: BaseException, folder: Path | None) -> str:

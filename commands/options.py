@@ -9,6 +9,8 @@ from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.memory_limit import parse_bytes
+
 LARGEST_SEED = 2**32 - 1
 """Largest seed that numpy takes."""
 
@@ -214,3 +216,15 @@ def shown(value: str) -> str:
 def reason(error: BaseException) -> str:
     """The reason of an error of the system, without the path that the message already has."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def memory(text: str) -> int:
+    """Parse a size of memory, as ``8GB``; bytes.
+
+    Raises:
+        ArgumentTypeError: It is none, or too small.
+    """
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{shown(text)}: {error}") from error

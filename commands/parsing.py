@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from commands import options
 from commands.table import SUBCOMMANDS, Subcommand
+from datamodules.memory_limit import limit_set
 from viewdistill.version import __version__
 
 Request = TypeVar("Request")
@@ -31,10 +33,13 @@ class Call:
     """Its function."""
     request: Any
     """Its options: the ``Request`` of its module."""
+    memory_limit: int | None = None
+    """Bytes that its stages may use; none where the option was not given."""
 
     def __call__(self) -> None:
         """Run it."""
-        self.run(self.request)
+        with limit_set(self.memory_limit):
+            self.run(self.request)
 
 
 def given(argv: Sequence[str] | None) -> list[str]:
@@ -61,8 +66,9 @@ def parse(argv: Sequence[str] | None = None) -> Call:
     if settings and not subcommand.open_ended:
         parser.error(f"unrecognised arguments: {' '.join(settings)}")
     module = subcommand.load()
+    limit = vars(arguments).pop("memory_limit", None)
     more = {"settings": tuple(settings)} if subcommand.open_ended else {}
-    return Call(name, module.run, request_of(module.Request, arguments, more))
+    return Call(name, module.run, request_of(module.Request, arguments, more), limit)
 
 
 def request_of(kind: type[Request], arguments: argparse.Namespace, more: Mapping[str, Any] | None = None) -> Request:
@@ -101,6 +107,13 @@ def build_parser(subcommand: Subcommand) -> OneLineParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
+    if subcommand.runs_stages:
+        parser.add_argument(
+            "--memory-limit",
+            type=options.memory,
+            metavar="SIZE",
+            help="memory that a stage may use, as 8GB (default: what is free here)",
+        )
     return parser
 
 

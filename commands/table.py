@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from datamodules.stages import STAGES
+
 
 @dataclass(frozen=True)
 class Subcommand:
@@ -17,6 +19,11 @@ class Subcommand:
     """One line."""
     open_ended: bool = False
     """Whether options that it does not know are settings of its YAML."""
+
+    @property
+    def runs_stages(self) -> bool:
+        """Whether it runs stages of an object, and has their options."""
+        return self.name in ("object", "objects") or any(self.name == stage.subcommand[0] for stage in STAGES.values())
 
     def load(self) -> ModuleType:
         """Import its module."""

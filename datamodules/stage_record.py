@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,7 +109,8 @@ def record_stage(
         except BaseException:
             if key is not None:
                 spent = before.seconds + time.perf_counter() - start
-                write_json(folder / ATTEMPT, asdict(replace(before, seconds=spent, started=0.0)))
+                with suppress(ViewDistillError):  # a full disk: what ended the block is what the user has to know
+                    write_json(folder / ATTEMPT, asdict(replace(before, seconds=spent, started=0.0)))
             raise
         peak = memory.megabytes
     seconds, attempts = time.perf_counter() - start, 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 import torch
+from pytorch_lightning import Trainer
 from torch import nn
 
 from viewdistill.errors import ViewDistillError
@@ -131,3 +132,12 @@ def another_architecture(module: nn.Module, state: dict[str, Any], path: Path, r
 def another_version(path: Path, remedy: str) -> ViewDistillError:
     """The error for a sound checkpoint that this version cannot have written."""
     return ViewDistillError(f"{path}: checkpoint of another version; delete it and run {remedy}")
+
+
+def last_checkpoint(trainer: Trainer) -> Path | None:
+    """The checkpoint that was written last, in this fit or in the one that it resumed."""
+    saver: Any = trainer.checkpoint_callback
+    if saver is None:
+        return None
+    places = [saver.best_model_path, Path(saver.dirpath or ".") / f"{saver.filename}{saver.FILE_EXTENSION}"]
+    return next((Path(place) for place in places if place and Path(place).is_file()), None)

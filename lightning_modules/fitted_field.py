@@ -10,7 +10,9 @@ from torch import Tensor
 
 from datamodules.cameras import CameraBatch
 from datamodules.seeding import Purpose, generator_at
+from lightning_modules.checkpoints import last_checkpoint
 from viewdistill.errors import ViewDistillError
+from viewdistill.finite import non_finite
 from viewdistill.guidance.gradient import TOLERATED_SHARE, ScoreGradient
 from viewdistill.guidance.predictions import Predictions, Source
 from viewdistill.rendering.volume_renderer import ViewRenderer
@@ -98,17 +100,22 @@ class FittedField(pl.LightningModule):
         """Stop where more than a few entries of a score gradient are not finite; one look at the device per step.
 
         Raises:
-            ViewDistillError: They are; the message names the step and the prior.
+            ViewDistillError: They are; the message names the step and the prior, or the part of the field itself that
+                is not finite and led to that.
         """
         scored, self.scored = [*self.scored.values()], {}
         if not scored or bool(torch.stack([s.nonfinite_share for s, _ in scored]).max() <= TOLERATED_SHARE):
             return
+        kept = f"last finite checkpoint: {last_checkpoint(self.trainer) or 'none yet'}"
+        if name := non_finite(dict(self.named_parameters())):
+            raise ViewDistillError(f"step {self.global_step}: {name} is not finite; {kept}; try a lower learning rate")
         share = max(float(score.nonfinite_share) for score, _ in scored)
         sources: dict[Source, None] = {source: None for _, seen in scored for source in seen.nonfinite_sources()}
         culprits = " and ".join(f"the {source}-conditioned prior ({self.prior_names()[source]})" for source in sources)
         raise ViewDistillError(
             f"step {self.global_step}: {share:.0%} of the score is not finite, which comes from "
-            f"{culprits or 'the guidance method itself'}; try precision fp32 for the priors, or fetch them again"
+            f"{culprits or 'the guidance method itself'}; {kept}; "
+            "try precision fp32 for the priors, or fetch them again"
         )
 
     def prior_names(self) -> dict[Source, str]:

@@ -6,3 +6,10 @@ class ViewDistillError(Exception):
 
     The command line prints the message and ends with exit status 2; it never shows a stack trace for it.
     """
+
+
+class OutOfMemoryError(MemoryError):
+    """Memory is used up, with a message for the user.
+
+    The command line prints it and ends with exit status 1: the same command can succeed once there is more.
+    """

@@ -11,6 +11,7 @@ from commands.pipeline.display import Display
 from commands.pipeline.recipe import Recipe
 from commands.stages.job import StageJob, no_files, run_stage
 from datamodules.run_folder import MadeBy, RunFolder
+from viewdistill.files import ADVICE, refused
 
 LOG = "object.log"
 """In a run folder: what its stages printed."""
@@ -94,7 +95,17 @@ def command_lines(recipe: Recipe, subject: Path | str, run: Path, stages: Sequen
 
 @contextmanager
 def logged(folder: RunFolder) -> Generator[None]:
-    """Send what a stage prints to the run's log; before there is a run, nowhere: of a refused image nothing is left."""
+    """Send what a stage prints to the run's log; before there is a run, nowhere: of a refused image nothing is left.
+
+    Raises:
+        ViewDistillError: The log cannot be written.
+    """
     log = folder.root / LOG if folder.root.is_dir() else Path(os.devnull)
-    with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
-        yield
+    try:
+        with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+            yield
+    except OSError as error:
+        # An error of a file that is open names none: what stages write by name is refused by name (`atomic_path`).
+        if error.filename not in (None, str(log)) or error.errno not in ADVICE:
+            raise
+        raise refused(log, "cannot be written", error) from error

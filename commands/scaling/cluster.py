@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from commands.scaling.head import Head
 from commands.scaling.worker import Job, JobOutcome, make_object
 from viewdistill.errors import ViewDistillError
 
@@ -31,7 +32,7 @@ ANSWER = 5.0
 """Seconds that the head of a cluster is waited for."""
 
 CHECK = 1.0
-"""Seconds between looks at whether an interrupt was lost."""
+"""Seconds between looks at whether an interrupt was lost, or the cluster."""
 
 OBJECT_STORE = 100_000_000
 """Bytes of Ray's store on this machine: jobs and outcomes are small."""
@@ -47,8 +48,18 @@ class Share:
     """A whole number, or a part of one GPU."""
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """Machines to work on."""
+
+    share: Share
+    """Of each worker."""
+    head: Head
+    """What all jobs depend on."""
+
+
 @contextmanager
-def cluster(workers: int | None) -> Generator[Share]:
+def cluster(workers: int | None) -> Generator[Cluster]:
     """Workers of the Ray cluster that ``RAY_ADDRESS`` names, or else of one that lives as long as the block, here.
 
     Args:
@@ -80,12 +91,15 @@ def cluster(workers: int | None) -> Generator[Share]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         place = f"RAY_ADDRESS {address}" if address else "this machine"
         raise ViewDistillError(f"{place}: no Ray cluster to work on ({error})") from error
+    head = Head(ray.get_runtime_context().gcs_address, ours=not address)
     try:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         here = sum(machine.get("GPU", 0) for machine in machines)
-        yield share_of(machines) if address else Share(share, gpus_of_worker(int(here), workers))
+        given = share_of(machines) if address else Share(share, gpus_of_worker(int(here), workers))
+        yield Cluster(given, head)
     finally:
-        ray.shutdown()
+        with head.ending():
+            ray.shutdown()
 
 
 def check_address(address: str) -> None:
@@ -131,17 +145,21 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
+def outcomes(jobs: Iterable[Job], cluster: Cluster) -> Iterator[JobOutcome]:
     """Do all jobs and tell each outcome as it comes, once.
 
     Args:
         jobs: Drawn as there is room for them.
-        share: Of each worker.
+        cluster: Machines to work on.
+
+    Raises:
+        ViewDistillError: The cluster has died.
     """
     # Here and not above: it is an extra.
     import ray.exceptions
 
     # Without `max_calls` Ray would end a worker with a GPU after every job, and its priors with it.
+    share = cluster.share
     task: Any = ray.remote(num_cpus=share.cores, num_gpus=share.gpus, max_retries=RETRIES, max_calls=JOBS_OF_A_PROCESS)(
         make_object
     )
@@ -154,6 +172,7 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
                 return
             finished, _ = ray.wait(list(names), num_returns=1, timeout=CHECK)
             check()
+            cluster.head.check()
             for done in finished:
                 name = names.pop(done)
                 try:

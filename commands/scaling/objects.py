@@ -16,6 +16,7 @@ from commands.scaling.cluster import cluster, outcomes
 from commands.scaling.images import ImageFile, find_images
 from commands.scaling.results import results_at
 from commands.scaling.worker import Job, JobOutcome
+from datamodules.memory_limit import chosen_limit
 from datamodules.stages import Source
 from viewdistill.errors import ViewDistillError
 
@@ -97,8 +98,8 @@ def make(jobs: "Jobs", workers: int | None) -> Iterator[JobOutcome]:
     start = time.perf_counter()
     first = next(jobs.pending(1), None)
     if first is not None:
-        with cluster(workers) as share:
-            for count, outcome in enumerate(outcomes(jobs.pending(share.cores), share), 1):
+        with cluster(workers) as found:
+            for count, outcome in enumerate(outcomes(jobs.pending(found.share.cores), found), 1):
                 how = "failed" if outcome.error else f"complete, {len(outcome.stages)} stages run"
                 print(f"{outcome.name}: {how} ({outcome.seconds:.0f} s, {outcome.worker}, {count} done)", flush=True)
                 yield outcome
@@ -139,7 +140,7 @@ class Jobs:
             if self.is_complete(image):
                 self.complete += 1
                 continue
-            yield Job(image, self.recipe, self.digests, self.out, str(Path.cwd()), threads)
+            yield Job(image, self.recipe, self.digests, self.out, str(Path.cwd()), threads, chosen_limit())
 
     def is_complete(self, image: ImageFile) -> bool:
         """Whether all stages of the object are complete and were made from what they would be made from now."""

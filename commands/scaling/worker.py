@@ -20,8 +20,9 @@ from commands.pipeline.walk import keep_command
 from commands.scaling.batch import digests, keys
 from commands.scaling.images import ImageFile
 from commands.scaling.results import Results, results_at
+from datamodules.memory_limit import limit_set
 from datamodules.run_folder import RunFolder
-from viewdistill.errors import ViewDistillError
+from viewdistill.errors import OutOfMemoryError, ViewDistillError
 from viewdistill.resources import REPOSITORY
 
 LOG = "objects.log"
@@ -44,6 +45,8 @@ class Job:
     """Where relative paths in settings start."""
     threads: int
     """Of the worker's computations."""
+    memory_limit: int | None = None
+    """Bytes that a stage may use, where the user set a limit; else what is free where the worker is."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,9 @@ def make_object(job: Job) -> JobOutcome:
     enter_process(job.threads, job.working_folder)
     error = None
     try:
-        complete(job, ran)
-    except ViewDistillError as problem:
+        with limit_set(job.memory_limit):
+            complete(job, ran)
+    except (ViewDistillError, OutOfMemoryError) as problem:
         error = str(problem)
     except (Exception, SystemExit) as problem:  # a defect, or a setting that ends the process: the others go on
         reason = next(iter(str(problem).splitlines()), "")

@@ -9,6 +9,8 @@ from typing import Any
 from commands.requirements import require_stages
 from commands.tracking.stage import track_stage
 from datamodules.locks import held
+from datamodules.memory_limit import bounded, require
+from datamodules.memory_need import needed_mb
 from datamodules.run_folder import RunFolder, atomic_path
 from datamodules.stage_record import record_stage
 from datamodules.stages import STAGES, Route, Stage, files_read
@@ -109,13 +111,21 @@ def run_stage(job: StageJob, report: Report | None = None, again: bool = True) -
         Whether it was run.
 
     Raises:
-        ViewDistillError: A setting is wrong, an earlier stage is missing, or the stage fails.
+        ViewDistillError: A setting is wrong, an earlier stage is missing, the memory is too small, or the stage fails.
+        OutOfMemoryError: It used up the memory.
     """
     began = time.perf_counter()
-    folder = job.folder.stage(job.name)
     require_stages(job.folder, job.needs if job.required is None else job.required)
     if not again and job.holds():
         return False
+    require(job.name, needed_mb(job.name, job.settings, job.folder.root))
+    with bounded(job.name):
+        return run_within(job, report, began)
+
+
+def run_within(job: StageJob, report: Report | None, began: float) -> bool:
+    """Run a stage that is to be run, within the memory that it may use; see `run_stage`."""
+    folder = job.folder.stage(job.name)
     work = job.build(report)
     with held(folder) as waited:
         if waited and job.holds():

@@ -141,6 +141,34 @@ def test_sigterm_ends_as_ctrl_c_does_with_a_status_of_its_own():
     assert err == "viewdistill toy: terminated; the same command resumes\n"
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_in_a_destructor_is_not_lost(number: signal.Signals, status: int):
+    code = (
+        "import gc, os, signal, sys, time\n"
+        "from commands.guard import guarded\n"
+        "class Library:\n"
+        f"    def __del__(self): os.kill(os.getpid(), {number.value}); time.sleep(0.01)\n"
+        "def work():\n"
+        "    library = Library(); del library\n"
+        "    time.sleep(20)\n"
+        "sys.exit(guarded('viewdistill toy', work))"
+    )
+    _, err = (process := program(code)).communicate(timeout=20)
+    word = "interrupted" if number == signal.SIGINT else "terminated"
+    assert (process.returncode, err) == (status, f"viewdistill toy: {word}; the same command resumes\n")
+
+
+def test_a_pipe_that_is_not_the_output_breaks_with_a_line():
+    code = (
+        "import sys; from commands.guard import guarded\n"
+        "def work(): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "sys.exit(guarded('viewdistill toy', work))"
+    )
+    _, err = (process := program(code)).communicate(timeout=20)
+    assert process.returncode == 1
+    assert err.startswith("viewdistill toy: unexpected BrokenPipeError")
+
+
 @pytest.mark.parametrize(
     "environment",
     [

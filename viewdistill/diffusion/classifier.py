@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from viewdistill.diffusion.priors import TextConditionedPrior
+from viewdistill.errors import ViewDistillError
 
 TIMESTEPS = (600, 750, 900)
 """Noise levels that are compared: at lower ones the noisy image itself tells more than any text."""
@@ -56,6 +57,7 @@ def classify(
 
     Raises:
         ValueError: Fewer than two texts or draws in all.
+        ViewDistillError: The prior predicts what is not finite.
     """
     if len(texts) < 2 or draws * len(timesteps) < 2:
         raise ValueError("classify: needs at least two texts, and two draws to tell how sure it is")
@@ -68,6 +70,8 @@ def classify(
         noisy = prior.schedule.add_noise(latents, noise, batch_t[:1]).expand(len(texts), -1, -1, -1)
         errors.append((prior.predict_noise(noisy, batch_t, embeddings) - noise).square().mean((1, 2, 3)).cpu())
     table = torch.stack(errors)
+    if not bool(table.isfinite().all()):
+        raise ViewDistillError("classify: the prior's prediction is not finite; try precision fp32")
     first, second = table.mean(0).argsort()[:2].tolist()
     advantage = table[:, second] - table[:, first]
     standard_error = float(advantage.std()) / len(table) ** 0.5

@@ -143,6 +143,22 @@ class LatentDiffusionPrior(nn.Module):
         decoded = cast(Tensor, self.vae.decode(cast(torch.FloatTensor, unscaled), return_dict=False)[0])
         return (decoded.float() / 2 + 0.5).clamp(0, 1)
 
+    def decode_samples(self, latents: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch 3 height width"]:
+        """Images in [0, 1] of sampled latents; waits for the device.
+
+        Raises:
+            ViewDistillError: A latent or a pixel is not finite.
+        """
+        images = self.decode_latents(latents)
+        for name, values in (("latents", latents), ("pixels", images)):
+            finite = values.isfinite()
+            if not bool(finite.all()):
+                share = 1 - float(finite.float().mean())
+                raise ViewDistillError(
+                    f"sampling: {share:.2%} of the {name} are not finite; try precision fp32 or a lower guidance_scale"
+                )
+        return images
+
     def _epsilon(
         self,
         noisy: Float[Tensor, "batch c h w"],

@@ -20,6 +20,7 @@ from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
 from viewdistill.diffusion.published import IMAGE_ENCODER, PUBLISHED, Pose, pose_of
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
+from viewdistill.finite import non_finite
 from viewdistill.resources import REPOSITORY, find
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -99,7 +100,8 @@ def load_component(kind: type[Module], source: PriorSource, name: str, dtype: to
         dtype: Precision of the weights in memory.
 
     Raises:
-        ViewDistillError: The component is damaged, or its weights are not those its configuration asks for.
+        ViewDistillError: The component is damaged, a weight is not finite, or its weights are not those its
+            configuration asks for.
     """
     folder, variant = source.folders[name], source.files[name].variant
     try:
@@ -109,6 +111,7 @@ def load_component(kind: type[Module], source: PriorSource, name: str, dtype: to
     # Left alone, both libraries draw missing weights at random and only log it.
     if missing := sorted(info["missing_keys"]):
         raise ViewDistillError(f"{folder}: {len(missing)} weights are missing, the first {missing[0]}; {source.remedy}")
+    _require_finite(module, folder, source)
     # The plain method: the one of diffusers warns of casts even where no module has to stay in fp32.
     return cast(Module, nn.Module.to(module, dtype=dtype))
 
@@ -122,7 +125,9 @@ def load_camera_projection(source: PriorSource, dtype: torch.dtype) -> CameraPro
     name = "clip_camera_projection"
     folder, (weights,) = source.folders[name], source.files[name].weights
     if weights == WEIGHTS_FILE:
-        return CameraProjection.from_pretrained(folder).to(dtype=dtype)
+        projection = CameraProjection.from_pretrained(folder)
+        _require_finite(projection, folder, source)
+        return projection.to(dtype=dtype)
     try:
         state = (
             load_file(folder / weights)
@@ -135,6 +140,11 @@ def load_camera_projection(source: PriorSource, dtype: torch.dtype) -> CameraPro
             return CameraProjection.from_pretrained(Path(plain)).to(dtype=dtype)
     except (*_LOADING_ERRORS, ViewDistillError) as error:
         raise _damaged(source, name, "a camera projection", error) from error
+
+
+def _require_finite(module: nn.Module, folder: Path, source: PriorSource) -> None:
+    if weight := non_finite(module.state_dict()):
+        raise ViewDistillError(f"{folder}: {weight} is not finite; {source.remedy}")
 
 
 def load_tokenizer(source: PriorSource) -> PreTrainedTokenizerBase:

@@ -51,4 +51,4 @@ def refine(
     timesteps = torch.full((len(images),), settings.timestep, device=images.device)
     noisy = prior.schedule.add_noise(prior.encode_images(images), noise, timesteps)
     predict = text_noise_predictor(prior, text_embeddings, prior.encode_text([""]), settings.guidance_scale)
-    return prior.decode_latents(denoise(predict, prior.schedule, noisy, settings.timestep, settings))
+    return prior.decode_samples(denoise(predict, prior.schedule, noisy, settings.timestep, settings))

@@ -216,4 +216,4 @@ def sample_text(
     """Images in [0, 1] of one text, by classifier-free guidance against the empty one."""
     texts = prior.encode_text([text]), prior.encode_text([""])
     predict = text_noise_predictor(prior, *texts, sampling.guidance_scale)
-    return prior.decode_latents(sample(predict, prior.schedule, noise, sampling))
+    return prior.decode_samples(sample(predict, prior.schedule, noise, sampling))

@@ -153,7 +153,7 @@ def sample_turns(
     predict = view_noise_predictor(prior, condition, poses.to(prior.device), guidance_scale)
     noise = torch.randn((len(poses), *prior.latent_shape), generator=torch.Generator().manual_seed(seed))
     views = sample(predict, prior.schedule, noise.to(prior.device), Sampling(steps=steps))
-    return prior.decode_latents(views).cpu()
+    return prior.decode_samples(views).cpu()
 
 
 def compare_elevations(

@@ -112,10 +112,10 @@ def sample_novel_views(
         noise = (1 - sampling.shared_noise) ** 0.5 * noise + sampling.shared_noise**0.5 * common_noise
     schedule = view_prior.schedule
     if sampling.start == "noise":
-        return view_prior.decode_latents(sample(predict, schedule, noise, sampling))
+        return view_prior.decode_samples(sample(predict, schedule, noise, sampling))
     timesteps = torch.full((len(noise),), sampling.start_timestep, device=noise.device)
     noisy = schedule.add_noise(lifted_mean(view_prior, condition, relative_pose), noise, timesteps)
-    return view_prior.decode_latents(denoise(predict, schedule, noisy, sampling.start_timestep, sampling))
+    return view_prior.decode_samples(denoise(predict, schedule, noisy, sampling.start_timestep, sampling))
 
 
 @torch.no_grad()

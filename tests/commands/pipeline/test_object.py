@@ -11,7 +11,7 @@ from commands.main import main
 from commands.pipeline.names import run_name
 from commands.pipeline.object import Request, recipe_of
 from commands.pipeline.recipe import Recipe
-from commands.pipeline.walk import command_lines
+from commands.pipeline.walk import LOG, command_lines, logged
 from datamodules.run_folder import MadeBy, RunFolder, read_json
 from tests.commands.scaling.tiny_batch import stage_options, write_images
 from viewdistill import distill
@@ -83,6 +83,18 @@ def test_the_same_in_python(arguments: list[str], tmp_path: Path, tiny_prior_fol
 def test_names_that_leave_the_runs_are_refused(subject: str | Path) -> None:
     with pytest.raises(ViewDistillError, match="name"):
         run_name(subject)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / LOG).symlink_to("/dev/full")
+    with (
+        pytest.raises(ViewDistillError, match=r"object\.log: cannot be written \(No space left"),
+        logged(RunFolder(tmp_path)),
+    ):
+        print("a stage at work")
+    with pytest.raises(FileNotFoundError), logged(RunFolder(tmp_path / "none")):
+        (tmp_path / "no such file").read_text()
 
 
 def test_names_of_runs() -> None:
