@@ -122,9 +122,7 @@ def density_error(
 
 def picture_error(renderer: VolumeRenderer, pictures: Pictures, generator: torch.Generator) -> Float[Tensor, ""]:
     """Mean squared error of colour and opacity of random pixels."""
-    chosen = torch.randint(
-        len(pictures.rgb), (RAYS,), generator=generator, device=pictures.rgb.device
-    )
+    chosen = torch.randint(len(pictures.rgb), (RAYS,), generator=generator, device=pictures.rgb.device)
     seen = renderer.render(
         pictures.origins[chosen], pictures.directions[chosen], torch.ones_like(pictures.rgb[0]), generator
     )
@@ -132,7 +130,7 @@ def picture_error(renderer: VolumeRenderer, pictures: Pictures, generator: torch
 
 
 def pictures_of(lifted: LiftedObject, data: CameraSampler, size: int, device: torch.device) -> Pictures:
-    """Mean views from cameras of the kind that the fit sees, and the input view as often as a quarter of them.
+    """Mean views from cameras of the kind that the fit sees, and the input view.
 
     Args:
         lifted: The object.

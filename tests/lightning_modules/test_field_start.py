@@ -11,7 +11,6 @@ from torch import Tensor
 
 from datamodules.cameras import CameraSampler
 from datamodules.run_folder import RunFolder
-from lightning_modules.field_settings import OptimizerSettings
 from lightning_modules.field_start import Pictures, pictures_of, start_from_lifting
 from lightning_modules.guidance_settings import GuidanceSettings
 from tests.tiny_field import FIELD, INPUT_TERMS, fit, guidance, module
