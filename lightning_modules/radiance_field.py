@@ -112,6 +112,7 @@ class RadianceField(FittedField):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         if self.start == "lifting" and self.global_step == 0 and self.bound is not None:
             start_field(self.renderer, self.bound.predictors, data, self.optimizer_settings, self.input_size, self.seed)
+            self.share_start()
 
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render, distil the priors' scores, regularise, compare with the input."""

@@ -105,6 +105,7 @@ class Surface(FittedField):
         if self.start == "field" and self.global_step == 0 and data.run_folder.record("field").is_file():
             self.follow_schedule()
             start_surface(self.renderer, data.run_folder, self.optimizer_settings, self.seed)
+            self.share_start()
 
     def training_step(self, batch: SurfaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render rays of the views, compare, regularise, hold the input view."""

@@ -24,8 +24,8 @@ from viewdistill.mesh.turntable import ring
 from viewdistill.rendering.neus import NeusRenderer
 
 SurfaceStart = Literal["field", "sphere"]
-"""What a fit starts from: the level set of the run's radiance field, where there is one (imported pictures have none); or
-a sphere."""
+"""What a fit starts from: the level set of the run's radiance field, where there is one (imported pictures have none),
+or a sphere."""
 
 RESOLUTION = 96
 """Nodes along each axis of the grid that the level set is of."""
