@@ -5,6 +5,7 @@ object, and hollows that no ray sees.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -50,7 +51,8 @@ class LevelSet:
         """
         sound = replace(grid, density=without_specks_and_hollows(grid.density, iso))
         mesh = trimesh.Trimesh(*marching_cubes(sound, iso), process=False)
-        points, faces = trimesh.sample.sample_surface(mesh, SAMPLES, seed=seed)
+        sample: Any = trimesh.sample.sample_surface
+        points, faces = sample(mesh, SAMPLES, seed=seed)
         return cls(sound, iso, np.asarray(points), np.asarray(mesh.face_normals)[faces], KDTree(points))
 
     def distance(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
@@ -69,7 +71,8 @@ class LevelSet:
 
 def without_specks_and_hollows(density: Float[np.ndarray, "x y z"], iso: float) -> Float[np.ndarray, "x y z"]:
     """The density of a grid with small components emptied and enclosed hollows filled."""
-    components, count = ndimage.label(density > iso)
+    label: Any = ndimage.label
+    components, count = label(density > iso)
     if count == 0:
         return density
     volumes = np.bincount(components.ravel())
