@@ -67,7 +67,7 @@ class Surface(FittedField):
         eikonal_points: int = 1024,
         smoothness_distance: float = 0.01,
         view_size: int = 64,
-        start: SurfaceStart = "field",
+        start: SurfaceStart = "sphere",
         seed: int = 0,
     ) -> None:
         surface_settings = surface or SurfaceSettings()

@@ -9,6 +9,7 @@ import torch
 from datamodules.run_folder import InputMeta, RunFolder, write_json
 from lightning_modules.field_settings import FieldSettings
 from lightning_modules.radiance_field import RadianceField
+from lightning_modules.surface import Surface
 from lightning_modules.surface_settings import SurfaceOptimizer
 from lightning_modules.surface_start import level_set_of, places_of, start_surface
 from tests.lightning_modules.test_surface import SURFACE, ball_folder, fit, module
@@ -52,6 +53,13 @@ def fitted(ball_folder: RunFolder) -> RunFolder:
     return ball_folder
 
 
+def from_field() -> Surface:
+    """A new module that starts from the run's field."""
+    model = module()
+    model.start = "field"
+    return model
+
+
 def directions(count: int) -> torch.Tensor:
     random = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
     return torch.nn.functional.normalize(random, dim=-1)
@@ -92,16 +100,15 @@ def test_places_know_colours_only_near_the_surface(fitted: RunFolder) -> None:
 
 
 def test_a_fit_starts_from_the_field_and_a_resumed_one_does_not_start_again(fitted: RunFolder) -> None:
-    undisturbed = module()
+    undisturbed = from_field()
     fit(undisturbed, fitted, 6)
-    trainer = fit(module(), fitted, 4, total=6)
+    trainer = fit(from_field(), fitted, 4, total=6)
     trainer.save_checkpoint(fitted.surface_checkpoint)
-    resumed = module()
+    resumed = from_field()
     fit(resumed, fitted, 6, resume=fitted.surface_checkpoint)
     for name, value in undisturbed.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     sphere = module()
-    sphere.start = "sphere"
     fit(sphere, fitted, 6)
     on_ball = directions(200) * 0.3
     with torch.no_grad():
@@ -109,7 +116,7 @@ def test_a_fit_starts_from_the_field_and_a_resumed_one_does_not_start_again(fitt
 
 
 def test_pictures_from_elsewhere_have_no_field_and_start_from_the_sphere(ball_folder: RunFolder) -> None:
-    model = module()
+    model = from_field()
     fit(model, ball_folder, 1)
     with torch.no_grad():
         assert float(model.sdf(directions(50) * SURFACE.sphere_radius).abs().mean()) < 0.05
