@@ -97,7 +97,7 @@ class_images: input
 specialize_1: input novel_views class_images
 specialize_2: input novel_views specialize_1
 views: input field specialize_2
-surface: input views
+surface: input field views
 mesh: input $(if $(filter field,$(SOURCE)),field,surface views)
 report: input mesh
 

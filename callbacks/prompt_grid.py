@@ -19,7 +19,7 @@ class PromptGrid(Callback):
 
     Args:
         samples: Of each prompt.
-        steps: Of DDIM.
+        steps: Of DPM++.
         guidance_scale: Of classifier-free guidance.
         file: Where the picture goes, within the trainer's ``default_root_dir``.
     """

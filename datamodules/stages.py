@@ -131,9 +131,9 @@ STAGES: Mapping[str, Stage] = {
         Stage(
             "surface",
             ("surface",),
-            needs=("input", "views"),
+            needs=("input", "field", "views"),
             config="surface.yaml",
-            reads=(*INPUT_VIEW, "views/cameras.json", "views/[0-9]*.png"),
+            reads=(*INPUT_VIEW, "field/last.ckpt", "views/cameras.json", "views/[0-9]*.png"),
             writes=("last.ckpt",),
         ),
         Stage(

@@ -55,6 +55,13 @@ class FittedField(pl.LightningModule):
         """Fraction of the fit that is done."""
         return self.global_step / max(1, self.trainer.max_steps)
 
+    @torch.no_grad()
+    def share_start(self) -> None:
+        """Give all processes that share the fit the first one's field: on a GPU, sums differ by their order."""
+        if self.trainer.world_size > 1:
+            for value in self.state_dict().values():
+                value.copy_(self.trainer.strategy.broadcast(value))
+
     def generator(self, purpose: Purpose) -> torch.Generator:
         """The stream of this step for one purpose."""
         return generator_at(self.seed, self.global_step, purpose, self.device)

@@ -14,6 +14,7 @@ from datamodules.seeding import Purpose, generator_at
 from lightning_modules.bound_guidance import BoundGuidance, bind
 from lightning_modules.checkpoints import load_weights, plain_settings, read_checkpoint, stored_settings
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
+from lightning_modules.field_start import FieldStart, start_field
 from lightning_modules.fitted_field import FittedField, to_last
 from lightning_modules.guidance_settings import GuidanceSettings
 from viewdistill.cameras import rays
@@ -50,6 +51,7 @@ class RadianceField(FittedField):
         antialias: Whether views are smoothed before they are resized to the prior's size.
         input_size: Side of the input image that the colour and mask terms compare with, pixels.
         input_rays: Random rays of the input view per step and process, for these terms.
+        start: What a new fit starts from.
         seed: Seed of the noise, timesteps and ray shifts.
     """
 
@@ -67,6 +69,7 @@ class RadianceField(FittedField):
         antialias: bool = True,
         input_size: int = 128,
         input_rays: int = 1024,
+        start: FieldStart = "lifting",
         seed: int = 0,
     ) -> None:
         field_settings = field or FieldSettings()
@@ -80,12 +83,12 @@ class RadianceField(FittedField):
                 f"model.patch_size is {patch_size}; give 1 to model.view_size ({view_size}), or null"
             )
         self.patch_size, self.coarseness, self.antialias = patch_size, coarseness, antialias
-        self.input_size, self.input_rays = input_size, input_rays
+        self.input_size, self.input_rays, self.start = input_size, input_rays, start
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"field": self.field_settings, "guidance": self.guidance}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
         sizes = {"view_size": view_size, "patch_size": patch_size, "coarseness": coarseness, "antialias": antialias}
-        sizes |= {"input_size": input_size, "input_rays": input_rays, "seed": seed}
+        sizes |= {"input_size": input_size, "input_rays": input_rays, "start": start, "seed": seed}
         self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
         self.bound: BoundGuidance | None = None
         self.method_state: dict[str, Any] = {}
@@ -106,6 +109,13 @@ class RadianceField(FittedField):
         origins, directions = rays(view.cameras.c2w.to(self.device), view.cameras.fovy, size, size)
         rgb, mask = (to_last(image.to(self.device)) for image in view.resized(size))
         return [x.reshape(-1, x.shape[-1]) for x in (origins, directions, rgb, mask)]
+
+    def on_train_start(self) -> None:
+        """Give a new fit its first field; one that is resumed has it."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.start == "lifting" and self.global_step == 0 and self.bound is not None:
+            start_field(self.renderer, self.bound.predictors, data, self.optimizer_settings, self.input_size, self.seed)
+            self.share_start()
 
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render, distil the priors' scores, regularise, compare with the input."""

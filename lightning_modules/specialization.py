@@ -174,9 +174,12 @@ class Specialization(pl.LightningModule):
     def sample(
         self, prompt: str, count: int, size: int, steps: int, guidance_scale: float
     ) -> Float[Tensor, "n 3 size size"]:
-        """Images of a prompt by DDIM, ``size`` pixels a side, from the same noise for every prompt."""
+        """Images of a prompt by DPM++, ``size`` pixels a side, from the same noise for every prompt."""
         noise = image_noise(self.seed, range(count), self.prior.latent_shape_of(size), self.device)
-        return sample_text(self.prior, prompt, noise, TextSampling(steps=steps, guidance_scale=guidance_scale))
+        sampling = TextSampling(
+            scheduler="DPMSolverMultistepScheduler", steps=steps, spacing="trailing", guidance_scale=guidance_scale
+        )
+        return sample_text(self.prior, prompt, noise, sampling)
 
     def predict_step(self, batch: RenderBatch, batch_idx: int) -> RefinedViews:
         """Refined views with the prompt that both stages have led up to; a callback writes them."""

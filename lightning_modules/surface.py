@@ -24,6 +24,7 @@ from lightning_modules.surface_settings import (
     SurfaceSettings,
     SurfaceWeights,
 )
+from lightning_modules.surface_start import SurfaceStart, start_surface
 from viewdistill.fields.regularizers import eikonal, normal_smoothness
 from viewdistill.fields.sdf_field import SDFField
 from viewdistill.guidance.predictions import Source
@@ -50,6 +51,7 @@ class Surface(FittedField):
         smoothness_distance: How far apart normals are compared, world units: a standard deviation along each axis.
         view_size: Side of rendered pictures and of the render that the reference-view score sees, pixels; resized to
             the prior's own size where that differs.
+        start: What a new fit starts from.
         seed: Seed of ray shifts, backgrounds, points, noise and timesteps.
     """
 
@@ -66,6 +68,7 @@ class Surface(FittedField):
         eikonal_points: int = 1024,
         smoothness_distance: float = 0.01,
         view_size: int = 64,
+        start: SurfaceStart = "sphere",
         seed: int = 0,
     ) -> None:
         surface_settings = surface or SurfaceSettings()
@@ -76,12 +79,13 @@ class Surface(FittedField):
         self.weights = weights or SurfaceWeights()
         self.optimizer_settings = optimizer or SurfaceOptimizer()
         self.color_rays: ColorRays = color_rays
+        self.start: SurfaceStart = start
         self.eikonal_points, self.smoothness_distance = eikonal_points, smoothness_distance
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"surface": self.surface_settings, "schedule": self.schedule, "reference": self.reference_settings}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
         sizes = {"color_rays": color_rays, "eikonal_points": eikonal_points, "smoothness_distance": smoothness_distance}
-        sizes |= {"view_size": view_size, "seed": seed}
+        sizes |= {"view_size": view_size, "start": start, "seed": seed}
         self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
 
     def on_fit_start(self) -> None:
@@ -94,6 +98,14 @@ class Surface(FittedField):
             prior = load_text_prior(settings.text_prior, settings.precision, self.device)
             self.predictors = Predictors(text_prior=prior)
             self.reference_views = tuple(ReferenceView(prior, settings.timesteps, view, self.device) for view in views)
+
+    def on_train_start(self) -> None:
+        """Give a new fit its first surface; one that is resumed has it."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.start == "field" and self.global_step == 0 and data.run_folder.record("field").is_file():
+            self.follow_schedule()
+            start_surface(self.renderer, data.run_folder, self.optimizer_settings, self.seed)
+            self.share_start()
 
     def training_step(self, batch: SurfaceBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render rays of the views, compare, regularise, hold the input view."""
