@@ -1,4 +1,4 @@
-"""Guidance ready for a fit: the method, and the frozen priors with what they know of the input."""
+"""Guidance ready for a fit: the method, and the frozen priors bound to the input."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -19,32 +19,32 @@ from viewdistill.guidance.timesteps import Timesteps
 
 @dataclass(frozen=True)
 class BoundGuidance:
-    """A method with its priors. No module: neither belongs in a checkpoint or an optimiser of the field."""
+    """A method with its priors. Not a module: neither belongs in a checkpoint or an optimiser of the field."""
 
     method: GuidanceMethod | None
-    """None where novel views are not scored."""
+    """Method; None if novel views are not scored."""
     timesteps: Timesteps
     """Noise levels of the novel views."""
     predictors: Predictors
-    """The priors that are needed, and what they know of the input."""
+    """The needed priors, bound to the input."""
     reference: ReferenceView | None
-    """The input view, where it is scored."""
+    """The input view, if it is scored."""
 
 
 def bind(
     settings: GuidanceSettings, view: InputView, caption: str, reference: bool, device: torch.device
 ) -> BoundGuidance:
-    """Load the priors that a method needs, and tell them of the input.
+    """Load the priors of a method and bind them to the input.
 
     Args:
         settings: Method and priors.
         view: The input image.
-        caption: Words for the object.
-        reference: Whether the reference-view score is asked for, too.
-        device: Where the field is fitted.
+        caption: Description of the object.
+        reference: Whether the reference-view score is needed, too.
+        device: Device of the fit.
 
     Raises:
-        ViewDistillError: A prior is missing, damaged or not fit for this, or the method compares nothing.
+        ViewDistillError: A prior is missing, damaged or unsuitable, or the method compares nothing.
     """
     method = settings.build_method()
     sources = {branch.source for branch in method.branches} if method is not None else set[str]()
@@ -72,18 +72,18 @@ def bind(
 
 
 def own_or_loaded(settings: GuidanceSettings, device: torch.device) -> LatentDiffusionPrior:
-    """The view-conditioned prior: of the user's own class, or of a folder.
+    """Return the view-conditioned prior, of a custom class or from a folder.
 
     Raises:
-        ViewDistillError: It lacks what is asked of such a prior, or the folder is missing or damaged.
+        ViewDistillError: The class lacks a method of `ViewPrior`, or the folder is missing or damaged.
     """
     prior = settings.view_prior
     if isinstance(prior, str):
         return load_view_prior(prior, settings.precision, device, settings.shares_priors)
     if not isinstance(prior, ViewPrior):
         raise ViewDistillError(
-            f"model.guidance.view_prior: {type(prior).__name__} is no view-conditioned prior; give it the methods of "
-            "viewdistill.guidance.ViewPrior"
+            f"model.guidance.view_prior: {type(prior).__name__} is not a view-conditioned prior; give it "
+            "the methods of viewdistill.guidance.ViewPrior"
         )
     prior.freeze()
     prior = prior.to(device)
@@ -92,7 +92,7 @@ def own_or_loaded(settings: GuidanceSettings, device: torch.device) -> LatentDif
 
 
 def place(settings: GuidanceSettings, priors: list[LatentDiffusionPrior], device: torch.device) -> None:
-    """Compile UNets and let networks take turns on the device, as the settings ask."""
+    """Compile UNets and offload networks, depending on the settings."""
     if settings.compile is not None:
         for prior in priors:
             compile_network(prior.unet, settings.compile)

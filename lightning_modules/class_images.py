@@ -1,4 +1,4 @@
-"""The class-images stage: samples of the text-conditioned prior for a class word. Nothing is fitted here."""
+"""The class-images stage: samples of the text-conditioned prior for a class word. Nothing is fitted."""
 
 from dataclasses import asdict
 from typing import Any
@@ -21,9 +21,9 @@ class ClassImageSampler(pl.LightningModule):
 
     Args:
         prior: Folder of the text-conditioned prior, diffusers layout.
-        precision: Of its weights.
+        precision: Precision of its weights.
         sampling: Guidance, solver and steps.
-        seed: Of the noise; that of image i is a function of (seed, i) alone.
+        seed: Seed of the noise; the noise of image i is a function of (seed, i) alone.
     """
 
     def __init__(self, prior: str, precision: Precision, sampling: TextSampling, seed: int) -> None:
@@ -32,7 +32,7 @@ class ClassImageSampler(pl.LightningModule):
         self.precision: Precision = precision
         self.sampling = sampling
         self.seed = seed
-        # A plain list keeps the frozen prior out of the module tree; fits in the same process may share it.
+        # A plain list keeps the frozen prior out of the module tree; other fits in this process may share it.
         self.loaded: list[TextConditionedPrior] = []
         settings: dict[str, Any] = {"prior": prior, "precision": precision}
         self.save_hyperparameters(settings | {"sampling": asdict(sampling), "seed": seed})
@@ -43,7 +43,7 @@ class ClassImageSampler(pl.LightningModule):
             self.loaded.append(load_text_prior(self.prior_folder, self.precision, self.trainer.strategy.root_device))
 
     def predict_step(self, batch: ClassImageBatch, batch_idx: int) -> UInt8[np.ndarray, "images size size 3"]:
-        """Images of the prompt."""
+        """Sample images of the prompt."""
         prior = self.loaded[0]
         noise = image_noise(self.seed, batch.indices.tolist(), prior.latent_shape, self.device)
         images = sample_text(prior, batch.prompt, noise, self.sampling)

@@ -1,4 +1,4 @@
-"""The picture stage: an input image for an object that exists in words only. Nothing is fitted here."""
+"""The picture stage: an input image for an object given in words. Nothing is fitted."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,21 +23,21 @@ from viewdistill.pictures import to_bytes
 from viewdistill.precision import Precision
 
 SIZE = 256
-"""Least side of the picture, pixels: what the input stage frames it to."""
+"""Smallest side of the picture, pixels: that of the input stage's framed image."""
 
 SMALLEST_OBJECT = 0.03
-"""Share of the picture below which what was painted is no object."""
+"""Smallest share of the picture that counts as an object."""
 
 
 class Candidate(NamedTuple):
     """One sample of the text."""
 
     rgba: UInt8[np.ndarray, "size size 4"]
-    """The picture, its white ground transparent."""
+    """The picture with its white background made transparent."""
     whole: bool
-    """Whether it shows one object that the frame does not cut."""
+    """Whether it shows one object, not cut by the frame."""
     agreement: float
-    """How much better the prior denoises it under the text than under the empty one: the higher, the closer."""
+    """Advantage of the text over the empty one in denoising the picture; higher means closer to the text."""
 
 
 class PictureSampler(pl.LightningModule):
@@ -45,9 +45,9 @@ class PictureSampler(pl.LightningModule):
 
     Args:
         prior: Folder of the text-conditioned prior, diffusers layout.
-        precision: Of its weights.
+        precision: Precision of its weights.
         sampling: Guidance, solver and steps.
-        seed: Of the noise; that of candidate i is a function of (seed, i) alone.
+        seed: Seed of the noise; the noise of candidate i is a function of (seed, i) alone.
     """
 
     def __init__(self, prior: str, precision: Precision, sampling: TextSampling, seed: int) -> None:
@@ -56,7 +56,7 @@ class PictureSampler(pl.LightningModule):
         self.precision: Precision = precision
         self.sampling = sampling
         self.seed = seed
-        # A plain list keeps the frozen prior out of the module tree; fits in the same process may share it.
+        # A plain list keeps the frozen prior out of the module tree; other fits in this process may share it.
         self.loaded: list[TextConditionedPrior] = []
         settings: dict[str, Any] = {"prior": prior, "precision": precision}
         self.save_hyperparameters(settings | {"sampling": asdict(sampling), "seed": seed})
@@ -67,7 +67,7 @@ class PictureSampler(pl.LightningModule):
             self.loaded.append(load_text_prior(self.prior_folder, self.precision, self.trainer.strategy.root_device))
 
     def predict_step(self, batch: PictureBatch, batch_idx: int) -> list[Candidate]:
-        """Candidates of the text."""
+        """Sample candidates for the text."""
         prior = self.loaded[0]
         noise = image_noise(self.seed, batch.indices.tolist(), prior.latent_shape, self.device)
         pictures = sample_text(prior, batch.text, noise, self.sampling)
@@ -78,7 +78,7 @@ def cut_out(prior: TextConditionedPrior, picture: Float[Tensor, "1 3 size size"]
     """Cut the object out of a sample, and rate it."""
     errors = classify(prior, picture, [text, ""]).errors
     factor = max(1, -(-SIZE // picture.shape[-1]))
-    # Enlarged before it is cut out, so that the rim of the object is smooth.
+    # Enlarged before cutting out, for a smooth rim.
     rgb = F.interpolate(picture.cpu(), scale_factor=factor, mode="bicubic", align_corners=False).clamp(0, 1)
     mask = mask_over_white(rgb)
     rim = torch.cat([mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]])
@@ -91,15 +91,15 @@ def cut_out(prior: TextConditionedPrior, picture: Float[Tensor, "1 3 size size"]
 
 
 def choose(candidates: Sequence[Candidate], text: str) -> int:
-    """Index of the whole object with the best agreement.
+    """Return the index of the complete object with the best agreement.
 
     Raises:
-        ViewDistillError: None of them shows a whole object.
+        ViewDistillError: No candidate shows a complete object.
     """
     whole = [index for index, candidate in enumerate(candidates) if candidate.whole]
     if not whole:
         raise ViewDistillError(
-            f'"{text}": none of {len(candidates)} pictures shows a whole object; say it in other words, or try '
+            f'"{text}": none of {len(candidates)} pictures shows a whole object; rephrase the text, or try '
             "another --seed or a larger --data.count"
         )
     return max(whole, key=lambda index: candidates[index].agreement)

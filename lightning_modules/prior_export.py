@@ -1,7 +1,7 @@
-"""From training checkpoints to prior folders that stock diffusers and transformers classes load.
+"""Export of training checkpoints as prior folders for stock diffusers and transformers classes.
 
-A checkpoint's ``state_dict`` holds the moving average of the weights (`EMAWeightAveraging` puts it there), so that a
-folder can be written at any time, also while the training goes on.
+A checkpoint's ``state_dict`` holds the moving average of the weights (through `EMAWeightAveraging`), so that a folder
+can be written at any time, even during training.
 """
 
 import shutil
@@ -20,16 +20,16 @@ from viewdistill.objects.backgrounds import composite
 from viewdistill.objects.dataset import load
 
 SCALING_IMAGES = 512
-"""Images over which the latents' deviation, and so the scaling factor, is measured."""
+"""Number of images for measuring the latents' deviation and thus the scaling factor."""
 
 
 def export_autoencoder(checkpoint: Path, objects: Path, folder: Path) -> None:
     """Write ``folder`` (a ``vae`` component) with the scaling factor measured on rendered objects.
 
     Args:
-        checkpoint: Of `Autoencoder`.
+        checkpoint: Checkpoint of `Autoencoder`.
         objects: Folder of the rendered sets; the first plain objects are used.
-        folder: Where the component goes.
+        folder: Folder of the component.
     """
     module = Autoencoder.load_from_checkpoint(checkpoint, map_location="cpu").eval()
     shards = sorted(path.parent for path in objects.glob("plain-*/captions.json"))
@@ -65,6 +65,6 @@ def export_view_synthesis(checkpoint: Path, vae: Path, lifting: Path, folder: Pa
 
 
 def describe_training(checkpoint: Path, folder: Path) -> None:
-    """Write what the checkpoint counted of its training beside the weights, for the model card."""
+    """Write the checkpoint's training counts beside the weights, for the model card."""
     counts = torch.load(checkpoint, map_location="cpu", weights_only=True)["training"]
     write_json(folder / TRAINING_FILE, counts)

@@ -1,4 +1,4 @@
-"""Reference-view score distillation as the stages use it: the input image encoded once, compared with renders of it."""
+"""Reference-view score distillation for the stages: the input image, encoded once, compared with its renders."""
 
 import torch
 from jaxtyping import Float
@@ -13,13 +13,13 @@ from viewdistill.pictures import resize
 
 
 class ReferenceView:
-    """The input image, as renders from its camera are compared with it.
+    """The input image, encoded for comparison with renders from its camera.
 
     Args:
         prior: The frozen text-conditioned prior.
         timesteps: Noise levels.
         view: The input image.
-        device: Where renders are.
+        device: Device of the renders.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class ReferenceView:
     def query(
         self, images: Float[Tensor, "1 3 height width"], progress: float, generator: torch.Generator
     ) -> tuple[Float[Tensor, "1 c h w"], Query]:
-        """Latents of the render, with gradient, and what the prior is to be asked for `reference_gradient`.
+        """Return latents of the render, with gradient, and the query for `reference_gradient`.
 
         Args:
             images: The render from the input camera in [0, 1], of any size, with gradient.
-            progress: Fraction of the fit that is done.
+            progress: Completed fraction of the fit.
             generator: Source of the noise.
         """
         latents = self.prior.encode_images(resize(images, self.prior.image_size))

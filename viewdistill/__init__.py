@@ -11,7 +11,7 @@ __version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Return `distill`, the front door in Python (`commands.pipeline.distill`).
+    """Return `distill`, the Python entry point (`commands.pipeline.distill`).
 
     It stands above this package, which imports none of it: found by name and when asked for, it costs nothing before.
     """

@@ -263,7 +263,7 @@ def test_a_missing_checkpoint_and_a_taken_place_are_named(tmp_path: Path, capsys
     (tmp_path / "prior").mkdir()
     (tmp_path / "prior" / "note.txt").write_text("mine")
     assert main(["convert", str(absent), str(tmp_path / "prior")]) == 2
-    assert "prior: is there already" in capsys.readouterr().err
+    assert "prior: exists already" in capsys.readouterr().err
 
 
 def test_an_interrupted_conversion_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
