@@ -75,11 +75,11 @@ def phases_table(profile: StageProfile) -> Table:
     overhead = profile.table.milliseconds / profile.step_ms - 1
     title = (
         f"{profile.stage} on {profile.device}, {profile.threads} threads, {profile.precision}: "
-        f"{profile.step_ms:.1f} ms a step by the clock; the profiler adds {overhead:.0%}"
+        f"{profile.step_ms:.1f} ms per step without the profiler, which adds {overhead:.0%}"
     )
     table = Table(title=Text(title), title_justify="left")
     table.add_column("phase", style="bold")
-    for name in ("ms a step", "share", "GFLOP", "MB moved", "GFLOP/s", "bound by", "of ceiling", "peak MB"):
+    for name in ("ms per step", "share", "GFLOP", "MB moved", "GFLOP/s", "bound by", "of ceiling", "peak MB"):
         table.add_column(name, justify="right")
     for row in phase_rows(profile):
         formats = ("{:.2f}", "{:.1%}", "{:.3f}", "{:,.1f}", "{:.1f}", "{}", "{:.0%}", "{:,.1f}")
@@ -92,7 +92,7 @@ def precision_table(profile: StageProfile) -> Table:
     """Precisions side by side."""
     table = Table(title=Text("precision, from the same weights and noise"), title_justify="left")
     table.add_column("precision", style="bold")
-    for name in ("ms a step", "speed", "loss off by", "gradient off by", "cosine"):
+    for name in ("ms per step", "speed", "loss off by", "gradient off by", "cosine"):
         table.add_column(name, justify="right")
     for d in profile.deviations:
         cells = (f"{d.step_ms:.1f}", f"{d.speed:.2f}x", f"{d.loss:.2%}", f"{d.gradient:.2%}", f"{d.cosine:.5f}")
@@ -109,8 +109,8 @@ def draw(profile: StageProfile) -> Figure:
         left.barh(index, row[1], color=f"C{(len(rows) - 1 - index) % 10}")
         left.text(row[1], index, f" {row[1]:.1f}", va="center", fontsize=8)
     left.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
-    left.set_xlabel("ms a step")
-    left.set_title(f"{profile.stage}: {profile.step_ms:.1f} ms a step, {profile.precision}", fontsize=10)
+    left.set_xlabel("ms per step")
+    left.set_title(f"{profile.stage}: {profile.step_ms:.1f} ms per step, {profile.precision}", fontsize=10)
 
     peak, bandwidth = profile.ceilings.flops[profile.precision], profile.ceilings.bandwidth
     intensities = [2.0**k for k in range(-8, 11)]
