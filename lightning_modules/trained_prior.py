@@ -51,8 +51,10 @@ class TrainedPrior(pl.LightningModule):
         """Steps of earlier trainings behind the initial weights; saved in checkpoints."""
         self.samples_seen = 0
         """Training samples so far, over all processes and sessions; saved in checkpoints."""
+        self.earlier_seconds = 0.0
+        """Wall-clock seconds of earlier trainings behind the initial weights."""
         self.training_seconds = 0.0
-        """Wall-clock seconds of training so far; saved in checkpoints."""
+        """Wall-clock seconds of this training so far; saved in checkpoints."""
 
     def continue_counts(self, folder: Path) -> None:
         """Continue the counts of the training behind the weights in ``folder``, if its record exists."""
@@ -60,7 +62,7 @@ class TrainedPrior(pl.LightningModule):
         if record.is_file():
             counts = read_json(record, "delete it to start the counts at zero")
             self.earlier_steps, self.samples_seen = counts["steps"], counts["samples"]
-            self.training_seconds = float(counts["seconds"])
+            self.earlier_seconds = float(counts["seconds"])
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return parameter groups of the optimiser."""
@@ -136,14 +138,14 @@ class TrainedPrior(pl.LightningModule):
         checkpoint["training"] = {
             "steps": self.earlier_steps + self.trainer.global_step,
             "samples": self.samples_seen,
-            "seconds": round(self.training_seconds),
+            "seconds": round(self.earlier_seconds + self.training_seconds),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the counts."""
         self.earlier_steps = checkpoint["training"]["steps"] - checkpoint["global_step"]
         self.samples_seen = checkpoint["training"]["samples"]
-        self.training_seconds = float(checkpoint["training"]["seconds"])
+        self.training_seconds = max(0.0, checkpoint["training"]["seconds"] - self.earlier_seconds)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient: Lightning's own clipping rejects fused optimisers under mixed precision."""
