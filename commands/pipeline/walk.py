@@ -13,7 +13,7 @@ from commands.stages.job import StageJob, no_files, run_stage
 from datamodules.run_folder import RunFolder
 
 LOG = "object.log"
-"""In a run folder: what its stages printed."""
+"""File in a run folder with the stages' output."""
 
 
 def jobs_of(recipe: Recipe, subject: Path | str, run: Path, stages: Sequence[str] | None = None) -> list[StageJob]:
@@ -32,10 +32,10 @@ def jobs_of(recipe: Recipe, subject: Path | str, run: Path, stages: Sequence[str
 
 
 def walk(jobs: list[StageJob], display: Display) -> list[str]:
-    """Run the stages whose results do not hold, in order.
+    """Run the stages that are out of date, in order.
 
     Args:
-        jobs: From `jobs_of`; emptied, so that what a stage built is released with it.
+        jobs: From `jobs_of`; emptied, so that each stage's memory is released.
         display: Shows progress.
 
     Returns:
@@ -62,7 +62,7 @@ def walk(jobs: list[StageJob], display: Display) -> list[str]:
 
 
 def show(job: StageJob, display: Display, again: bool = False) -> bool:
-    """Run a stage under the eyes of the user, as `run_stage` does."""
+    """Run a stage with progress for the user, through `run_stage`."""
     display.start(job.name)
     with logged(job.folder):
         ran = run_stage(job, display.report, again)
@@ -71,7 +71,7 @@ def show(job: StageJob, display: Display, again: bool = False) -> bool:
 
 
 def stale(jobs: Sequence[StageJob]) -> list[str]:
-    """Return the stages that would be run now, and after them all that read them, should these come out differently."""
+    """Return the stages to run now and all that depend on them."""
     found: list[str] = []
     for job in jobs:
         if set(job.needs) & set(found) or not job.holds():
@@ -86,7 +86,7 @@ def command_lines(recipe: Recipe, subject: Path | str, run: Path, stages: Sequen
 
 @contextmanager
 def logged(folder: RunFolder) -> Generator[None]:
-    """Send what a stage prints to the run's log; before there is a run, nowhere: of a refused image nothing is left."""
+    """Redirect a stage's output to the run's log, or discard it without a run folder: a rejected image leaves none."""
     log = folder.root / LOG if folder.root.is_dir() else Path(os.devnull)
     with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         yield

@@ -25,7 +25,7 @@ Row = list[Any]
 
 
 def phase_rows(profile: StageProfile) -> list[Row]:
-    """One row a phase: its numbers in the order of `COLUMNS`, none where nothing could be counted."""
+    """Return one row per phase: its numbers in the order of `COLUMNS`; None for uncounted ones."""
     device = on_gpu(profile.table)
     total = sum(milliseconds(cost, device) for cost in profile.table.phases.values())
     rows: list[Row] = []
@@ -41,7 +41,7 @@ def phase_rows(profile: StageProfile) -> list[Row]:
 
 
 def milliseconds(cost: PhaseCost, device: bool) -> float:
-    """Of a step, on the clock that counts."""
+    """Time of a step, on the GPU's clock if there is one."""
     return cost.device_milliseconds if device else cost.milliseconds
 
 
@@ -55,7 +55,7 @@ def write_profile(profile: StageProfile, output: Path) -> None:
 def print_profile(profile: StageProfile, output: Path) -> None:
     """Print all tables."""
     console = Console()
-    # A file and a pipe have no width of their own; the table needs this much.
+    # A file or a pipe has no width; the table needs this one.
     console.width = max(console.width, 120)
     console.print(phases_table(profile))
     if backward := {name: cost.backward_milliseconds for name, cost in profile.table.phases.items()}:
@@ -71,7 +71,7 @@ def print_profile(profile: StageProfile, output: Path) -> None:
 
 
 def phases_table(profile: StageProfile) -> Table:
-    """Phases of a step."""
+    """Return the table of a step's phases."""
     overhead = profile.table.milliseconds / profile.step_ms - 1
     title = (
         f"{profile.stage} on {profile.device}, {profile.threads} threads, {profile.precision}: "
@@ -89,7 +89,7 @@ def phases_table(profile: StageProfile) -> Table:
 
 
 def precision_table(profile: StageProfile) -> Table:
-    """Precisions side by side."""
+    """Return the table of precisions."""
     table = Table(title=Text("precision, from the same weights and noise"), title_justify="left")
     table.add_column("precision", style="bold")
     for name in ("ms per step", "speed", "loss off by", "gradient off by", "cosine"):
@@ -101,7 +101,7 @@ def precision_table(profile: StageProfile) -> Table:
 
 
 def draw(profile: StageProfile) -> Figure:
-    """Time by phase on the left, the roofline with the phases on the right."""
+    """Draw the time by phase on the left, the roofline with the phases on the right."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     rows = phase_rows(profile)
@@ -127,9 +127,9 @@ def draw(profile: StageProfile) -> Figure:
 
 
 def track_profile(profile: StageProfile, folder: RunFolder, output: Path) -> None:
-    """Log to the run of W&B that the fit opened, and finish it; nothing where there is none.
+    """Log to the fit's W&B run, if any, and finish it.
 
-    Nothing that W&B does can spoil a profile, which is written by then.
+    A failure of W&B cannot affect the profile, which is written before.
     """
     run = open_run()
     if run is None:
@@ -138,8 +138,8 @@ def track_profile(profile: StageProfile, folder: RunFolder, output: Path) -> Non
         if not run.disabled:
             log_profile(run, profile, artifact_name(folder, output.name), output)
         run.finish()
-    except Exception as error:  # whatever W&B raises
-        print(f"{output.name}: not all of it is kept in W&B ({first_line(error)})", file=sys.stderr)
+    except Exception as error:  # any error of W&B
+        print(f"{output.name}: W&B has only a part of it ({first_line(error)})", file=sys.stderr)
 
 
 def log_profile(run: Any, profile: StageProfile, name: str, output: Path) -> None:

@@ -110,7 +110,7 @@ def test_an_interrupted_batch_behind_a_url_goes_on(tmp_path: Path, tiny_prior_fo
         (["images", "--options=mesh=--red"], "unrecognised arguments: --red"),
         (["images", "--options=mesh='"], "--options mesh=': No closing quotation"),
         (["images", "--options=field=--print_config"], "--print_config is for `viewdistill field`"),
-        (["images", "--out=memory://runs"], "every worker has a memory of its own"),
+        (["images", "--out=memory://runs"], "each worker has its own memory"),
     ],
 )
 def test_what_cannot_begin_ends_in_one_line(
