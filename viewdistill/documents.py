@@ -63,7 +63,7 @@ def read_json(path: Path, remedy: str = "delete it and run its stage again", lim
     return content
 
 
-def read_yaml(path: Path, remedy: str = "mend it") -> Any:
+def read_yaml(path: Path, remedy: str = "fix it") -> Any:
     """Return the content of a YAML file of one document: plain values only, at most `LARGEST_EXPANSION` of them.
 
     Args:

@@ -94,7 +94,7 @@ def read_description(path: Path) -> Any:
     Raises:
         ViewDistillError: It is too large, cannot be read, or is no JSON.
     """
-    return read_json(path, "mend or remove it", LARGEST_DESCRIPTION)
+    return read_json(path, "fix or remove it", LARGEST_DESCRIPTION)
 
 
 def shortened(value: object, length: int = 40) -> str:
