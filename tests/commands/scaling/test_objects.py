@@ -83,7 +83,8 @@ def test_an_interrupted_batch_behind_a_url_goes_on(tmp_path: Path, tiny_prior_fo
     assert process.returncode == 2
     assert errors.splitlines() == [
         f"broken: {images / 'broken.png'}: not an image that can be read; save it as an RGBA PNG",
-        "viewdistill objects: 1 of 3 objects failed; fix the problems and run the same command again, which makes only these",
+        "viewdistill objects: 1 of 3 objects failed; fix the problems and run the same command again, "
+        "which makes only these",
     ]
     assert told(second).keys() == {"b"}
     assert {path: path.stat().st_mtime_ns for path in (out / "a").rglob("*")} == written
