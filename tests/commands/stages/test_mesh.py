@@ -164,7 +164,7 @@ def test_a_mesh_of_another_shape_than_the_input_is_warned_of(complete: RunFolder
     assert "silhouette differs from the input's (IoU 0." in capsys.readouterr().err
     meta = InputMeta.load(complete.input_meta)
     warnings = " ".join(run_warnings(meta, {"mesh": {"figures": found}}))
-    assert f"another shape than the input (IoU {found['input_iou']:.2f})" in warnings
+    assert f"silhouette differs from the input's (IoU {found['input_iou']:.2f})" in warnings
     assert (found["sound"], found["genus"], found["problems"]) == (True, 0, [])
 
 
