@@ -58,7 +58,7 @@ class CheckOutcome:
     status: str = "passed"
     """passed, failed, too slow, or lacks what it needs."""
     seconds: float = 0.0
-    """That it was waited for."""
+    """Wall-clock time, seconds."""
     figures: dict[str, Any] = field(default_factory=dict[str, Any])
     """Its figures by name; for a failed part, those measured until then."""
     output: str = ""
@@ -69,7 +69,7 @@ WHOLE = 480.0
 """Seconds that all parts together may take; the last of them are cut short."""
 
 PATIENCE = 10.0
-"""How many times as long a dry run may take: it shows that the code runs, on whatever machine."""
+"""Factor on the time limits in a dry run, which only shows that the code runs, on any machine."""
 
 LACKS = 3
 """Exit status of a part that lacks a package or a command."""
@@ -109,7 +109,7 @@ def run_here(name: str, out: Path, dry_run: bool) -> int:
 
 
 class Figures:
-    """What a part has measured so far, kept in a file.
+    """A part's figures so far, stored in a file.
 
     Args:
         path: The file.

@@ -14,7 +14,7 @@ REPOSITORY = Path(resources.__file__).resolve().parent.parent
 
 
 class Configured(Protocol):
-    """What `add_configuration_arguments` asks for."""
+    """Options of `add_configuration_arguments`."""
 
     @property
     def config(self) -> Sequence[Path]:

@@ -25,7 +25,7 @@ class Request:
     """Options of the subcommand."""
 
     text: str
-    """What the object is."""
+    """Description of the object."""
     run_folder: Path
     """The run to write to."""
     config: tuple[Path, ...] = ()

@@ -25,7 +25,7 @@ class Request:
     run_folder: Path
     """The run."""
     stage: Literal[1, 2]
-    """Which of the two stages."""
+    """Number of the stage, 1 or 2."""
     config: tuple[Path, ...] = ()
     """Overlays on the shipped YAML."""
     seed: int | None = None

@@ -101,7 +101,7 @@ def accumulate(
     ray_indices: Int64[Tensor, " samples"],
     n_rays: int,
 ) -> Float[Tensor, "rays channels"]:
-    """Return weighted sum of values along each ray; zero for rays without samples."""
+    """Return the weighted sum of values along each ray; zero for rays without samples."""
     weighted = weights[:, None] * values
     result = weighted.new_zeros(n_rays, values.shape[-1])
     return result.scatter_add(0, ray_indices[:, None].expand_as(weighted), weighted)
