@@ -1,4 +1,4 @@
-"""Stops a fit that has gone wrong, while there is still something to say about it."""
+"""Early stop of a failed fit, with a diagnosis."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.finite import non_finite
 
 FIELD_ADVICE = "a lower model.optimizer.encoding_lr, model.guidance.scale or model.weights.sparsity, or precision fp32"
-"""What to try where a field went wrong."""
+"""Advice for a failed field."""
 
 
 class FiniteGuard(Callback):
@@ -23,10 +23,10 @@ class FiniteGuard(Callback):
     meets, or a sample that is left out. The rest of a checkpoint's state sees `callbacks.atomic_checkpoint`.
 
     Args:
-        empty_steps: Consecutive steps that are allowed with an ``opacity`` (in the training step's output) below
+        empty_steps: Allowed consecutive steps with an ``opacity`` (in the training step's output) below
             ``empty_opacity``.
-        empty_opacity: Mean opacity of the renders under which a field counts as empty.
-        advice: What to try, for the message.
+        empty_opacity: Mean opacity of the renders below which a field counts as empty.
+        advice: Advice for the message.
     """
 
     def __init__(self, empty_steps: int = 50, empty_opacity: float = 1e-3, advice: str = FIELD_ADVICE) -> None:
@@ -38,11 +38,11 @@ class FiniteGuard(Callback):
         self.opacity: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget an earlier fit."""
+        """Reset the state of an earlier fit."""
         self.empty_since, self.losses, self.opacity = 0, [], None
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Keep the loss until the gradients are there."""
+        """Store the loss until the gradients are available."""
         self.losses.append(loss.detach())
 
     def on_before_optimizer_step(
@@ -54,7 +54,7 @@ class FiniteGuard(Callback):
             ViewDistillError: A loss, gradient or parameter is not finite, or the field has been empty for too long.
         """
         losses, self.losses = self.losses, []
-        # a gradient scaler looks for infinite gradients itself: they tell it to scale less
+        # a gradient scaler handles infinite gradients itself: they reduce its scale
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         learning = [p for p in pl_module.parameters() if p.grad is not None]
         gradients = [] if scaled else [p.grad for p in learning if p.grad is not None]
@@ -80,13 +80,13 @@ class FiniteGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the opacity of the renders, where the training step returns it, until the next step's look."""
+        """Store the opacity of the renders, if the training step returns it, until the next step's check."""
         opacity = outputs.get("opacity") if isinstance(outputs, dict) else None
         self.opacity = opacity.detach() if isinstance(opacity, Tensor) else None
 
 
 def stop(trainer: Trainer, reason: str, advice: str) -> None:
-    """End the fit with a line that says what happened, what is left of it and what to try.
+    """End the fit with one line: the fault, the last good checkpoint and advice.
 
     Raises:
         ViewDistillError: Always.

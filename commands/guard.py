@@ -1,4 +1,4 @@
-"""How a command ends: one line for an expected error, a line and a log for an unexpected one, a status for each."""
+"""End of a command: one line for an expected error, a line and a log for an unexpected one, a status for each."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ DEBUG = "VIEWDISTILL_DEBUG"
 """Environment variable; 1 shows the traceback of every error."""
 
 MENDABLE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
-"""Exit statuses: the user can mend it, a failure, Ctrl-C (128 + SIGINT), SIGTERM (128 + 15)."""
+"""Exit statuses: the user can fix it, a failure, Ctrl-C (128 + SIGINT), SIGTERM (128 + 15)."""
 
 AGAIN = 0.05
 """Seconds after which an interrupt that Python has dropped is raised again."""
@@ -42,7 +42,7 @@ REFUSED = {
     errno.ELOOP,
     errno.EXDEV,
 }
-"""Errors of the system about a path, which the user can mend."""
+"""Errors of the system about a path, which the user can fix."""
 
 BROKEN = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOMEM, errno.ENOLCK, errno.EFBIG}
 """Errors of the system about the machine."""
@@ -54,10 +54,10 @@ NO_DEVICE = (
     "invalid device ordinal",
     "Attempting to deserialize object on a CUDA device",
 )
-"""What torch says about a device that is not there."""
+"""torch's messages about a missing device."""
 
 NO_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""What torch says where memory is used up."""
+"""torch's messages about exhausted memory."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Failure:
     """An expected error, for the user."""
 
     message: str
-    """What was wrong, where, and what to do."""
+    """Fault, place and remedy."""
     status: int
     """Exit status."""
 
@@ -83,7 +83,7 @@ def guarded(name: str, work: Callable[[], int | None], log_folder: Callable[[], 
     try:
         with terminating(terminated):
             status = work() or 0
-            sys.stdout.flush()  # here, where a reader that has gone can still be met
+            sys.stdout.flush()  # here, where a closed pipe can still be handled
         return status
     except KeyboardInterrupt:
         word, status = ("terminated", TERMINATED) if terminated.is_set() else ("interrupted", INTERRUPTED)
@@ -147,7 +147,7 @@ def terminating(terminated: threading.Event) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> Failure | None:
-    """What an expected error means for the user; none for one that should not happen."""
+    """Return the meaning of an expected error for the user; None for an unexpected one."""
     text = str(error)
     if isinstance(error, ViewDistillError):
         return Failure(text, MENDABLE)
@@ -168,7 +168,7 @@ def explain(error: BaseException) -> Failure | None:
 
 
 def explain_system(error: OSError) -> Failure | None:
-    """What an error of the operating system means; none where no file or disk is meant."""
+    """Return the meaning of an error of the operating system; None for errors unrelated to files or disks."""
     place = next((str(name) for name in (error.filename2, error.filename) if name is not None), "")
     at = f"{place}: " if place else ""
     if error.errno in FULL:
@@ -191,7 +191,7 @@ def reader_gone() -> bool:
 
 
 def write_log(name: str, error: BaseException, folder: Path | None) -> str:
-    """Write a traceback to a new file, and return where; on no disk at all, say so."""
+    """Write a traceback to a new file, and return its place in words; say so if no folder can be written."""
     text = "".join(traceback.format_exception(error))
     stem = f"error-{name.split()[-1]}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
     for candidate in (folder, temporary_folder()):
@@ -206,7 +206,7 @@ def write_log(name: str, error: BaseException, folder: Path | None) -> str:
 
 
 def temporary_folder() -> Path | None:
-    """The system's folder for temporary files; none where no folder can be written."""
+    """Return the system's folder for temporary files; None if no folder can be written."""
     try:
         return Path(tempfile.gettempdir())
     except OSError:

@@ -19,7 +19,7 @@ class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        """End with status 2 and one line that says what was wrong and where help is."""
+        """End with status 2 and one line with the fault and the help command."""
         self.exit(2, f"{self.prog}: {one_line(message)} (see `{self.prog} --help`)\n")
 
 
@@ -48,7 +48,7 @@ def given(argv: Sequence[str] | None) -> list[str]:
 
 
 def command_name(words: Sequence[str]) -> str:
-    """The subcommand's name; ends the process where the first word is none."""
+    """Parse the subcommand's name; end the process if the first word is none."""
     return build_top_parser().parse_args(words[:1]).command
 
 

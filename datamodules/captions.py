@@ -1,4 +1,4 @@
-"""The tokenizer of the embedded text tower, built from the captions it is trained on."""
+"""Tokenizer of the embedded text tower, built from its training captions."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,16 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
 CAPTION_LENGTH = 24
-"""Tokens a caption is padded or cut to, start and end included."""
+"""Tokens per caption after padding or truncation, start and end included."""
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-'"
 
 
 def build_tokenizer(captions: list[str], vocabulary_size: int = 1024) -> CLIPTokenizer:
-    """A CLIP tokenizer whose merges are learned from ``captions``, so that its common words are single tokens.
+    """Build a CLIP tokenizer with merges learned from ``captions``, so that common words are single tokens.
 
-    Every letter and digit is in the vocabulary on its own, inside and at the end of a word, so that any lower-case word
-    can be spelt (DreamBooth's rare identifiers, for one).
+    Every letter and digit is in the vocabulary, inside and at the end of a word, so that any lower-case word can be
+    spelt, such as DreamBooth's rare identifiers.
     """
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.normalizer = normalizers.Lowercase()

@@ -1,7 +1,7 @@
-"""Curves of a fit: what was logged at which step, as a CSV that spreadsheets and the report read.
+"""Curves of a fit: logged values by step, as a CSV for spreadsheets and the report.
 
-``curves.csv`` has a row a logged step. Its first column is ``step`` (optimizer steps done), the others are metrics in
-the order in which they first appeared; an empty cell means that a metric had not been logged by then.
+``curves.csv`` has one row per logged step. Its first column is ``step`` (completed optimizer steps), the others are
+metrics in the order of their first appearance; an empty cell means that a metric has not been logged yet.
 """
 
 import csv
@@ -22,22 +22,22 @@ STEP = "step"
 
 @dataclass(frozen=True)
 class CurveRow:
-    """What was logged at one step."""
+    """Logged values of one step."""
 
     step: int
-    """Optimizer steps done."""
+    """Completed optimizer steps."""
     metrics: dict[str, float]
     """Values by name."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric over the steps at which it was logged."""
+    """One metric over its logged steps."""
 
     steps: tuple[int, ...]
-    """In order."""
+    """Ascending."""
     values: tuple[float, ...]
-    """One a step; not all need be finite."""
+    """One per step; may be non-finite."""
 
 
 def save_rows(path: Path, rows: Sequence[CurveRow]) -> None:
@@ -50,7 +50,7 @@ def save_rows(path: Path, rows: Sequence[CurveRow]) -> None:
 
 
 def load_rows(path: Path) -> list[CurveRow]:
-    """Read what `save_rows` wrote; nothing where there is no such file.
+    """Read the rows of ``curves.csv``; none without the file.
 
     Raises:
         ViewDistillError: The file is damaged.
@@ -69,7 +69,7 @@ def load_rows(path: Path) -> list[CurveRow]:
 
 
 def load_curves(path: Path) -> dict[str, Curve]:
-    """The curves in ``curves.csv`` by name; none where there is no such file.
+    """Return the curves in ``curves.csv`` by name; none without the file.
 
     Raises:
         ViewDistillError: The file is damaged.

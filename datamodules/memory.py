@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work, also where its process has done other work before."""
+"""Peak memory of a block, even after other work in its process."""
 
 import resource
 import sys
@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 
 CLEAR_PEAK = "5"
-"""What resets the peak of resident memory when it is written to Linux's ``clear_refs`` (proc(5))."""
+"""Value for Linux's ``clear_refs`` that resets the peak of resident memory (proc(5))."""
 
 INTERVAL = 0.05
-"""Seconds between samples where the system keeps no peak that can be reset."""
+"""Sampling interval on systems without a resettable peak, seconds."""
 
 
 class PeakMemory:
-    """Peak of resident memory since it was made, of this process or of a child that has ended."""
+    """Peak resident memory since construction, of this process or of a finished child."""
 
     def __init__(self) -> None:
         self.children = children_mb()
@@ -29,19 +29,19 @@ class PeakMemory:
     def megabytes(self) -> float:
         """Peak so far, MB (10^6 bytes)."""
         own = peak_memory_mb() if self.resettable else max(self.sampled, resident_mb())
-        # Of children only the largest ever is known: it is this work's where it has grown.
+        # For children only the largest peak so far is known: if it has grown, it belongs to this work.
         children = children_mb()
         return max(own, children) if children > self.children else own
 
     def sample(self) -> None:
-        """Look at the memory until the work has ended."""
+        """Sample the memory until the work has ended."""
         while not self.ended.wait(INTERVAL):
             self.sampled = max(self.sampled, resident_mb())
 
 
 @contextmanager
 def measured_memory() -> Generator[PeakMemory]:
-    """Measure the peak of resident memory of a block."""
+    """Measure the peak resident memory of a block."""
     peak = PeakMemory()
     if not peak.resettable:
         threading.Thread(target=peak.sample, daemon=True).start()
@@ -52,7 +52,7 @@ def measured_memory() -> Generator[PeakMemory]:
 
 
 def reset_peak() -> bool:
-    """Reset the peak that Linux keeps of this process; return whether that was possible."""
+    """Reset Linux's peak of this process; return whether that was possible."""
     try:
         Path("/proc/self/clear_refs").write_text(CLEAR_PEAK)
     except OSError:  # not Linux, or not allowed here
@@ -70,12 +70,12 @@ def peak_memory_mb() -> float:
 
 
 def children_mb() -> float:
-    """Return the largest resident memory of a child that has ended, MB (10^6 bytes)."""
+    """Return the largest resident memory of any finished child, MB (10^6 bytes)."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _unit() / 1e6
 
 
 def resident_mb() -> float:
-    """Return the resident memory of this process now, MB (10^6 bytes)."""
+    """Return the current resident memory of this process, MB (10^6 bytes)."""
     return psutil.Process().memory_info().rss / 1e6
 
 

@@ -1,4 +1,4 @@
-"""Rendered objects at hand: mapped from disk on a CPU, all in the memory of a GPU; with their latents."""
+"""Storage of rendered objects and their latents: mapped from disk on a CPU, entirely in memory on a GPU."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class FrozenEncoder:
 
     Args:
         folder: ``vae`` folder.
-        device: Where it runs.
+        device: Device to run on.
     """
 
     def __init__(self, folder: Path, device: torch.device = CPU) -> None:
@@ -42,20 +42,20 @@ class FrozenEncoder:
 
     @torch.inference_mode()
     def moments(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        """Means and log-variances of the posteriors of images in [0, 1], unscaled."""
+        """Return means and log-variances of the posteriors of images in [0, 1], unscaled."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
             return self.vae.quant_conv(self.vae.encoder(images.to(self.device) * 2 - 1)).float().clamp(-30, 20)
 
 
 class StoredObjects:
-    """Some objects with their latents, which are encoded when they are first asked for and kept beside the renders.
+    """Objects with their latents, which are encoded on first access and stored beside the renders.
 
     Args:
         objects: The renders.
-        textured: Put a background behind every second view, the same one always.
-        encoder: Makes the latents.
-        kept: File of the latents; none keeps nothing.
-        occupied: Bits of the cells that the objects occupy, a row an object, where they are known.
+        textured: Put a fixed background behind every second view.
+        encoder: Computes the latents.
+        kept: File of the latents; None stores nothing.
+        occupied: Bits of the objects' occupied cells, one row per object, if known.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class StoredObjects:
 
     @property
     def views(self) -> int:
-        """Views of each object."""
+        """Views per object."""
         return self.objects.rgba.shape[1]
 
     def pictures(self, item: int, views: Sequence[int]) -> UInt8[np.ndarray, "views size size 4"]:
-        """Rgb over the background, and alpha, of views of an object."""
+        """Return rgb over the background, and alpha, of an object's views."""
         rgba = np.asarray(self.objects.rgba[item])
         if not self.textured:
             rgba = rgba[views]
@@ -93,7 +93,7 @@ class StoredObjects:
         return np.concatenate([rgb, rgba[..., 3:]], -1)[views]
 
     def moments(self, item: int, views: Sequence[int]) -> Float[np.ndarray, "views channels h w"]:
-        """Means and log-variances of the latents' posteriors."""
+        """Return means and log-variances of the latents' posteriors."""
         assert self.encoder is not None, "a store without an encoder has no latents"
         if self._moments is None or self._known is None:
             return self._encode(item, views)
@@ -110,17 +110,17 @@ class StoredObjects:
 
 
 class ObjectStore:
-    """All objects of some kinds that are rendered so far; more are taken up as they are finished.
+    """All rendered objects of given kinds; newly finished shards are added during training.
 
-    Objects have numbers, and their views. On a CPU pictures are read from disk as they are asked for; on another device
-    everything is held there, and asking for a batch is one indexing.
+    Objects and their views are numbered. On a CPU pictures are read from disk on demand; another device holds
+    everything, and a batch takes one indexing operation.
 
     Args:
         sets: The rendered sets.
-        kinds: Which of them.
-        vae: ``vae`` folder that makes latents; none where only pictures are wanted.
-        device: Where batches are wanted.
-        in_memory: Hold everything there; by default where it is no CPU.
+        kinds: Kinds of objects.
+        vae: ``vae`` folder for latents; None for pictures only.
+        device: Device of the batches.
+        in_memory: Hold everything on the device; by default on any device but a CPU.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class ObjectStore:
         return int(self.starts[-1])
 
     def take_up(self) -> None:
-        """Add shards that were finished since the last time."""
+        """Add newly finished shards."""
         finished = [shard for shard in self.waiting if is_rendered(shard)]
         self.waiting = [shard for shard in self.waiting if shard not in finished]
         for shard in finished:
@@ -161,16 +161,16 @@ class ObjectStore:
             self.views += [part.views] * len(part)
 
     def file_of_latents(self, folder: Path) -> Path | None:
-        """Where latents are kept beside a set's renders, without suffix; none where there are no latents."""
+        """Return the path of the latents beside a set's renders, without suffix; None without latents."""
         return None if self.encoder is None else folder / f"latents-{self.encoder.fingerprint}"
 
     def draw(self, rng: np.random.Generator, count: int, views: int) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of random objects [count], and different views of each [count, views]."""
+        """Draw numbers of random objects [count], and distinct views of each [count, views]."""
         items = rng.integers(len(self), size=count)
         return items, np.stack([rng.permutation(self.views[item])[:views] for item in items])
 
     def pictures(self, items: Int[np.ndarray, " n"], views: Int[np.ndarray, "n k"]) -> UInt8[Tensor, "n k 4 size size"]:
-        """Rgb over the background, and alpha."""
+        """Return rgb over the background, and alpha."""
         if self._held:
             rows, columns = self._indices(items, views)
             return self._held["pictures"][rows, columns]
@@ -178,19 +178,19 @@ class ObjectStore:
         return torch.from_numpy(np.stack(found)).permute(0, 1, 4, 2, 3)
 
     def moments(self, items: Int[np.ndarray, " n"], views: Int[np.ndarray, "n k"]) -> Float[Tensor, "n k channels h w"]:
-        """Means and log-variances of the latents' posteriors."""
+        """Return means and log-variances of the latents' posteriors."""
         if self._held:
             rows, columns = self._indices(items, views)
             return self._held["moments"][rows, columns].float()
         return torch.from_numpy(np.stack([part.moments(item, row) for part, item, row in self._parts(items, views)]))
 
     def cameras(self, items: Int[np.ndarray, " n"], views: Int[np.ndarray, "n k"]) -> Float[Tensor, "n k 3"]:
-        """Azimuth and elevation in degrees, distance."""
+        """Return azimuth and elevation in degrees, distance."""
         found = [part.objects.cameras[item][row] for part, item, row in self._parts(items, views)]
         return torch.from_numpy(np.stack(found)).to(self.device, non_blocking=True)
 
     def occupancy(self, items: Int[np.ndarray, " n"]) -> Float[Tensor, "n cells cells cells"]:
-        """1 in the cells that the objects occupy, else 0; axes z, y, x of `viewdistill.objects.occupancy`."""
+        """Return 1 in the objects' occupied cells, else 0; axes z, y, x of `viewdistill.objects.occupancy`."""
         rows = [
             part.occupied[item] for part, item, _ in self._parts(items, items[:, None]) if part.occupied is not None
         ]
@@ -209,7 +209,7 @@ class ObjectStore:
         return both[:, :1], both[:, 1:]
 
     def _hold(self, part: StoredObjects) -> None:
-        """Move pictures and latents of some objects to the device; space for all of them is taken at once."""
+        """Move pictures and latents of some objects to the device; memory for all is allocated at once."""
         start, end = len(self), len(self) + len(part)
         for first in range(0, len(part), 64):
             rows = range(first, min(first + 64, len(part)))
@@ -233,14 +233,14 @@ class ObjectStore:
 
 
 def over(rgba: UInt8[np.ndarray, "*n 4"], background: Any) -> UInt8[np.ndarray, "*n 3"]:
-    """Straight colour and alpha over a background in [0, 1]."""
+    """Composite straight colour and alpha over a background in [0, 1]."""
     image = rgba.astype(np.float32)
     alpha = image[..., 3:] / 255
     return (image[..., :3] * alpha + 255 * background * (1 - alpha) + 0.5).astype(np.uint8)
 
 
 def over_background(rgba: UInt8[np.ndarray, "views size size 4"], item: int) -> UInt8[np.ndarray, "views size size 3"]:
-    """All views of an object over white, every second one over a background that depends on its number alone."""
+    """Return an object's views over white; every second one over a background that depends on its number only."""
     background = np.ones((*rgba.shape[:3], 3), np.float32)
     rng = np.random.default_rng([item, 77])
     for view in range(0, len(rgba), 2):
@@ -249,7 +249,7 @@ def over_background(rgba: UInt8[np.ndarray, "views size size 4"], item: int) -> 
 
 
 def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """An array in a file, which is made, all zeros, where it is missing."""
+    """Open an array in a file; a missing file is created with zeros."""
     if not path.exists():
         partial = path.with_suffix(".partial")
         open_memmap(partial, "w+", dtype, shape).flush()

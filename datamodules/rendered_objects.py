@@ -1,7 +1,7 @@
-"""Data of the embedded priors: renders of procedural objects, as images, captioned latents and groups of views.
+"""Training data of the embedded priors: renders of procedural objects, as images, captioned latents and view groups.
 
-Whole batches are drawn by index: batch ``i`` of a run is a function of (seed, i) and of the objects that are rendered
-by then, so a resumed run goes on with batches it has not seen, and two processes take alternate ones.
+Whole batches are drawn by index: batch ``i`` of a run is a function of (seed, i) and of the objects rendered so far. A
+resumed run thus continues with new batches, and two processes take alternate ones.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from viewdistill.cameras import relative_pose
 from viewdistill.pictures import to_tensor
 
 TAKE_UP_EVERY = 100
-"""Batches between two looks for objects that were rendered since."""
+"""Batches between checks for newly rendered objects."""
 
 
 class SeededBatches(Dataset[Any]):
@@ -46,11 +46,11 @@ class Batches:
     """The stream of batches."""
 
     size: int = 128
-    """Samples, or references with their views, a batch and process."""
+    """Samples, or references with their views, per batch and process."""
     validation: int = 8
-    """Held-out batches of random views; data of groups take every held-out object once."""
+    """Held-out batches of random views; data of view groups use every held-out object once."""
     per_epoch: int = 100_000_000
-    """Length of what Lightning calls an epoch."""
+    """Batches per Lightning epoch."""
     seed: int = 0
     """Seed of the stream."""
 
@@ -58,13 +58,13 @@ class Batches:
 class ObjectImages(pl.LightningDataModule):
     """Images in [0, 1] of objects of all kinds, for the autoencoder.
 
-    This module also has the sets rendered that the other priors use.
+    This module also renders the sets for the other priors.
 
     Args:
         sets: The rendered sets.
         batches: The stream of batches.
-        render_workers: Processes that render missing objects beside the training; 0 for none.
-        vae: ``vae`` folder that makes latents, where they are wanted.
+        render_workers: Processes that render missing objects during training; 0 for none.
+        vae: ``vae`` folder for latents, if needed.
     """
 
     kinds: tuple[Kind, ...] = ("plain", "patterned", "broad")
@@ -91,7 +91,7 @@ class ObjectImages(pl.LightningDataModule):
             build_tokenizer(captions).save_pretrained(folder)
 
     def setup(self, stage: str) -> None:
-        """Take up what is rendered, and have the rest rendered by the first process."""
+        """Open the rendered objects, and let the first process render the rest."""
         trainer = self.trainer
         device = trainer.strategy.root_device if trainer else CPU
         self.store = ObjectStore(self.sets, self.kinds, self.vae, device)
@@ -105,29 +105,29 @@ class ObjectImages(pl.LightningDataModule):
             render_in_background(self.sets, ("plain", "patterned", "broad"), self.render_workers)
 
     def draw_training(self, rng: np.random.Generator) -> Any:
-        """A batch of what is rendered by now."""
+        """Draw a batch from the objects rendered so far."""
         self.drawn += 1
         if self.drawn % TAKE_UP_EVERY == 0:
             self.store.take_up()
         return self.draw(rng)
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """Images [batch, 3, size, size] of random views."""
+        """Return images [batch, 3, size, size] of random views."""
         items, views = self.store.draw(rng, self.batches.size, 1)
         return self.store.pictures(items, views)[:, 0, :3].float() / 255
 
     def draw_held_out(self, rng: np.random.Generator) -> Any:
-        """The same of held-out objects."""
+        """Return a batch of held-out objects."""
         return torch.cat([_rgb(part, item, [view]) for part, item, view in self._random_held_out(rng)])
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches from the step the trainer is at."""
+        """Return the batches from the trainer's step on."""
         start = self.trainer.global_step * self.trainer.world_size if self.trainer else 0
         stream = SeededBatches(self.draw_training, self.batches.seed, start, self.batches.per_epoch)
         return DataLoader(stream, batch_size=None)
 
     def val_dataloader(self) -> Any:
-        """The same held-out batches every time."""
+        """Return the same held-out batches every time."""
         stream = SeededBatches(self.draw_held_out, self.batches.seed + 1, 0, self.batches.validation)
         return DataLoader(stream, batch_size=None)
 
@@ -140,10 +140,10 @@ class CaptionedLatents(ObjectImages):
     """Scaled latents with captions for the text-conditioned prior, of objects of all kinds.
 
     Args:
-        vae: ``vae`` folder that makes the latents; they are kept beside the renders.
+        vae: ``vae`` folder for the latents, which are stored beside the renders.
         sets: The rendered sets.
         batches: The stream of batches.
-        render_workers: Processes that render missing objects beside the training; 0 for none.
+        render_workers: Processes that render missing objects during training; 0 for none.
     """
 
     def __init__(
@@ -152,20 +152,20 @@ class CaptionedLatents(ObjectImages):
         super().__init__(sets, batches, render_workers, vae)
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """``latents`` [B, 4, h, w] and ``captions``."""
+        """Return ``latents`` [B, 4, h, w] and ``captions``."""
         items, views = self.store.draw(rng, self.batches.size, 1)
         moments = self.store.moments(items, views)[:, 0]
         return {"latents": self._sample(moments, rng), "captions": [self.store.captions[item] for item in items]}
 
     def draw_held_out(self, rng: np.random.Generator) -> Any:
-        """The same of held-out objects."""
+        """Return a batch of held-out objects."""
         chosen = self._random_held_out(rng)
         moments = torch.from_numpy(np.concatenate([part.moments(item, [view]) for part, item, view in chosen]))
         captions = [part.objects.captions[item] for part, item, _ in chosen]
         return {"latents": self._sample(moments, rng), "captions": captions}
 
     def _sample(self, moments: Float[Tensor, "*n c h w"], rng: np.random.Generator) -> Float[Tensor, "*n half h w"]:
-        """Scaled samples of posteriors: what a diffusion model is trained on."""
+        """Draw scaled latents from posteriors, for training a diffusion model."""
         assert self.store.encoder is not None
         mean, log_variance = moments.chunk(2, -3)
         generator = torch.Generator(mean.device).manual_seed(int(rng.integers(1 << 62)))
@@ -177,14 +177,14 @@ class ViewGroups(CaptionedLatents):
     """Reference views with several views of the same objects, for the view-conditioned prior and its lifting.
 
     Args:
-        vae: ``vae`` folder that makes the latents; they are kept beside the renders.
+        vae: ``vae`` folder for the latents, which are stored beside the renders.
         sets: The rendered sets.
         batches: The stream of batches; their size counts references.
-        render_workers: Processes that render missing objects beside the training; 0 for none.
-        views: Views of each reference that are wanted.
-        latent_views: Of how many of them the latents are wanted; all where none is said.
-        with_reference: The first wanted view is the reference itself.
-        pictures: The wanted views are also given as pictures, and the cells that the objects occupy.
+        render_workers: Processes that render missing objects during training; 0 for none.
+        views: Target views per reference.
+        latent_views: Number of target views with latents; all when not given.
+        with_reference: The first target view is the reference itself.
+        pictures: Also return pictures of the target views, and the objects' occupied cells.
     """
 
     kinds = ("plain", "patterned")
@@ -205,11 +205,11 @@ class ViewGroups(CaptionedLatents):
         self.with_reference, self.with_pictures = with_reference, pictures
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """A batch of `lightning_modules.view_synthesis` and `lightning_modules.lifting`; wanted views lie flat.
+        """Draw a batch for `lightning_modules.view_synthesis` and `lightning_modules.lifting`, target views flattened.
 
         ``image`` [B, 3, H, W], ``image_latent`` [B, 4, h, w] its posterior mode, unscaled; ``elevation`` [B], degrees;
-        ``pose`` [B, K, 4]; ``latents`` [B L, 4, h, w], scaled samples of the first L wanted views; and, where pictures
-        are wanted, ``target_image`` [B K, 3, H, W], ``opacity`` [B K, 1, H, W], ``occupancy`` [B, n, n, n] of the
+        ``pose`` [B, K, 4]; ``latents`` [B L, 4, h, w], scaled samples of the first L target views; and, with
+        ``pictures``, ``target_image`` [B K, 3, H, W], ``opacity`` [B K, 1, H, W], ``occupancy`` [B, n, n, n] of the
         objects (see `viewdistill.objects.occupancy`) and ``azimuth`` [B] of the references among them, degrees.
         """
         apart = 0 if self.with_reference else 1
@@ -231,11 +231,11 @@ class ViewGroups(CaptionedLatents):
         return {**batch, **_targets(pictures[:, apart:])}
 
     def val_dataloader(self) -> Any:
-        """All held-out objects of each set, with pictures of all views; the first is the reference and wanted too."""
+        """Return all held-out objects of each set, with pictures of all views; the first is reference and target."""
         return [DataLoader(self.held_out_groups(part), batch_size=None) for part in self.held_out]  # type: ignore[arg-type]
 
     def held_out_groups(self, part: StoredObjects, size: int = 8) -> list[dict[str, Tensor]]:
-        """Batches of one held-out set, each object once."""
+        """Return batches of one held-out set, each object once."""
         batches: list[dict[str, Tensor]] = []
         for start in range(0, len(part), size):
             rows = range(start, min(start + size, len(part)))
@@ -257,7 +257,7 @@ class ViewGroups(CaptionedLatents):
 
 
 def poses(source: Float[Tensor, "batch 1 3"], target: Float[Tensor, "batch views 3"]) -> Float[Tensor, "batch views 4"]:
-    """Relative poses of cameras (azimuth and elevation in degrees, distance)."""
+    """Return relative poses of cameras (azimuth and elevation in degrees, distance)."""
     given = source.expand_as(target).flatten(0, 1)
     return relative_pose(*given.unbind(-1), *target.flatten(0, 1).unbind(-1)).unflatten(0, target.shape[:2])
 

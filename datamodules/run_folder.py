@@ -1,7 +1,7 @@
-"""The files of one object's run: every name is fixed here, and everything is written under a temporary name first.
+"""Files of one object's run: all names are defined here, and all files are written atomically.
 
-A run folder is ``runs/<object>/``. Stages speak to each other only through its files; each stage has a folder of its
-own whose ``stage.json`` is written last, so its presence means that the stage is complete.
+A run folder is ``runs/<object>/``. Stages communicate only through its files. Each stage has its own folder, whose
+``stage.json`` is written last, so its presence means that the stage is complete.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,30 +17,30 @@ from viewdistill.schema import Range
 __all__ = ["InputMeta", "RunFolder", "atomic_path", "make_folder", "read_json", "write_json"]
 
 Framing = Literal["fitted", "kept"]
-"""How the input was framed: cropped, scaled and centred like Zero-1-to-3's demo, or left as its camera saw it."""
+"""Framing of the input: cropped, scaled and centred as in Zero-1-to-3's demo, or kept as the camera saw it."""
 
 EVALUATION_FILE = "evaluation.json"
 """Name of the scores of a run or of a prediction, see `viewdistill evaluate`."""
 
 ElevationSource = Literal["option", "file", "estimate", "default"]
-"""Who said the elevation: the user, the description beside the image, the view-conditioned prior, or nobody."""
+"""Source of the elevation: the user, the description beside the image, the view-conditioned prior, or the default."""
 
 ClassWordSource = Literal["option", "caption", "prior", "default"]
-"""Who said the class word: the user, the image's caption, the text-conditioned prior, or nobody."""
+"""Source of the class word: the user, the image's caption, the text-conditioned prior, or the default."""
 
 
 @dataclass(frozen=True)
 class InputMeta:
-    """What is known about the input view; stored as ``input/meta.json``."""
+    """Description of the input view; stored as ``input/meta.json``."""
 
     name: str
     """Name of the object: the stem of the image."""
     elevation_deg: Annotated[float, Range(-90.0, 90.0)]
     """Elevation of the input camera, degrees above the xy-plane."""
     framing: Framing
-    """Whether the object was scaled and centred, or left as its camera saw it."""
+    """Framing: scaled and centred, or kept as the camera saw it."""
     source: str
-    """The image as the user gave it."""
+    """The user's image."""
     azimuth_deg: Annotated[float, Range()] = 0.0
     """Azimuth of the input camera, degrees; 0 by definition."""
     distance: Annotated[float, Range(0.0, open_ends=True)] = DISTANCE
@@ -48,25 +48,25 @@ class InputMeta:
     fovy_deg: Annotated[float, Range(0.0, 180.0, open_ends=True)] = FOVY_ZERO123
     """Vertical field of view of the input camera, degrees."""
     caption: str = ""
-    """Words for the object, for priors that are conditioned on text; may be empty."""
+    """Description of the object, for text-conditioned priors; may be empty."""
     class_word: str = "object"
-    """What kind of thing the object is, one or two words, for "a {class}" in the prompts of the specialisation."""
+    """Class word, one or two words, for "a {class}" in the prompts of the specialisation."""
     seed: int | None = None
-    """Seed of the procedural object that the image shows, where it shows one."""
+    """Seed of the procedural object in the image, if it is one."""
     mask_source: MaskSource = "alpha"
-    """What cut the object out."""
+    """Source of the cut-out."""
     elevation_source: ElevationSource = "default"
-    """Who said the elevation."""
+    """Source of the elevation."""
     elevation_confidence: float | None = None
-    """Probability that the estimate is within 10 degrees, where one was made, see `viewdistill.guidance.elevation`."""
+    """Probability that an estimate is within 10 degrees of the truth, see `viewdistill.guidance.elevation`."""
     elevation_alternatives: tuple[float, ...] = ()
-    """Other elevations worth a try, degrees, where one was estimated."""
+    """Plausible alternatives to an estimated elevation, degrees."""
     class_word_source: ClassWordSource = "default"
-    """Who said the class word."""
+    """Source of the class word."""
     class_word_margin: float | None = None
-    """How clear the prior's choice was, where it made one, see `viewdistill.diffusion.classifier`."""
+    """Margin of the prior's choice, if it made one, see `viewdistill.diffusion.classifier`."""
     notes: tuple[str, ...] = ()
-    """What was noticed about the image: what was left out or changed, and what is doubtful, a sentence each."""
+    """Notes on the image: omissions, changes and doubts, one sentence each."""
 
     def save(self, path: Path) -> None:
         """Write as JSON, atomically."""
@@ -74,7 +74,7 @@ class InputMeta:
 
     @classmethod
     def load(cls, path: Path) -> "InputMeta":
-        """Read what `save` wrote.
+        """Read a file of `save`.
 
         Raises:
             ViewDistillError: The file is missing, damaged, or not of this version.
@@ -116,29 +116,29 @@ class RunFolder:
         return self.root.name
 
     def stage(self, stage: str) -> Path:
-        """Folder of one stage."""
+        """Return the folder of one stage."""
         return self.root / stage
 
     def record(self, stage: str) -> Path:
-        """Record of a stage, written last: seconds, memory and files. Its presence means that the stage is complete."""
+        """Return the path of a stage's record, written last: seconds, memory and files. It marks completion."""
         return self.root / stage / "stage.json"
 
     def config(self, stage: str) -> Path:
-        """The resolved settings that a stage was run with; stages without a YAML have none."""
+        """Return the path of a stage's resolved settings; stages without a YAML have none."""
         return self.root / stage / "config.yaml"
 
     def curves(self, stage: str) -> Path:
-        """What a fitted stage logged, see `datamodules.curves`."""
+        """Return the path of a fitted stage's curves, see `datamodules.curves`."""
         return self.root / stage / "curves.csv"
 
     @property
     def picture(self) -> Path:
-        """The input image of an object that was given in words, RGBA; the words lie beside it as JSON."""
+        """Input image of an object given in words, RGBA; the words lie beside it as JSON."""
         return self.root / "picture" / "picture.png"
 
     @property
     def candidates(self) -> Path:
-        """All samples that `picture` was chosen from."""
+        """All candidates for `picture`."""
         return self.root / "picture" / "candidates.png"
 
     @property
@@ -158,12 +158,12 @@ class RunFolder:
 
     @property
     def field_checkpoint(self) -> Path:
-        """The latest checkpoint of the radiance field; there from the first save on, complete only with `record`."""
+        """Latest checkpoint of the radiance field; exists from the first save on, complete only with `record`."""
         return self.root / "field" / "last.ckpt"
 
     @property
     def field_config(self) -> Path:
-        """The resolved configuration that the field was fitted with."""
+        """Resolved configuration of the field's fit."""
         return self.root / "field" / "config.yaml"
 
     @property
@@ -172,15 +172,15 @@ class RunFolder:
         return self.root / "novel_views"
 
     def lora(self, stage: Literal["specialize_1", "specialize_2"]) -> Path:
-        """LoRA of the text-conditioned prior's UNet in the layout that diffusers loads."""
+        """Return the path of a LoRA of the text-conditioned prior's UNet, in diffusers' layout."""
         return self.root / stage / "pytorch_lora_weights.safetensors"
 
     def prompts(self, stage: Literal["specialize_1", "specialize_2"]) -> Path:
-        """The words that a LoRA was trained with, see `datamodules.prompts`."""
+        """Return the path of a LoRA's prompts, see `datamodules.prompts`."""
         return self.root / stage / "prompts.json"
 
     def samples(self, stage: Literal["specialize_1", "specialize_2"]) -> Path:
-        """Samples of every prompt that a LoRA was trained with, as a picture."""
+        """Return the path of a picture with samples of a LoRA's prompts."""
         return self.root / stage / "samples.png"
 
     @property
@@ -190,7 +190,7 @@ class RunFolder:
 
     @property
     def refined_views(self) -> Path:
-        """The field's renders after the specialised prior denoised them: a folder of posed views."""
+        """The field's renders, denoised by the specialised prior: a folder of posed views."""
         return self.root / "views"
 
     @property
@@ -225,7 +225,7 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """All results on one page that needs no other file."""
+        """All results on one self-contained page."""
         return self.root / "report" / "report.html"
 
     @property
@@ -240,5 +240,5 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """Scores against the truth, where it was evaluated."""
+        """Scores against the truth, if the run was evaluated."""
         return self.root / EVALUATION_FILE

@@ -1,4 +1,4 @@
-"""What a stage cost and wrote: the record that also says that the stage is complete."""
+"""Record of a stage's costs and files; it also marks the stage as complete."""
 
 import time
 from collections.abc import Generator, Iterable
@@ -19,7 +19,7 @@ RECORD = "stage.json"
 """Name of the record in the stage's folder."""
 
 ATTEMPT = ".attempt.json"
-"""Name of the note on an attempt that has not ended, in the stage's folder."""
+"""Name of the note on an unfinished attempt, in the stage's folder."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Attempt:
-    """The costs of a stage up to now, over all attempts that led to it."""
+    """Costs of a stage so far, over all its attempts."""
 
     number: int = 1
-    """Which attempt this is."""
+    """Number of this attempt."""
     seconds: float = 0.0
-    """Wall-clock time of those before, seconds."""
+    """Wall-clock time of earlier attempts, seconds."""
     peak_memory_mb: float = 0.0
-    """Largest of those before, MB (10^6 bytes)."""
+    """Peak memory of earlier attempts, MB (10^6 bytes)."""
     started: float = 0.0
-    """Start of this one, seconds of the system's clock."""
+    """Start of this attempt, seconds of the system's clock."""
 
     def next(self, now: float) -> "Attempt":
         """Return the attempt after one with these costs."""
@@ -78,21 +78,22 @@ class Attempt:
 def record_stage(
     folder: Path, stage: str, key: str | None = None, began: float | None = None
 ) -> Generator[dict[str, Any]]:
-    """Measure the block and, when it ends without an error, write ``folder/stage.json``.
+    """Measure the block and, if it ends without an error, write ``folder/stage.json``.
 
-    An earlier record is removed first: while a stage runs, or after it was killed, it does not count as complete,
-    whatever it had been before. Costs add up over attempts that go on from each other.
+    An earlier record is removed first: a running or killed stage never counts as complete. Costs add up over attempts
+    that continue one another.
 
     Args:
-        folder: The stage's folder; made when missing.
+        folder: The stage's folder; created if missing.
         stage: The stage's name.
-        key: Of the stage, see `datamodules.staleness`; kept in the folder. An attempt that the block goes on from has
-            the same one. Costs of a stage without a key are those of the block.
-        began: Start, seconds of `time.perf_counter`, where it was before the block.
+        key: Key of the stage, see `datamodules.staleness`; stored in the folder. The block continues only an attempt
+            with the same key. Costs of a stage without a key are those of the block.
+        began: Start, seconds of `time.perf_counter`, if earlier than the block.
 
     Yields:
-        Figures to keep in the record besides seconds, peak memory and files; fill in what is worth knowing.
-        ``resumed`` among them, where it is true, says that the block went on from an earlier attempt.
+        Further figures for the record besides seconds, peak memory and files; to be filled in. A true ``resumed`` means
+        that
+            the block continued an earlier attempt.
     """
     make_folder(folder)
     start = time.perf_counter() if began is None else began
@@ -154,9 +155,9 @@ def complete_records(folder: RunFolder, stages: Iterable[str] = tuple(STAGES)) -
 
 
 def earlier_attempt(folder: Path) -> Attempt:
-    """Return the attempt that follows what lies in a stage's folder: a complete stage, or one that was stopped.
+    """Return the attempt that follows the content of a stage's folder: a complete stage, or a stopped one.
 
-    Of an attempt that was killed, what is known is how long it went on writing files.
+    The duration of a killed attempt is taken from the times of its files.
     """
     try:
         if (folder / RECORD).is_file():
@@ -168,12 +169,12 @@ def earlier_attempt(folder: Path) -> Attempt:
         written = max((path.stat().st_mtime for path in stage_files(folder)), default=0.0)
         lost = max(0.0, written - attempt.started) if attempt.started else 0.0
         return replace(attempt, seconds=attempt.seconds + lost).next(0.0)
-    except (ViewDistillError, KeyError, TypeError, ValueError):  # a damaged note costs a sum, no result
+    except (ViewDistillError, KeyError, TypeError, ValueError):  # a damaged note loses the total cost, but no result
         return Attempt()
 
 
 def stage_files(folder: Path) -> list[Path]:
-    """Files that a stage leaves for people and later stages: hidden ones and the tracker's are not among them."""
+    """Return a stage's files for people and later stages, without hidden ones and the tracker's."""
     found: list[Path] = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts

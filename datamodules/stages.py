@@ -1,6 +1,6 @@
-"""The table of stages: what each stage of a run is called, reads, writes and is configured by.
+"""Table of stages: name, inputs, outputs and configuration of each stage of a run.
 
-Everything in Python that walks, checks or lists stages reads this table. The Makefile repeats its arrows, for people
+All Python code that walks, checks or lists stages reads this table. The Makefile repeats the dependencies, for people
 and for ``make -j``, and a test compares the two.
 """
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 Source = Literal["surface", "field"]
-"""The stage that a mesh is made from."""
+"""Source stage of the mesh."""
 
 Condition = Literal["words", "surface", "field", "projection"]
-"""What may hold for a route: the object is given in words, the source of the mesh, its texture comes from views."""
+"""Property of a route: the object is given in words, the source of the mesh, a texture from views."""
 
 
 @dataclass(frozen=True)
@@ -22,24 +22,24 @@ class Stage:
     """One stage of a run."""
 
     name: str
-    """Name, also that of its folder in the run."""
+    """Name of the stage and of its folder in the run."""
     subcommand: tuple[str, ...]
-    """Words after `viewdistill` that select it."""
+    """Words after `viewdistill` on the command line."""
     needs: tuple[str, ...] = ()
-    """Stages whose files it always reads."""
+    """Stages that it always reads."""
     needs_where: Mapping[Condition, tuple[str, ...]] = field(default_factory=dict[Condition, tuple[str, ...]])
-    """Stages whose files it reads only where a condition holds."""
+    """Stages that it reads only under a condition."""
     config: str | None = None
-    """Name of its YAML in ``configs/`` and in presets; none where options are all it has."""
+    """Name of its YAML in ``configs/`` and in presets; None for a stage with options only."""
     reads: tuple[str, ...] = ()
-    """Files of earlier stages that decide its result: patterns within the run folder."""
+    """Files of earlier stages that determine its result: patterns within the run folder."""
     writes: tuple[str, ...] = ()
-    """Files without which it is not complete, within its own folder."""
+    """Files that a complete stage must have, within its own folder."""
     uses_priors: bool = True
     """Whether it may load a prior."""
 
     def command(self, run: Path) -> str:
-        """The command line that completes this stage, as text for messages."""
+        """Return the command line that completes this stage, as text for messages."""
         subcommand, *options = self.subcommand
         place = {"input": f"IMG --out {run}", "picture": f"TEXT --out {run}"}.get(self.name, str(run))
         return " ".join(("viewdistill", subcommand, place, *options))
@@ -98,7 +98,7 @@ STAGES: Mapping[str, Stage] = {
             ("specialize", "--stage=1"),
             needs=("input", "novel_views", "class_images"),
             config="specialize_1.yaml",
-            # The images of a class lie in a cache; their stage's key says what they were sampled with.
+            # The images of a class lie in a cache; their stage's key covers the sampling settings.
             reads=(*INPUT_VIEW, "novel_views/[0-9]*.png", "class_images/fingerprint"),
             writes=("pytorch_lora_weights.safetensors",),
         ),
@@ -150,30 +150,30 @@ STAGES: Mapping[str, Stage] = {
             "report",
             ("report",),
             needs=("input", "mesh"),
-            # It shows all that is complete: any stage that was run anew has a new record.
+            # The report shows all complete stages: any rerun stage has a new record.
             reads=("*/stage.json",),
             writes=("report.html",),
             uses_priors=False,
         ),
     )
 }
-"""Name → stage, in an order in which they can run."""
+"""Name → stage, in a valid order of execution."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """The way from an input to the report: which stages are run, and what each needs."""
+    """Route from an input to the report: the stages to run and their dependencies."""
 
     source: Source = "surface"
-    """Stage that the mesh is made from."""
+    """Source stage of the mesh."""
     words: bool = False
     """Whether the object is given in words, and its picture is sampled first."""
     projected: bool | None = None
-    """Whether the mesh's texture comes from the refined views; by default where it is made from the surface."""
+    """Whether the mesh's texture comes from the refined views; by default for a mesh from the surface."""
 
     @property
     def conditions(self) -> frozenset[Condition]:
-        """What holds on this route."""
+        """The properties of this route."""
         projected = self.source == "surface" if self.projected is None else self.projected
         holding: set[Condition] = {self.source}
         if self.words:
@@ -183,14 +183,14 @@ class Route:
         return frozenset(holding)
 
     def needs(self, name: str) -> tuple[str, ...]:
-        """Stages whose files a stage reads, in the order of the table."""
+        """Return the stages that a stage reads, in the order of the table."""
         stage = STAGES[name]
         conditional = (needed for condition in self.conditions for needed in stage.needs_where.get(condition, ()))
         found = {*stage.needs, *conditional}
         return tuple(needed for needed in STAGES if needed in found)
 
     def before(self, *names: str) -> tuple[str, ...]:
-        """Stages with all that they need, directly and indirectly, each after what it needs."""
+        """Return stages with all direct and indirect dependencies, in topological order."""
         graph: dict[str, tuple[str, ...]] = {}
         wanted = list(names)
         while wanted:
@@ -198,7 +198,7 @@ class Route:
             if name not in graph:
                 graph[name] = self.needs(name)
                 wanted += graph[name]
-        # Of several possible orders always the one of the table, which `TopologicalSorter` does not promise.
+        # Among valid orders always the table's, which `TopologicalSorter` does not guarantee.
         sorter, order = TopologicalSorter(graph), list[str]()
         sorter.prepare()
         ready: set[str] = set()
@@ -212,18 +212,18 @@ class Route:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """All stages of the route, each after what it needs."""
+        """All stages of the route, in topological order."""
         return self.before("report")
 
 
 def files_read(run: Path, name: str, needs: Iterable[str]) -> list[Path]:
-    """Files of earlier stages that decide a stage's result, as far as they exist, in order.
+    """Return existing files of earlier stages that determine a stage's result, in order.
 
     Args:
         run: The run folder.
         name: The stage.
-        needs: Stages that it reads on its route; files of others are not its own, though they may lie there. Of a
-            stage that reads the records of all (the report), those of any stage count.
+        needs: Stages that it reads on its route; other stages' files do not count, even if they exist. For a stage that
+            reads all records (the report), those of any stage count.
     """
     found: set[Path] = set()
     for pattern in STAGES[name].reads:

@@ -1,10 +1,9 @@
-"""When the result of a stage holds: one key, made from all that decides the result, and one identity of a file.
+"""Validity of a stage's result: one key, made from everything that determines it, and one identity of a file.
 
-A stage's key is a SHA-256 of its resolved settings, of the priors and other files that these name, and of what it reads
-of earlier stages: the content of the files, or, where a stage is named before anything of it exists (batches,
-ablations), the keys of the stages. Equal keys mean equal results; where files lie and when they were written is no part
-of them. The key is kept in the stage's folder from its start on, so that an attempt that was killed goes on only where
-it still holds.
+A stage's key is a SHA-256 of its resolved settings, of the priors and other files that these name, and of its inputs
+from earlier stages: the content of the files or, before these exist (batches, ablations), the keys of the stages. Equal
+keys mean equal results; places and times of files do not matter. The key is stored in the stage's folder from its start
+on, so that a killed attempt continues only with an unchanged key.
 """
 
 import functools
@@ -26,13 +25,13 @@ PLACES = (
     ("trainer", "default_root_dir"),
     ("data", "init_args", "cache"),
 )
-"""Settings that say where things go and not what they are."""
+"""Settings of places, which do not affect the result."""
 
 WEIGHTS = (".safetensors", ".json", ".txt", ".bin", ".ckpt")
-"""Suffixes of the files in a folder of weights that count."""
+"""Suffixes of the relevant files in a folder of weights."""
 
 LARGE_FILE = 256_000_000
-"""Size, bytes, from which a file is known by its size and three parts of its content."""
+"""Size, bytes, from which a file is identified by its size and three parts of its content."""
 
 BLOCK = 1_000_000
 """Size of each of these parts, bytes."""
@@ -49,8 +48,8 @@ def stage_key(
     Args:
         stage: Name.
         settings: Resolved settings, nested.
-        run: The run folder as the settings name it; paths within it count by their name in it.
-        files: Name → identity of what the stage reads; without them the key is that of the settings alone.
+        run: The run folder as named in the settings; paths within it are identified by their relative name.
+        files: Name → identity of the stage's inputs; without them the key covers the settings alone.
     """
     decides = {
         "stage": stage,
@@ -62,12 +61,12 @@ def stage_key(
 
 
 def chained_key(settings: str, needs: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """Return the key of a stage of which nothing exists yet.
+    """Return the key of a stage before any of its files exist.
 
     Args:
         settings: Key of its settings alone.
-        needs: Name → key of the stages that it reads.
-        files: Name → identity of what it reads from outside of the run.
+        needs: Name → key of the stages it reads.
+        files: Name → identity of its inputs from outside the run.
     """
     return digest({"settings": settings, "needs": dict(needs), "files": dict(files)})
 
@@ -87,7 +86,7 @@ def without_places(settings: Mapping[str, Any], at: tuple[str, ...] = ()) -> dic
 
 
 def identified(value: Any, run: Path) -> Any:
-    """Return nested settings in which files and folders are known by their content, and paths in the run by name."""
+    """Replace files and folders in nested settings by their identity, and paths in the run by their relative name."""
     if isinstance(value, Mapping):
         return {str(name): identified(entry, run) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -102,7 +101,7 @@ def identified(value: Any, run: Path) -> Any:
 
 
 def referenced_files(text: str, run: Path) -> list[Path]:
-    """Return the files that a setting names: one, or the weights in a folder (as ``priors/nano``).
+    """Return the files that a setting names: one, or the weights in a folder such as ``priors/nano``.
 
     Args:
         text: A setting.
@@ -119,7 +118,7 @@ def referenced_files(text: str, run: Path) -> list[Path]:
 
 
 def files_by_name(root: Path, files: Iterable[Path]) -> dict[str, str]:
-    """Return name within a folder (or of the file itself) → identity."""
+    """Map names within a folder (or of the file itself) to identities."""
     return {"" if path == root else path.relative_to(root).as_posix(): file_identity(path) for path in sorted(files)}
 
 
@@ -130,7 +129,7 @@ def file_identity(path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _identity(path: Path, size: int, time: int) -> str:  # the time tells when an identity no longer holds
+def _identity(path: Path, size: int, time: int) -> str:  # the time invalidates a cached identity
     with path.open("rb") as file:
         if size < LARGE_FILE:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -151,7 +150,7 @@ def strings(settings: Any) -> list[str]:
 
 
 def kept_key(folder: Path) -> str | None:
-    """Return the key of what lies in a stage's folder, complete or not; none where nothing is known."""
+    """Return the key stored in a stage's folder, complete or not; None without one."""
     path = folder / KEY_FILE
     return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else None
 

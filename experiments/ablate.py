@@ -1,12 +1,12 @@
-"""The ablations: arms of studies on test objects with exact truth, every shared stage computed once.
+"""Ablations: arms of studies on test objects with exact ground truth; every shared stage is computed once.
 
     python -m experiments.ablate                    # A1 to A8, 8 objects, 2 seeds
-    python -m experiments.ablate A2 A6 --quick      # two of them on 2 objects with 1 seed: a look, no result
+    python -m experiments.ablate A2 A6 --quick      # two of them on 2 objects with 1 seed: a quick look, no result
     python -m experiments.ablate my_study.yaml      # one of your own
 
-Nothing that is complete is run again, whoever asked for it; a run that was stopped goes on where it was. What failed is
-named at the end, does not stop the rest, and is tried again the next time. `python -m experiments.tables` makes tables.
-Changed code is not noticed: remove ``stages/`` in the folder of the runs after changing a stage.
+Complete stages are never run again; a stopped run resumes where it was. Failures are listed at the end, do not stop the
+rest, and are retried the next time. `python -m experiments.tables` makes tables.
+Changes of the code are not detected: remove ``stages/`` in the folder of the runs after changing a stage.
 """
 
 import os
@@ -43,13 +43,13 @@ RUNS = Path("runs/ablations")
 
 @dataclass
 class StudyProgress:
-    """One bar for everything, with what is being run beside it; lines for failures above."""
+    """One bar for everything, with the running tasks beside it and lines for failures above."""
 
     progress: Progress
     bar: TaskID
     running: list[str]
     failures: dict[str, int]
-    """Messages, and how many runs each has cost."""
+    """Messages, and the number of runs lost to each."""
 
     @classmethod
     def of(cls, progress: Progress, total: int) -> "StudyProgress":
@@ -62,7 +62,7 @@ class StudyProgress:
         self._show()
 
     def settled(self, task: Task, error: StageFailedError | None) -> None:
-        """Count a task, and tell of a failure once."""
+        """Count a task, and report a failure once."""
         if task.label in self.running:
             self.running.remove(task.label)
         if error is not None:
@@ -82,14 +82,14 @@ def run_studies(
     """Compute and score runs.
 
     Args:
-        runs: In the order in which they should be complete.
+        runs: In order of priority.
         prior: Fingerprint of their priors.
         jobs: Stages at a time, one thread each.
-        console: Where progress is shown.
+        console: Console for progress.
         execute: Runs a subcommand.
 
     Returns:
-        Messages of what failed, each with the number of runs that have no scores for it.
+        Messages of failures, each with the number of runs without scores because of it.
     """
     tasks: list[Task] = []
     scored: dict[str, PlannedRun] = {}
@@ -111,7 +111,7 @@ def run_studies(
             display.settled(task, error)
             if error is not None and task.key in scored:
                 run = scored[task.key]
-                # Scores of an earlier attempt would be of other stages.
+                # Scores of an earlier attempt belong to other stages.
                 run.scores.unlink(missing_ok=True)
                 write_json(run.failure, {"stage": error.stage, "message": error.message})
 
@@ -124,19 +124,19 @@ class Request:
     """Options of this script."""
 
     studies: tuple[str, ...] = ()
-    """Ids or YAML files of studies; all that are shipped where none is given."""
+    """Ids or YAML files of studies; all shipped ones when not given."""
     quick: bool = False
-    """Whether too few objects and seeds for a result are enough."""
+    """Whether to accept too few objects and seeds for a result."""
     objects: int | None = None
     """Test objects."""
     seeds: int | None = None
     """Seeds per object."""
     skip: int = 0
-    """Test objects to leave out before them."""
+    """Test objects to skip before them."""
     jobs: int | None = None
-    """Stages side by side; one per GPU or per core where not given."""
+    """Parallel stages; one per GPU or per core when not given."""
     processes: bool = False
-    """Whether each stage has a process of its own, in place of Ray's workers."""
+    """Whether each stage has its own process, instead of Ray's workers."""
     preset: str = "ablation"
     """Overlays on the shipped YAMLs; none where empty."""
     view_prior: Path = REPOSITORY / "priors" / "nano" / "zero123"
@@ -159,7 +159,7 @@ def build_parser() -> OneLineParser:
         type=options.Integer(),
         default=Request.skip,
         metavar="N",
-        help="test objects to leave out before them",
+        help="test objects to skip before them",
     )
     parser.add_argument(
         "--jobs",
@@ -185,7 +185,7 @@ def counts(request: Request) -> tuple[int, int]:
     """Return the numbers of objects and of seeds.
 
     Raises:
-        ViewDistillError: They are too few for a result, and no quick look is asked for.
+        ViewDistillError: They are too few for a result, without ``--quick``.
     """
     fewest = QUICK if request.quick else (FEWEST_OBJECTS, FEWEST_SEEDS)
     objects = fewest[0] if request.objects is None else request.objects
@@ -199,10 +199,10 @@ def counts(request: Request) -> tuple[int, int]:
 
 
 def load_studies(names: Sequence[str]) -> list[Study]:
-    """Studies by id or path; all that are shipped without any.
+    """Return studies by id or path; all shipped ones without any.
 
     Raises:
-        ViewDistillError: One does not exist or is damaged.
+        ViewDistillError: A study does not exist or is damaged.
     """
     paths = [Path(name) if name.endswith((".yaml", ".yml")) else ABLATIONS / f"{name}.yaml" for name in names]
     return [Study.load(path) for path in paths or sorted(ABLATIONS.glob("*.yaml"))]
@@ -210,10 +210,10 @@ def load_studies(names: Sequence[str]) -> list[Study]:
 
 @contextmanager
 def executor(request: Request) -> Generator[tuple[Execute, int]]:
-    """What runs subcommands, by the options, and how many at a time.
+    """Return the executor of subcommands, and the number of parallel stages.
 
     Raises:
-        ViewDistillError: There is no Ray to run them on.
+        ViewDistillError: Ray is not available.
     """
     if request.processes:
         yield viewdistill, request.jobs or available_cores()
@@ -263,7 +263,7 @@ def ablate(argv: Sequence[str] | None, execute: Execute | None = None) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the ablations; returns the exit status."""
-    # Of transformers, about the prior that is loaded and written for A3, amid the bar of this command.
+    # transformers' messages about A3's prior would disturb this command's bar.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     return run_script("ablate", lambda: ablate(argv))
 

@@ -1,4 +1,4 @@
-"""The inputs of an ablation: test objects, each seen once, from a camera that is known exactly."""
+"""Inputs of an ablation: test objects, each seen once, from an exactly known camera."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,40 +25,40 @@ class Case:
     elevation: float
     """Elevation of the input camera, degrees."""
     name: str = ""
-    """What it is called, where it has a name."""
+    """Its name, if any."""
 
     @property
     def label(self) -> str:
-        """What runs of it are called."""
+        """Name of its runs."""
         return self.name or str(self.object)
 
     @classmethod
     def of_example(cls, seed: int) -> "Case":
-        """The input of the object in ``examples/`` that has this seed."""
+        """Return the input of the object in ``examples/`` with this seed."""
         (example,) = (example for example in EXAMPLES if example.seed == seed)
         return cls(seed, example.object_azimuth_deg, example.elevation_deg, example.name)
 
     @classmethod
     def of(cls, seed: int, elevation: float | None = None) -> "Case":
-        """The input camera of an object: somewhere before its front, from eye level to 30 degrees above.
+        """Draw the input camera of an object: in front of it, from eye level to 30 degrees above.
 
         Args:
-            seed: Of the object.
-            elevation: In place of the drawn one, degrees.
+            seed: Seed of the object.
+            elevation: Replaces the drawn one, degrees.
         """
         rng = np.random.default_rng([seed, 3])
         azimuth, drawn = round(float(rng.uniform(-40, 40)), 1), round(float(rng.uniform(0, 30)), 1)
         return cls(seed, azimuth, drawn if elevation is None else elevation)
 
     def path(self, folder: Path) -> Path:
-        """The image of the input view in a folder; its name says which object it shows from where."""
+        """Return the path of the input view in a folder; its name encodes the object and the camera."""
         return folder / f"{self.object}_{self.azimuth:g}_{self.elevation:g}.png"
 
     def write(self, folder: Path) -> None:
-        """Render the input view, once, with the description beside it that the input stage and the scores read.
+        """Render the input view, once, with a description beside it for the input stage and the scores.
 
         Args:
-            folder: Where inputs are kept.
+            folder: Folder of the inputs.
         """
         path = self.path(folder)
         if not path.is_file():

@@ -13,10 +13,10 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.intervals import Interval, interval
 
 FORMAT = 2
-"""Of ``scores.json``; raised when its meaning changes."""
+"""Version of ``scores.json``; incremented when its meaning changes."""
 
 FEWEST_OBJECTS, FEWEST_SEEDS = 8, 2
-"""Below these a comparison is a look and no result."""
+"""Smallest numbers of objects and seeds for a result; below, a comparison is a quick look."""
 
 Repetition = tuple[int, int]
 """Object and seed."""
@@ -24,7 +24,7 @@ Repetition = tuple[int, int]
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of one finished run."""
+    """A finished run."""
 
     path: Path
     """Its ``scores.json``."""
@@ -37,7 +37,7 @@ class Run:
     figures: Mapping[str, float | None]
     reasons: Mapping[str, str]
     settings: str
-    """Digest of the settings of its stages."""
+    """Digest of its stages' settings."""
     costs: Mapping[str, Mapping[str, float | None]]
     """Stage → ``seconds`` and ``peak_memory_mb``."""
 
@@ -47,15 +47,15 @@ class Cell:
     """One figure of one arm."""
 
     mean: Interval
-    """Over objects, of means over seeds."""
+    """Mean over objects of means over seeds."""
     difference: Interval | None
-    """To the reference, over objects that both have; none for the reference itself, or without a pair."""
+    """Difference to the reference, over common objects; None for the reference itself, or without a pair."""
     reason: str = ""
-    """Why there is no mean."""
+    """Reason for a missing mean."""
 
     @property
     def clear(self) -> int:
-        """1 or -1 where the interval of the difference is above or below 0, else 0; of too few objects, too."""
+        """1 or -1 if the interval of the difference is above or below 0; else, and with too few objects, 0."""
         if self.difference is None or self.difference.count < FEWEST_OBJECTS:
             return 0
         return int(self.difference.low > 0) - int(self.difference.high < 0)
@@ -70,7 +70,7 @@ class Row:
     runs: int
     failed: int
     cells: tuple[Cell, ...]
-    """One a column of the study."""
+    """One per column of the study."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Comparison:
     study: Study
     rows: tuple[Row, ...]
     runs: tuple[Run, ...]
-    """All that were used."""
+    """All runs used."""
     seeds: int
 
     @property
@@ -90,12 +90,12 @@ class Comparison:
 
     @property
     def few(self) -> bool:
-        """Whether it is a look and no result."""
+        """Whether it is a quick look and no result."""
         return self.seeds < FEWEST_SEEDS or min(row.objects for row in self.rows) < FEWEST_OBJECTS
 
 
 def load_runs(root: Path) -> list[Run]:
-    """All finished runs below a folder of ablations.
+    """Read all finished runs below a folder of ablations.
 
     Raises:
         ViewDistillError: A file is damaged or of another version.
@@ -114,10 +114,10 @@ def load_runs(root: Path) -> list[Run]:
 
 
 def one_prior(runs: Iterable[Run]) -> None:
-    """Refuse runs of several priors.
+    """Reject runs of several priors.
 
     Raises:
-        ViewDistillError: There are several; the message names a run of each.
+        ViewDistillError: There are several priors; the message names a run of each.
     """
     examples = {run.prior: run.path.parent for run in runs}
     if len(examples) > 1:
@@ -128,10 +128,10 @@ def one_prior(runs: Iterable[Run]) -> None:
 
 
 def one_setting(runs: Iterable[Run]) -> None:
-    """Refuse runs of one arm that were made with different settings, as another preset.
+    """Reject runs of one arm with different settings, such as another preset.
 
     Raises:
-        ViewDistillError: There are some; the message names two.
+        ViewDistillError: Settings differ; the message names two runs.
     """
     first: dict[str, Run] = {}
     for run in runs:
@@ -148,11 +148,11 @@ def compare(study: Study, runs: Iterable[Run], failed: Mapping[str, int]) -> Com
 
     Args:
         study: The study.
-        runs: Finished runs, of one prior; those of other studies and of arms that it no longer has are left out.
+        runs: Finished runs, of one prior; those of other studies and of removed arms are skipped.
         failed: Arm → runs without scores.
 
     Returns:
-        The comparison, or none where no run of the study is finished.
+        The comparison, or None without a finished run of the study.
 
     Raises:
         ViewDistillError: The runs are of several priors, or an arm's of several settings.
@@ -168,7 +168,7 @@ def compare(study: Study, runs: Iterable[Run], failed: Mapping[str, int]) -> Com
 
 
 def compared_arm(study: Study, arm: str, runs: list[Run], failed: int) -> Row:
-    """One row."""
+    """Return one row."""
     own = [run for run in runs if run.arm == arm]
     cells = tuple(
         cell(column, own, runs, study.reference if arm != study.reference else None) for column in study.columns
@@ -177,7 +177,7 @@ def compared_arm(study: Study, arm: str, runs: list[Run], failed: int) -> Row:
 
 
 def cell(column: Column, own: list[Run], runs: list[Run], reference: str | None) -> Cell:
-    """One figure of an arm, and its difference to the reference, if that is another arm."""
+    """Return one figure of an arm, and its difference to the reference, if that is another arm."""
     values = by_repetition(own, column.figure)
     reasons = [run.reasons[column.figure] for run in own if column.figure in run.reasons]
     difference = None
@@ -189,19 +189,19 @@ def cell(column: Column, own: list[Run], runs: list[Run], reference: str | None)
 
 
 def by_repetition(runs: list[Run], figure: str) -> dict[Repetition, float]:
-    """A figure of runs of one arm, where they have it."""
+    """Return a figure of the runs of one arm that have it."""
     found = {(run.object, run.seed): run.figures.get(figure) for run in runs}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def object_means(values: Mapping[Repetition, float]) -> list[float]:
-    """Means over the seeds of each object: objects are what is drawn anew, seeds of one are alike."""
+    """Return means over the seeds of each object: objects are independent samples, seeds of one object are not."""
     objects = sorted({number for number, _ in values})
     return [float(np.mean([value for (own, _), value in values.items() if own == number])) for number in objects]
 
 
 def count_failures(root: Path, study: str) -> dict[str, int]:
-    """Arm → runs of a study that have no scores because a stage failed."""
+    """Return arm → runs of a study without scores because a stage failed."""
     found: dict[str, int] = {}
     for path in root.glob("*/*/*/failed.json"):
         arm = path.parent.parent

@@ -1,4 +1,4 @@
-"""What the stages of a study's arms cost, as tables."""
+"""Costs of the stages of a study's arms, as tables."""
 
 import csv
 import io
@@ -15,15 +15,15 @@ class StageCost:
     arm: str
     stage: str
     runs: int
-    """How many were measured."""
+    """Number of measurements."""
     seconds: float
-    """Mean over them."""
+    """Mean time, seconds."""
     peak_memory_mb: float | None
-    """Largest of them; none where the stage keeps no record."""
+    """Largest peak memory, MB (10^6 bytes); None for a stage without a record."""
 
 
 def stage_costs(comparison: Comparison) -> list[StageCost]:
-    """Costs by arm and stage, in the study's order; those of a stage that arms share are in each of them."""
+    """Return costs by arm and stage, in the study's order; a shared stage counts in each arm."""
     found: list[StageCost] = []
     for arm in comparison.study.arms:
         for stage in arm.stages:
@@ -36,7 +36,7 @@ def stage_costs(comparison: Comparison) -> list[StageCost]:
 
 
 def costs_markdown(comparison: Comparison) -> str:
-    """A row an arm, a column a stage: mean seconds and largest resident memory."""
+    """Return a table with one row per arm and one column per stage: mean seconds and largest resident memory."""
     found = stage_costs(comparison)
     stages = list(dict.fromkeys(cost.stage for cost in found))
     cells = {(cost.arm, cost.stage): cell_text(cost) for cost in found}
@@ -44,18 +44,18 @@ def costs_markdown(comparison: Comparison) -> str:
     for arm in dict.fromkeys(cost.arm for cost in found):
         lines.append(f"| {arm} | " + " | ".join(cells.get((arm, stage), "") for stage in stages) + " |")
     return "\n".join(
-        ["Seconds a run (mean) and peak memory (largest); a stage that arms share was computed once.", "", *lines, ""]
+        ["Seconds per run (mean) and peak memory (largest); a shared stage was computed once.", "", *lines, ""]
     )
 
 
 def cell_text(cost: StageCost) -> str:
-    """Seconds, and memory where it is known."""
+    """Format seconds, and memory if known."""
     memory = "" if cost.peak_memory_mb is None else f", {cost.peak_memory_mb:.0f} MB"
     return f"{cost.seconds:.1f} s{memory}"
 
 
 def costs_csv(comparison: Comparison) -> str:
-    """A row an arm and stage."""
+    """Return rows per arm and stage."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["study", *(field.name for field in fields(StageCost))])

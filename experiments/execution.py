@@ -1,4 +1,4 @@
-"""Runs the stages of a plan, each once, several at a time; a failure stops only what depends on it."""
+"""Execution of a plan's stages, each once, several in parallel; a failure stops only dependent tasks."""
 
 import os
 import subprocess
@@ -28,22 +28,23 @@ class StageFailedError(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of work."""
+    """A task."""
 
     key: str
-    """Tells tasks apart."""
+    """Key of the task."""
     label: str
-    """For people."""
+    """Name for people."""
     needs: tuple[str, ...]
-    """Keys of tasks that must have ended well before."""
+    """Keys of tasks that must succeed before."""
     work: Callable[[], object]
-    """Raises `StageFailedError` where it fails."""
+    """The work; raises `StageFailedError` if it fails."""
 
 
 def viewdistill(command: list[str], log: Path) -> int:
     """Run a subcommand in a process of its own with one thread.
 
-    It holds its stage's own folder (`commands.stages.job`): should the runner be killed, the next one's waits for it.
+    It locks its stage's folder (`commands.stages.job`): after a kill of the runner, the next runner's process waits for
+    it.
     """
     environment = {"WANDB_MODE": "disabled", **os.environ, "OMP_NUM_THREADS": "1"}
     program = str(Path(sys.executable).with_name("viewdistill"))
@@ -84,7 +85,7 @@ def attempt(stage: str, command: list[str], log: Path, execute: Execute) -> None
     """Run a command with a log.
 
     Raises:
-        StageFailedError: It ended with an error.
+        StageFailedError: The command ended with an error.
     """
     with log.open("a", encoding="utf-8") as file:
         file.write(f"$ viewdistill {' '.join(command)}\n")
@@ -96,7 +97,7 @@ def attempt(stage: str, command: list[str], log: Path, execute: Execute) -> None
 
 
 def link(node: Node, run: Path) -> None:
-    """Make a stage appear in a run folder, in place of an earlier link."""
+    """Link a stage into a run folder, replacing an earlier link."""
     target, place = node.folder.stage(node.stage), make_folder(run) / node.stage
     relative = os.path.relpath(target, run)
     if place.is_symlink() and os.readlink(place) == relative:  # noqa: PTH115 (a relative link is compared as it is)
@@ -106,7 +107,7 @@ def link(node: Node, run: Path) -> None:
 
 
 def cost_of(node: Node) -> dict[str, float | None]:
-    """Seconds and peak memory (MB) of a complete stage by its own record; without one, the seconds from outside."""
+    """Return seconds and peak memory (MB) from a complete stage's record; without one, the measured seconds."""
     record = node.folder.record(node.stage)
     content: Any = read_json(record if record.is_file() else node.done)
     return {name: content.get(name) for name in ("seconds", "peak_memory_mb")}
@@ -118,13 +119,13 @@ def execute_all(
     started: Callable[[Task], None],
     settled: Callable[[Task, StageFailedError | None], None],
 ) -> dict[str, StageFailedError]:
-    """Work through tasks, earlier ones first where several could be begun.
+    """Run tasks, earlier ones first if several are ready.
 
     Args:
         tasks: The first of several with one key counts.
-        jobs: How many at a time.
-        started: Told of every task that begins.
-        settled: Told of every task that has ended, was broken, or cannot begin, and of the failure that is to blame.
+        jobs: Number of parallel tasks.
+        started: Called when a task begins.
+        settled: Called when a task has ended, failed or cannot begin, with the responsible failure.
 
     Returns:
         Failures by the key of the task that failed or could not begin.
@@ -168,7 +169,7 @@ def execute_all(
 
 
 def failure(task: Task, future: Future[object]) -> StageFailedError | None:
-    """What a task ended with; whatever else went wrong in it counts as its failure, too."""
+    """Return a task's failure, if any; unexpected errors count as failures, too."""
     error = future.exception()
     if error is None or isinstance(error, StageFailedError):
         return error

@@ -1,4 +1,4 @@
-"""The README's gallery: finished runs side by side, a row an object.
+"""The README's gallery: finished runs side by side, one row per object.
 
     python -m experiments.gallery runs/robot runs/mug --out docs/gallery.png      # what `make gallery` ends with
 
@@ -64,7 +64,7 @@ def row(folder: RunFolder, size: int) -> list[np.ndarray | None]:
 
 
 def labels(folders: Sequence[RunFolder]) -> list[str]:
-    """What tells the runs apart."""
+    """Return distinct names of the runs."""
     names = [folder.name for folder in folders]
     shorter = [re.sub(r"-seed\d+$", "", name) for name in names]
     above = [folder.root.absolute().parent.name for folder in folders]

@@ -1,4 +1,4 @@
-"""What a machine with a GPU and no network needs for `experiments.gpu_check`, in one folder: `make gpu-bundle`."""
+"""Bundle for `experiments.gpu_check` on a machine with a GPU and no network: `make gpu-bundle`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHEELS = ("diffusers", "embreex", "trimesh", "beartype", "jsonargparse", "xatlas
 """Packages that such a machine lacks, in the versions of constraints.txt."""
 
 NEEDED_BY_WHEELS = ("typeshed-client", "importlib-resources", "sortedcontainers", "docstring-parser")
-"""What these need and torch's own requirements do not bring."""
+"""Their requirements beyond torch's own."""
 
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "any")
 """Of the wheels."""
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def copy_code(out: Path) -> None:
-    """Every file that git keeps, but for pictures, results and other examples."""
+    """Return every file in git, except pictures, results and other examples."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True
     ).stdout
@@ -82,7 +82,7 @@ def copy_code(out: Path) -> None:
 
 
 def copy_records(run: Path, target: Path) -> None:
-    """The refined views of a CPU's run, from which the surface is fitted, and what its fits cost and logged.
+    """Copy a CPU run's refined views, for fitting the surface, and the costs and logs of its fits.
 
     Raises:
         ViewDistillError: The run has no refined views.

@@ -1,4 +1,4 @@
-"""What only a GPU can show, in one command of eight minutes: `make gpu-check` (docs/gpu-checklist.md).
+"""Checks that need a GPU, in one command of eight minutes: `make gpu-check` (docs/gpu-checklist.md).
 
 Each part runs in a process of its own, within its own time limit. A part that fails, is too slow or lacks a package is
 noted and passed over; what it had measured until then is kept. The folder then holds ``gpu_check.json``,
@@ -45,30 +45,30 @@ PARTS = (
     CheckPart("fits", "field and surface of the embedded priors, to the end", 150),
     CheckPart("training", "a minute of the priors' training", 100),
 )
-"""In the order of worth, but for what runs in the background and has to start first."""
+"""In order of importance, except background parts, which start first."""
 
 
 @dataclass
 class CheckOutcome:
-    """What became of a part."""
+    """Outcome of a part."""
 
     part: str
     """Its name."""
     status: str = "passed"
     """passed, failed, too slow, or lacks what it needs."""
     seconds: float = 0.0
-    """That it was waited for."""
+    """Wall-clock time, seconds."""
     figures: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What it measured, by name; of a part that failed, what it had until then."""
+    """Its figures by name; for a failed part, those measured until then."""
     output: str = ""
-    """The end of what it wrote, where it did not pass."""
+    """End of its output, if it did not pass."""
 
 
 WHOLE = 480.0
 """Seconds that all parts together may take; the last of them are cut short."""
 
 PATIENCE = 10.0
-"""How many times as long a dry run may take: it shows that the code runs, on whatever machine."""
+"""Factor on the time limits in a dry run, which only shows that the code runs, on any machine."""
 
 LACKS = 3
 """Exit status of a part that lacks a package or a command."""
@@ -155,7 +155,7 @@ def finish(part: CheckPart, process: subprocess.Popen[bytes], until: float, out:
 
 
 def machine() -> dict[str, str]:
-    """What it ran on."""
+    """Return the machine's description."""
     # Here and not above: the parts come first, each in a process of its own.
     import torch
 

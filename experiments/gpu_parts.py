@@ -1,4 +1,4 @@
-"""The parts of `experiments.gpu_check`: what each runs and measures.
+"""Parts of `experiments.gpu_check`: their work and measurements.
 
 A part takes its figures' book, the folder for its files, and whether to run at tiny sizes on a CPU.
 """

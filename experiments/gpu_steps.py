@@ -161,7 +161,7 @@ def merge(settings: dict[str, Any], overlay_settings: dict[str, Any]) -> None:
 
 
 def official_ratio(figures: Figures, out: Path, dry_run: bool) -> None:
-    """How many times as fast the UNets of a `usd` step are as the official code's eight evaluations."""
+    """Measure the speed-up of a `usd` step's UNets over the official code's eight evaluations."""
     # Here and not above: a repository's tests are no part of an installation.
     from tests.benchmarks import pairs, test_guidance_benchmark
 

@@ -1,4 +1,4 @@
-"""How cost grows: the field's step and peak memory with its sizes, whole batches with objects and workers.
+"""Growth of costs: the field's step and peak memory with its sizes, whole batches with objects and workers.
 
 python -m experiments.growth           # runs/growth/growth.csv, growth.png; minutes
 
@@ -38,7 +38,7 @@ SIZES = {
     "novel views a step": ("data.init_args.views_per_step", (1, 2, 4, 8)),
     "samples on the diagonal": ("model.init_args.field.n_samples_per_ray", (48, 96, 192, 384)),
 }
-"""What is varied → its setting, and the values."""
+"""Varied size → its setting, and the values."""
 
 OBJECTS = "objects"
 """Heading of the plot of whole batches."""
@@ -49,7 +49,7 @@ IMAGES = ("robot", "duck", "mug", "house")
 
 @dataclass(frozen=True)
 class Cost:
-    """What one setting costs."""
+    """Cost of one setting."""
 
     varied: str
     value: int

@@ -1,4 +1,4 @@
-"""How good the input stage's estimates are: elevation and class word of objects that no prior was trained on.
+"""Accuracy of the input stage's estimates: elevation and class word of held-out objects.
 
 `python -m experiments.input_estimates` renders test objects with the standard camera, kept and framed anew; with other
 fields of view; and in other light. It prints a table and writes it, with every case, to
@@ -36,7 +36,7 @@ FIRST_SEED = 10_600_000
 """First of the objects: test seeds, and none of those that the constants were set with (from 10,500,000)."""
 
 KINDS = ("standard camera", "framed anew", "other field of view", "other light")
-"""How a case is pictured, in turn."""
+"""Kinds of pictures, in turn."""
 
 WORD_CASES = 24
 """Objects whose class word is chosen too; each takes a second."""
@@ -61,7 +61,7 @@ class EstimatedPicture:
     chosen: str | None = None
     """Noun that the prior chose."""
     class_word_margin: float | None = None
-    """How clearly."""
+    """Margin of the choice."""
 
 
 def pictured(seed: int, kind: str) -> tuple[UInt8[np.ndarray, "side side 4"], float]:

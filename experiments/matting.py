@@ -1,9 +1,9 @@
-"""How well objects are cut out without a mask: overlap of the matte with the truth, by method and kind of picture.
+"""Accuracy of cut-outs without a mask: overlap of the matte with the truth, by method and kind of picture.
 
-`python -m experiments.matting` renders objects that no prior was trained on over plain, procedural and photographed
-grounds, and takes photographs that scikit-image ships, whose outlines were drawn by hand. It prints a table and writes
-it to ``experiments/results/matting.md``. Methods: the flood of a plain ground, GrabCut, the network where rembg and its
-model are installed, and a box (what GrabCut starts from), which each has to beat.
+`python -m experiments.matting` renders held-out objects over plain, procedural and photographed backgrounds, and uses
+scikit-image's photographs with outlines drawn by hand. It prints a table and writes it to
+``experiments/results/matting.md``. Methods: the flood of a plain background, GrabCut, the network if rembg and its
+model are installed, and a box (GrabCut's start) as a baseline.
 """
 
 import argparse
@@ -35,7 +35,7 @@ GROUNDS = ("brick", "grass", "gravel")
 """Photographs of scikit-image that objects are put over (CC0)."""
 
 USEFUL = 0.8
-"""Overlap below which a matte is called wrong: its object would come out as another."""
+"""Overlap below which a matte counts as wrong: the object would change."""
 
 OUTLINES: dict[str, tuple[tuple[int, int], ...]] = {
     "coffee": (  # cup, saucer and spoon
@@ -72,7 +72,7 @@ class Photograph:
     """A picture and the true mask of its object."""
 
     kind: str
-    """What the ground is."""
+    """Kind of background."""
     rgb: UInt8[np.ndarray, "height width 3"]
     """The picture."""
     mask: Bool[np.ndarray, "height width"]
@@ -81,16 +81,16 @@ class Photograph:
 
 @dataclass(frozen=True)
 class MatteScore:
-    """How a method did on one picture."""
+    """Score of a method on one picture."""
 
     kind: str
     """Of the picture."""
     method: str
     """Its name."""
     overlap: float | None
-    """Intersection over union; none where the method declined."""
+    """Intersection over union; None if the method declined."""
     doubted: bool
-    """Whether the matte was called likely wrong."""
+    """Whether the matte was flagged as likely wrong."""
 
 
 def photographs(count: int) -> Iterator[Photograph]:
@@ -141,7 +141,7 @@ def photographed(name: str, rng: np.random.Generator) -> Float[np.ndarray, "side
 
 
 def box_mask(rgb: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
-    """What GrabCut starts from."""
+    """Return GrabCut's initial box."""
     return initial_labels(rgb.shape[:2]) == 3
 
 
@@ -152,7 +152,7 @@ def network(rgb: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "heigh
 
 
 def flood(rgb: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"] | None:
-    """What a plain ground leaves."""
+    """Return the mask left by the flood of a plain background."""
     ground = plain_background(rgb / 255)
     return None if ground is None else ~ground
 

@@ -1,9 +1,9 @@
-"""What an ablation runs: every stage of every arm once, named by all that decides its result.
+"""Plan of an ablation: every stage of every arm once, named by everything that determines its result.
 
 A stage lies in ``stages/<stage>-<key>/``, a run folder with the stages that it reads as links beside it. The key is
-that of `datamodules.staleness`, from the settings as the stage's own parser resolves them, the seed and the keys of the
-stages that it reads; so two arms, two studies or two invocations that ask for the same stage, in whatever words, meet
-in the same folder. The run folder of an arm holds links.
+that of `datamodules.staleness`, from the settings resolved by the stage's own parser, the seed and the keys of the
+stages it reads. Arms, studies and invocations with the same stage, in any wording, thus share its folder. The run
+folder of an arm holds links.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,16 +35,16 @@ PRIOR_OPTIONS = {
     "views": ("--model.init_args.prior={text_prior}",),
     "surface": ("--model.init_args.reference.text_prior={text_prior}",),
 }
-"""How a stage is told of the priors."""
+"""Stage → its options for the priors."""
 
 SEEDLESS = ("input", "mesh")
-"""Stages without chance and without priors."""
+"""Stages without randomness and without priors."""
 
 Resolved = dict[tuple[str, tuple[str, ...]], str]
 """Stage and its options → key of its settings."""
 
 RUN = Path("run")
-"""In place of a node's own folder, in settings that decide its key."""
+"""Placeholder for a node's own folder in the settings of its key."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Priors:
         """SHA-256 of the content of both, wherever they are.
 
         Raises:
-            ViewDistillError: One is missing or not whole.
+            ViewDistillError: A prior is missing or incomplete.
         """
         found = [fingerprint(locate(self.view, VIEW_COMPONENTS)), fingerprint(locate(self.text, TEXT_COMPONENTS))]
-        # What it is called says nothing about what it is.
+        # The name does not determine the content.
         return digest([{name: value for name, value in prior.items() if name != "prior"} for prior in found])
 
 
@@ -74,26 +74,26 @@ class Node:
 
     stage: str
     key: str
-    """SHA-256 of all that decides the result."""
+    """SHA-256 of everything that determines the result."""
     folder: RunFolder
-    """Where it is computed, and stays."""
+    """Its folder."""
     command: tuple[str, ...]
     """Arguments of `viewdistill`."""
     needs: tuple["Node", ...]
-    """Stages that it reads, all of them."""
+    """All stages it reads."""
     case: Case
-    """What its object is, for the stage that reads no other."""
+    """Its object, for the stage that reads no other."""
     inputs: Path
     """Folder of the rendered input views."""
 
     @property
     def done(self) -> Path:
-        """Written last."""
+        """Record, written last."""
         return self.folder.root / "done.json"
 
     @property
     def log(self) -> Path:
-        """What its command said, every time it was run."""
+        """Log of all runs of its command."""
         return self.folder.root / "log.txt"
 
 
@@ -118,13 +118,13 @@ class PlannedRun:
 
     @property
     def failure(self) -> Path:
-        """Why there are no scores, where a stage failed."""
+        """Reason for missing scores, if a stage failed."""
         return self.folder.root / "failed.json"
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Names the stages of runs."""
+    """Planner of runs and their stages."""
 
     root: Path
     """Folder of all runs, as ``runs/ablations``."""
@@ -132,7 +132,7 @@ class Planner:
     preset: str = "ablation"
     """Overlays on the shipped YAML, ``configs/presets/<preset>/``; none where it is empty."""
     resolved: Resolved = field(default_factory=Resolved)
-    """What is resolved so far; parsers are slow, and arms share most stages."""
+    """Cache of resolved settings; parsers are slow, and arms share most stages."""
 
     def plan(self, study: Study, objects: Iterable[int], seeds: Sequence[int]) -> list[PlannedRun]:
         """The runs of a study, object by object, so that complete comparisons come early.
@@ -153,7 +153,7 @@ class Planner:
         return {stage: self.settings_key(stage, arm.options.get(stage, [])) for stage in arm.stages}
 
     def settings_key(self, stage: str, options: Sequence[str]) -> str:
-        """Key of the settings of a stage, wherever its files lie and whatever its seed.
+        """Return the key of a stage's settings, independent of its place and seed.
 
         Raises:
             ViewDistillError: A setting is wrong.
@@ -173,7 +173,7 @@ class Planner:
         Args:
             stage: The stage.
             options: All of its options.
-            seed: Of everything random; ignored by stages without chance.
+            seed: Random seed; ignored by stages without randomness.
         """
         source = "field" if "--source=field" in options else "surface"
         return Recipe(self.preset or None, None if stage in SEEDLESS else seed, source, options=((stage, options),))
@@ -202,7 +202,7 @@ class Planner:
         return PlannedRun(study, arm, case, seed, folder, tuple(nodes.values()), digest(dict(settings)))
 
     def node(self, stage: str, options: Sequence[str], case: Case, seed: int, needed: tuple[Node, ...]) -> Node:
-        """One stage; the key is made before any path is known, so that it holds wherever the folder is."""
+        """Return one stage; its key is computed without paths, so that it is independent of the folder."""
         chance = {} if stage in SEEDLESS else {"seed": str(seed)}
         seen = {"case": digest([case.object, case.azimuth, case.elevation])} if stage == "input" else {}
         key = chained_key(self.settings_key(stage, options), {node.stage: node.key for node in needed}, chance | seen)
@@ -227,10 +227,10 @@ class Planner:
 
 
 def needs(stage: str, options: Sequence[str]) -> tuple[str, ...]:
-    """Stages that a stage reads.
+    """Return the stages that a stage reads.
 
     Raises:
-        ViewDistillError: The options of the mesh do not say what it is made from.
+        ViewDistillError: The options of the mesh do not name its source.
     """
     if stage == BIAS:
         return ("input",)
@@ -238,7 +238,7 @@ def needs(stage: str, options: Sequence[str]) -> tuple[str, ...]:
         return Route().needs(stage)
     sources = [option.removeprefix("--source=") for option in options if option.startswith("--source=")]
     if sources not in (["field"], ["surface"]):
-        raise ViewDistillError("options of mesh: say --source=field or --source=surface, once")
+        raise ViewDistillError("options of mesh: give --source=field or --source=surface, once")
     return Route("field" if sources == ["field"] else "surface", projected="--no-projection" not in options).needs(
         stage
     )

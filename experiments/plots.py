@@ -1,4 +1,4 @@
-"""A comparison as a picture: a panel a figure, with 95 % intervals."""
+"""A comparison as a picture: one panel per figure, with 95 % intervals."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from viewdistill.metrics.intervals import Interval
 
 
 def plot(comparison: Comparison) -> Figure:
-    """A panel a name of figures, and beneath it the paired differences to the reference.
+    """Draw one panel per name of figures and, beneath, the paired differences to the reference.
 
-    Figures that lie along an axis are a curve an arm, without differences; arms that do are a curve a line.
+    Figures along an axis become one curve per arm, without differences; arms along an axis become one curve per line.
     """
     study = comparison.study
     names = list(dict.fromkeys(column.name for column in study.columns))
@@ -41,7 +41,7 @@ def plot(comparison: Comparison) -> Figure:
 
 
 def draw_columns(axes: Axes, comparison: Comparison, columns: Sequence[int]) -> None:
-    """A curve an arm over figures that lie along the axis."""
+    """Draw one curve per arm over figures along the axis."""
     for row in comparison.rows:
         places = [comparison.study.columns[index].at for index in columns]
         draw_curve(axes, row.arm, places, [row.cells[index].mean for index in columns])
@@ -49,7 +49,7 @@ def draw_columns(axes: Axes, comparison: Comparison, columns: Sequence[int]) -> 
 
 
 def draw_lines(axes: Axes, comparison: Comparison, column: int) -> None:
-    """A curve over the arms of each line."""
+    """Draw one curve per line over its arms."""
     arms = {arm.name: arm for arm in comparison.study.arms}
     for line in dict.fromkeys(arm.line for arm in comparison.study.arms):
         rows = [row for row in comparison.rows if arms[row.arm].line == line]
@@ -58,7 +58,7 @@ def draw_lines(axes: Axes, comparison: Comparison, column: int) -> None:
 
 
 def draw_marks(axes: Axes, means: Sequence[tuple[str, Interval | None]]) -> None:
-    """A mark an arm, the first on top; none for an arm without a value."""
+    """Draw one mark per arm with a value, the first on top."""
     for index, (_, mean) in enumerate(means):
         if mean is not None and mean.count:
             axes.errorbar([mean.mean], [index], xerr=bars([mean]), marker="o", color=f"C{index % 10}")
@@ -67,14 +67,14 @@ def draw_marks(axes: Axes, means: Sequence[tuple[str, Interval | None]]) -> None
 
 
 def draw_differences(axes: Axes, comparison: Comparison, column: int) -> None:
-    """Paired differences of the other arms, with a line at none."""
+    """Draw the other arms' paired differences, with a line at zero."""
     draw_marks(axes, [(row.arm, row.cells[column].difference) for row in comparison.rows])
     axes.axvline(0, color="grey", linewidth=0.8)
     axes.set_title(plain(f"difference to {comparison.study.reference}, paired"), fontsize=9)
 
 
 def draw_curve(axes: Axes, label: str, places: Sequence[float | None], means: Sequence[Interval]) -> None:
-    """Means with bars over their places; those of nothing are left out."""
+    """Draw means with error bars; missing ones are skipped."""
     known = [(place, mean) for place, mean in zip(places, means, strict=True) if place is not None and mean.count]
     if known:
         where, found = zip(*known, strict=True)
@@ -83,7 +83,7 @@ def draw_curve(axes: Axes, label: str, places: Sequence[float | None], means: Se
 
 
 def bars(means: Sequence[Interval]) -> list[list[float]]:
-    """How far the intervals reach below and above; rounding can put an end on the wrong side of equal values."""
+    """Return the intervals' extents below and above, not negative: rounding can swap the ends of equal values."""
     return [[max(m.mean - m.low, 0.0) for m in means], [max(m.high - m.mean, 0.0) for m in means]]
 
 
@@ -95,5 +95,5 @@ def label_axis(axes: Axes, axis: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Text in which a dollar begins no formula."""
+    """Escape dollar signs, which would begin a formula."""
     return text.replace("$", r"\$")

@@ -1,10 +1,10 @@
-"""What each guidance does to the truth: its mean gradient at the true latents of a novel view, by t.
+"""Effect of each guidance on the truth: its mean gradient at the true latents of a novel view, by t.
 
 python -m experiments.pull           # runs/pull/pull.csv, pull.png; a minute
 
-A field that shows the true views stays there only as far as the mean of g over noise is zero at them. It never is: g is
-a difference of two predictions, and each has an error of its own. Errors that both predictions make cancel, so that a
-guidance profits where its two branches get the same things wrong: the correlation of their errors is given as well.
+A field with the true views stays there only if the mean of g over noise is zero at them. It never is: g is a difference
+of two predictions, each with its own error. Common errors cancel, so a guidance benefits from correlated errors of its
+two branches; their correlation is reported as well.
 """
 
 import sys
@@ -41,7 +41,7 @@ class Pull:
     pull: float
     """Root mean square over views and pixels of the mean of g / (w s) over noise draws."""
     noise_floor: float
-    """What the finite number of draws alone would leave in it."""
+    """Its value expected from the finite number of draws alone."""
     correlation: float
     """Of the errors of the two branches."""
 

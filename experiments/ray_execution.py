@@ -1,7 +1,7 @@
-"""Stages of ablations on Ray: a worker's process lives on between stages, and with it libraries and priors.
+"""Stages of ablations on Ray: workers keep libraries and priors loaded between stages.
 
-Workers are of this machine, or of the cluster that ``RAY_ADDRESS`` names, which must see the folder of the runs under
-the same path. A stage whose worker dies is given to another, where fits go on from their last checkpoint.
+Workers run on this machine, or on the cluster in ``RAY_ADDRESS``, which must see the folder of the runs under the same
+path. If a worker dies, another one takes over its stage; fits resume from their last checkpoint.
 """
 
 import os
@@ -21,10 +21,10 @@ from viewdistill.errors import ViewDistillError
 
 @contextmanager
 def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
-    """A way to run subcommands on Ray, and how many can run at a time.
+    """Provide the executor of subcommands on Ray, and the number of parallel ones.
 
     Args:
-        workers: Of this machine; by default one a GPU, or one a core. Must not be given for a cluster.
+        workers: Of this machine; by default one per GPU, or one per core. Must not be given for a cluster.
 
     Raises:
         ViewDistillError: Ray is not installed, or the cluster does not answer.
@@ -32,7 +32,7 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
     if workers is None and not os.environ.get("RAY_ADDRESS"):
         workers = torch.cuda.device_count() or available_cores()
     with cluster(workers) as share:
-        # Here and not above: it is an extra.
+        # Imported here because it is an extra.
         import ray.exceptions
 
         task: Any = ray.remote(
@@ -53,7 +53,7 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
 
 
 def slots(machine: dict[str, float], share: Share) -> int:
-    """How many workers a machine has room for.
+    """Return the number of workers that fit on a machine.
 
     Args:
         machine: Its resources, by Ray's names.
@@ -68,8 +68,8 @@ def run_stage(command: list[str], log: str, working_folder: str, threads: int) -
 
     Args:
         command: Its arguments, after the program's name.
-        log: What it prints is added to this file.
-        working_folder: Where relative paths start.
+        log: File to append its output to.
+        working_folder: Base of relative paths.
         threads: Of its computations.
 
     Returns:
@@ -83,7 +83,7 @@ def run_stage(command: list[str], log: str, working_folder: str, threads: int) -
         message, status = f"viewdistill {command[0]}: {error}\n", 2
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
-    except Exception:  # a defect in one stage: the others go on
+    except Exception:  # a defect in one stage must not stop the others
         message, status = traceback.format_exc(), 1
     else:
         return 0

@@ -1,11 +1,11 @@
-"""What limits refinement: the same renders refined by a run's LoRA, and by networks that learned more, or the truth.
+"""Limits of refinement: the same renders refined by a run's LoRA, and by networks that learned more, or the truth.
 
     python -m experiments.refinement_limits runs/robot runs/mug     # runs/refinement_limits/; ten minutes an object
 
 The runs are complete ones of generated objects. Their renders are refined at several t by four networks: the run's own
-LoRA; one of its rank fitted to the true views from these very cameras, which no pipeline has; and the whole UNet fitted
-to the run's sampled views, or to the true ones. If the second gains nothing, a LoRA is too small to know the object; if
-the fourth gains and the third does not, the sampled views are what is wrong.
+LoRA; one of its rank fitted to the true views from the same cameras, which no pipeline has; and the whole UNet fitted
+to the run's sampled views, or to the true ones. If the second gains nothing, a LoRA is too small for the object; if the
+fourth gains and the third does not, the sampled views are the problem.
 """
 
 import sys
@@ -67,7 +67,7 @@ class Refined:
 
 @dataclass(frozen=True)
 class RunViews:
-    """A run's views and what they should be."""
+    """A run's views and the true ones."""
 
     name: str
     prompt: str
@@ -76,7 +76,7 @@ class RunViews:
     renders: Float[Tensor, "views 3 size size"]
     truth: Float[Tensor, "views 3 size size"]
     sampled: Float[Tensor, "samples 3 size size"]
-    """What DreamBooth had: the sampled views, and the input view last."""
+    """DreamBooth's instances: the sampled views, and the input view last."""
     sampled_psnr: float
     """Of the sampled views, dB."""
 
@@ -89,7 +89,7 @@ class RunViews:
             name: What tells it from others.
 
         Raises:
-            ViewDistillError: A stage is missing, or the object is none of the generator's.
+            ViewDistillError: A stage is missing, or the object is not a generated one.
         """
         renders, samples = load_views(folder.raw_views), load_views(folder.novel_views)
         truth, size = truth_of_run(folder, None), renders.over_white.shape[-1]
@@ -117,7 +117,7 @@ def adapted(prior: str, lora: Path | None = None, rank: int = 1) -> Specializati
 def train(
     module: Specialization, weights: Sequence[nn.Parameter], rate: float, images: PromptedImages, steps: int
 ) -> Specialization:
-    """Teach some weights to denoise the images of a prompt, with nothing else to hold on to.
+    """Train given weights to denoise the images of a prompt, without any regularisation.
 
     Args:
         module: Of a prior with a LoRA.
@@ -222,7 +222,7 @@ def run(request: Request) -> None:
     """Measure, draw and print.
 
     Raises:
-        ViewDistillError: A run is not complete, or its object is none of the generator's.
+        ViewDistillError: A run is not complete, or its object is not a generated one.
     """
     logging.disable_progress_bar()  # of every network that is loaded
     folders = [RunFolder(path) for path in request.runs]

@@ -10,11 +10,11 @@ from datamodules.run_folder import atomic_path
 
 
 def write_rows(rows: Sequence[Any], path: Path) -> None:
-    """Write instances of one dataclass, a column a field, under their names.
+    """Write instances of one dataclass, one column per field.
 
     Args:
         rows: At least one.
-        path: File to write; replaced only when the new one is whole.
+        path: File to write; replaced only by a complete one.
     """
     with atomic_path(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -1,16 +1,16 @@
-"""Where sampling of novel views sets out, and what that does to their error, their detail and their agreement.
+"""Starts of novel-view sampling, and their effect on error, detail and agreement.
 
     python -m experiments.sampling_start           # runs/sampling_start/sampling_start.csv, .png; minutes an object
-    python -m experiments.sampling_start --solvers # solvers and numbers of steps in place of starts
+    python -m experiments.sampling_start --solvers # solvers and numbers of steps instead of starts
 
-A perfect draw from a posterior has twice the squared error of the posterior's mean, and two draws disagree by that
-much. A start from the lifted mean at a middle noise level trades detail for both. Measured on test objects, with all
+A perfect draw from a posterior has twice the squared error of the posterior's mean, and two draws differ by as much. A
+start from the lifted mean at a middle noise level trades detail for both. Measured on test objects, with all
 views at the input's elevation around the object:
 
 - PSNR to the truth, over white;
 - sharpness: mean length of the image gradient, relative to the truth's (1 is as sharp, 0 is flat);
-- agreement: PSNR between neighbouring views over the surface that both see, carried over by the true shape. The truth
-  itself has a finite one, by its pixels and its light.
+- agreement: PSNR between neighbouring views over their common surface, reprojected by the true shape. The truth itself
+  has a finite one, because of its pixels and its light.
 """
 
 import argparse
@@ -58,11 +58,11 @@ SOLVERS = (
         if scheduler != "DDIMScheduler" or spacing == "leading"
     ),
 )
-"""Solvers and steps that are compared, the shipped ones first."""
+"""Solvers and steps to compare, the shipped ones first."""
 
 
 class Subject(NamedTuple):
-    """One object, its input view and the views that are to be found."""
+    """One object, its input view and the target views."""
 
     image: Float[Tensor, "1 3 size size"]
     """The input view over white."""
@@ -83,7 +83,7 @@ class ArmMeans:
     """Means over all views of all objects."""
 
     arm: str
-    """What was sampled, and how."""
+    """Name of the arm."""
     psnr: float
     """To the truth, dB."""
     sharpness: float
@@ -170,7 +170,7 @@ def measure(
         name: Of the arm.
         subjects: The objects.
         views: Of each.
-        seconds: It took to sample all of them.
+        seconds: Processor time of sampling, over all of them.
     """
     truth, found = torch.cat([subject.truth for subject in subjects]), torch.cat(list(views))
     agreement = [
@@ -211,7 +211,7 @@ def main() -> None:
     parser.add_argument(
         "--scales", type=float, nargs="+", default=[1.0, 2.0, 3.0], metavar="S", help="guidance scales (default 1 2 3)"
     )
-    parser.add_argument("--solvers", action="store_true", help="compare solvers and steps in place of starts")
+    parser.add_argument("--solvers", action="store_true", help="compare solvers and steps instead of starts")
     arguments = parser.parse_args()
     try:
         if min(arguments.objects, arguments.views) < 1:
@@ -228,7 +228,7 @@ def study(arms: dict[str, NovelViewSampling], priors: Path, out: Path, objects: 
     """Sample, measure, print and write.
 
     Args:
-        arms: What is compared.
+        arms: Arms to compare.
         priors: Folder of both priors.
         out: Table and picture, without their suffixes.
         objects: Number of test objects.

@@ -1,4 +1,4 @@
-"""Figures of one finished run of an arm: what `viewdistill evaluate` and `viewdistill bias` say, by flat names."""
+"""Figures of one finished run of an arm, from `viewdistill evaluate` and `viewdistill bias`, by flat names."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ VIEW_SIZE = 64
 
 
 def score(run: PlannedRun, prior: str, execute: Execute) -> None:
-    """Link the stages of a run and write its scores, unless they are there and of these stages.
+    """Link the stages of a run and write its scores, unless scores of these stages exist.
 
     Args:
         run: Its stages are complete.

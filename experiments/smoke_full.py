@@ -56,7 +56,7 @@ SHORT: Mapping[str, Mapping[str, Any]] = {
     "views": {"model": {"refinement": {"steps": 5}}, "data": {"count": 1, "views_per_batch": 1}},
     "surface": {"trainer": FIT},
 }
-"""Stage → what makes it two steps long, by part of the YAML."""
+"""Stage → settings for two steps, by part of the YAML."""
 
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "field": {
@@ -127,7 +127,7 @@ def full_presets() -> list[str]:
 
 
 def run(request: Request) -> None:
-    """Make the priors, run all stages of all presets, print what they cost.
+    """Make the priors, run all stages of all presets, print their costs.
 
     Raises:
         ViewDistillError: A stage failed.
@@ -156,7 +156,7 @@ class Smoke:
         self.priors = request.out.resolve() / "priors"
 
     def run_preset(self, preset: str) -> dict[str, dict[str, float]]:
-        """Run what a preset has a say in; return what each stage cost."""
+        """Run the stages that a preset changes; return each stage's costs."""
         folder = RunFolder(self.out / preset.replace("/", "-"))
         stages = stages_of(preset)
         if preset != FULL:

@@ -36,7 +36,7 @@ ABLATIONS = Path(__file__).parent / "ablations"
 """The shipped studies."""
 
 BIAS = "bias"
-"""A stage of studies alone: how biased the priors' unconditional branches are (`viewdistill bias`)."""
+"""Stage of studies only: the bias of the priors' unconditional branches (`viewdistill bias`)."""
 
 KNOWN_STAGES = (*(name for name in STAGES if name not in ("picture", "report")), BIAS)
 """Stages that a study can have."""
@@ -56,21 +56,21 @@ class Arm:
     at: float | None = None
     """Its place on the study's axis, where its arms are drawn as curves."""
     line: str = ""
-    """Which of the curves it belongs to."""
+    """Its curve."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One thing that is judged."""
+    """One judged figure."""
 
     name: str
     """Heading."""
     figure: str
     """Name in a run's scores."""
     better: Literal["higher", "lower"]
-    """Which way."""
+    """Direction of better values."""
     at: float | None = None
-    """Where a figure is one of several along an axis: its place there; columns of one name are drawn as a line."""
+    """Place on an axis for a figure with several; columns of one name are drawn as a line."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Study:
     arms: tuple[Arm, ...]
     columns: tuple[Column, ...]
     axis: str = ""
-    """What ``at`` of the columns or of the arms is."""
+    """Meaning of ``at`` of the columns or of the arms."""
     input_view: bool = False
     """Whether to score renders from the input camera as well: figures ``input/…``."""
     field_views: bool = False
@@ -92,15 +92,15 @@ class Study:
     protocols: tuple[str, ...] = ("surface",)
     """Protocols of the geometry's figures."""
     objects: Literal["test seeds", "examples"] = "test seeds"
-    """What it is about: objects of the test seeds, each from a camera drawn from its seed, or the example inputs."""
+    """Its objects: those of the test seeds, each from a camera drawn from its seed, or the example inputs."""
 
     @property
     def population(self) -> Sequence[int]:
-        """Seeds of all objects that it could be run on."""
+        """Seeds of all possible objects."""
         return [example.seed for example in EXAMPLES] if self.objects == "examples" else TEST_SEEDS
 
     def case(self, number: int, arm: Arm) -> Case:
-        """An object of `population` and the camera that an arm sees it from."""
+        """Return an object of `population` with an arm's camera."""
         return Case.of_example(number) if self.objects == "examples" else Case.of(number, arm.elevation)
 
     @classmethod
@@ -108,7 +108,7 @@ class Study:
         """Read a study.
 
         Raises:
-            ViewDistillError: The file is missing, or says something that is not understood.
+            ViewDistillError: The file is missing or invalid.
         """
         if not path.exists():
             raise ViewDistillError(f"{path}: no such study; the shipped ones are in {ABLATIONS}")
@@ -127,7 +127,7 @@ class Study:
             raise ValueError(f"its id is {content['id']}, its file's name {path.stem}")
         arms = tuple(_arm(name, arm or {}, content) for name, arm in content["arms"].items())
         if content["reference"] not in {arm.name for arm in arms}:
-            raise ValueError(f"the reference {content['reference']} is none of its arms")
+            raise ValueError(f"the reference {content['reference']} is not one of its arms")
         if len({arm.at is None for arm in arms}) > 1:
             raise ValueError("some arms have a place on the axis (at) and some have none")
         columns = tuple(Column(**column) for column in content["columns"])

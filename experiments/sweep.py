@@ -32,19 +32,19 @@ from viewdistill.schema import Range
 from viewdistill.schema import parse as parse_document
 
 SWEEPS = resources.CONFIGS / "sweeps"
-"""Sweeps that are shipped."""
+"""Folder of the shipped sweeps."""
 
 Value = str | bool | int | Annotated[float, Range()] | None
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """What one setting is tried at."""
+    """Values of one setting."""
 
     values: list[Value] | None = None
     """All of these."""
     value: Value = None
-    """This one, where there are no ``values``."""
+    """A single value, without ``values``."""
 
     @property
     def choices(self) -> list[Value]:
@@ -54,14 +54,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is used here of a sweep's file; the rest is W&B's."""
+    """The entries of a sweep's file used here; W&B uses the rest."""
 
     name: str
     """Group of its runs."""
     method: str
-    """How the service would choose points."""
+    """The service's method of choosing points."""
     parameters: dict[str, Parameter]
-    """Setting of the field's YAML → what it is tried at."""
+    """Setting of the field's YAML → its values."""
 
     def points(self) -> list[dict[str, Value]]:
         """Return all combinations, in order."""
@@ -104,14 +104,14 @@ def load_sweep(named: Path) -> Sweep:
     """Read a sweep.
 
     Raises:
-        ViewDistillError: There is none, it is damaged, or no grid.
+        ViewDistillError: The sweep is missing, damaged, or not a grid.
     """
     shipped = SWEEPS / f"{named}.yaml"
     path = shipped if named.suffix == "" and shipped.is_file() else named
     content: Any = read_yaml(path)
-    sweep = parse_document(Sweep, content, path, "mend it, as W&B documents sweeps", unknown_keys=True)
+    sweep = parse_document(Sweep, content, path, "fix it; W&B documents the format of sweeps", unknown_keys=True)
     if sweep.method != "grid":
-        raise ViewDistillError(f"{path}: method {sweep.method} is W&B's service's; without it, grid is run")
+        raise ViewDistillError(f"{path}: method {sweep.method} needs W&B's service; give grid")
     return sweep
 
 

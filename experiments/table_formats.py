@@ -26,14 +26,14 @@ CSV_COLUMNS: tuple[str, ...] = (
     "reference",
     "prior",
 )
-"""Of the CSV, a row an arm and figure."""
+"""Columns of the CSV, with one row per arm and figure."""
 
 LATEX_ESCAPES = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "\\": r"\textbackslash{}",
 }
-"""Characters that mean something to LaTeX."""
+"""LaTeX's special characters."""
 
 
 def heading(column: Column, axis: str) -> str:
@@ -43,7 +43,7 @@ def heading(column: Column, axis: str) -> str:
 
 
 def cell_text(cell: Cell, column: Column) -> str:
-    """Mean and interval, then the difference to the reference with its own, and a mark where that is clear."""
+    """Format mean and interval, then the difference to the reference with its interval, and a verdict if clear."""
     if cell.mean.count == 0:
         return "n/a"
     text = f"{cell.mean.mean:.3f}"
@@ -70,7 +70,7 @@ def body(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What a reader has to know besides."""
+    """Return notes for the reader."""
     reference, protocols = comparison.study.reference, comparison.study.protocols
     geometry = " and ".join(f"`{name}`" for name in protocols)
     geometry += "" if "surface-aligned" in protocols else ", nothing aligned"
@@ -87,7 +87,7 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """A section with the table, its notes, what the stages cost and the runs that it was made from."""
+    """Return a section with the table, its notes, the stages' costs and the runs behind it."""
     headings, rows = body(comparison)
     lines = [f"## {comparison.study.id}: {comparison.study.question}", ""]
     lines += ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
@@ -115,7 +115,7 @@ def latex_row(cells: list[str]) -> str:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """Every number with all its digits; what is missing is empty."""
+    """Return all numbers with all digits; missing ones are empty."""
     file = io.StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -129,7 +129,7 @@ def csv_text(comparison: Comparison) -> str:
 
 
 def csv_row(comparison: Comparison, cell: Cell, column: Column) -> dict[str, Any]:
-    """What is not the row's own."""
+    """Return the columns common to all rows."""
     content: dict[str, Any] = {"study": comparison.study.id, "figure": column.figure, "at": column.at}
     content |= {"better": column.better, "reference": comparison.study.reference, "prior": comparison.prior}
     if cell.mean.count:

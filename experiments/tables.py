@@ -32,15 +32,15 @@ class Request:
     """Options of this script."""
 
     studies: tuple[str, ...] = ()
-    """Ids or YAML files of studies; all that are shipped where none is given."""
+    """Ids or YAML files of studies; all shipped ones when not given."""
     runs: Path = RUNS
     """Folder of all runs."""
     prior: str | None = None
-    """Beginning of the fingerprint of the priors whose runs are taken."""
+    """Prefix of the fingerprint of the runs' priors."""
     quoted: bool = False
     """Whether to add figures of others, marked as quoted."""
     out: Path | None = None
-    """Folder to write to; ``tables`` in that of the runs where not given."""
+    """Folder to write to; ``tables`` in that of the runs when not given."""
 
 
 def build_parser() -> OneLineParser:

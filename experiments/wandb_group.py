@@ -1,9 +1,9 @@
-"""Finished runs of the ablations for Weights & Biases: a group a study, in it a run for every arm, object and seed.
+"""Finished runs of the ablations for Weights & Biases: one group per study, with a run per arm, object and seed.
 
     python -m experiments.wandb_group A2                       # kept in runs/ablations/wandb, for `wandb sync`
     WANDB_MODE=online python -m experiments.wandb_group A2     # sent; sent again, a run is updated and not doubled
 
-Runs are told apart by study, arm, object, seed, priors and settings. What is kept on disk already is not kept again.
+Runs are identified by study, arm, object, seed, priors and settings. Runs already on disk are skipped.
 """
 
 import os
@@ -35,7 +35,7 @@ class Request:
     """Options of this script."""
 
     studies: tuple[str, ...] = ()
-    """Ids or YAML files of studies; all that are shipped where none is given."""
+    """Ids or YAML files of studies; all shipped ones when not given."""
     runs: Path = RUNS
     """Folder of all runs."""
     project: str = PROJECT
@@ -54,12 +54,12 @@ def build_parser() -> OneLineParser:
 
 
 def run_id(run: Run) -> str:
-    """The same for the same run, wherever its files are."""
+    """Return the identity of a run, independent of its place."""
     return digest([run.study, run.arm, run.object, run.seed, run.prior, run.settings])[:16]
 
 
 def settings_of(run: Run, study: Study) -> dict[str, Any]:
-    """What W&B groups and filters by."""
+    """Return the settings for W&B's groups and filters."""
     arm = next(arm for arm in study.arms if arm.name == run.arm)
     return {
         "study": run.study,

@@ -1,4 +1,4 @@
-"""The autoencoder of the embedded prior: images of one object to a small latent grid and back."""
+"""Autoencoder of the embedded prior: images of one object to a small latent grid and back."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +15,8 @@ from lightning_modules.trained_prior import TrainedPrior, save_component
 class Autoencoder(TrainedPrior):
     """Trains a stock `AutoencoderKL` with an L1 + L2 reconstruction and a small KL term.
 
-    There is no perceptual or adversarial loss: at 64 pixels the reconstruction error is what the field sees, and both
-    would need weights or a second network.
+    There is no perceptual or adversarial loss: at 64 pixels the field depends on the plain reconstruction error, and
+    both would need pretrained weights or a second network.
 
     Args:
         block_out_channels: Channels per resolution, finest first; ``len - 1`` halvings.
@@ -26,8 +26,8 @@ class Autoencoder(TrainedPrior):
         learning_rate: Peak rate of AdamW.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
-        minutes: Minutes of training after which it has, in place of steps, and training ends.
-        initial_folder: Continue from this ``vae`` folder in place of fresh weights.
+        minutes: Duration of the cosine and of the training, minutes; replaces ``total_steps``.
+        initial_folder: ``vae`` folder with initial weights; new weights when not given.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Autoencoder(TrainedPrior):
         self.save_hyperparameters()
         self.kl_weight = kl_weight
         blocks = len(block_out_channels)
-        self.vae: Any = (  # diffusers does not type what its modules return
+        self.vae: Any = (  # diffusers does not type its modules' results
             AutoencoderKL.from_pretrained(initial_folder, torch_dtype=torch.float32)
             if initial_folder
             else AutoencoderKL(
@@ -57,7 +57,7 @@ class Autoencoder(TrainedPrior):
                 latent_channels=latent_channels,
                 norm_num_groups=8,
                 sample_size=image_size,
-                # Attention over the latent grid costs a third of a step on a CPU and gains nothing at this size.
+                # Attention over the latent grid takes a third of a step on a CPU and has no benefit at this size.
                 mid_block_add_attention=False,
             )
         )
@@ -65,7 +65,7 @@ class Autoencoder(TrainedPrior):
             self.continue_counts(Path(initial_folder))
 
     def training_step(self, images: Float[Tensor, "batch 3 height width"], batch_idx: int) -> Tensor:
-        """One reconstruction step on images in [0, 1]."""
+        """Run one reconstruction step on images in [0, 1]."""
         self.count(len(images))
         target = images * 2 - 1
         posterior = self.vae.encode(target).latent_dist
@@ -77,7 +77,7 @@ class Autoencoder(TrainedPrior):
         return l1 + 2 * l2 + self.kl_weight * kl
 
     def validation_step(self, images: Float[Tensor, "batch 3 height width"], batch_idx: int) -> None:
-        """PSNR of the reconstruction from the posterior mode, over all pixels, mean over images."""
+        """Log the PSNR of the reconstruction from the posterior mode, over all pixels, mean over images."""
         latents = self.vae.encode(images * 2 - 1).latent_dist.mode()
         reconstruction = (self.vae.decode(latents).sample.float() / 2 + 0.5).clamp(0, 1)
         psnr = -10 * (reconstruction - images).pow(2).mean((1, 2, 3)).log10()
@@ -85,6 +85,6 @@ class Autoencoder(TrainedPrior):
         self.log("val/latent_std", latents.float().std(), sync_dist=True, batch_size=len(images))
 
     def save_pretrained(self, folder: Path, latent_std: float) -> None:
-        """Write ``folder`` (fp16 safetensors) with the scaling factor that gives the latents unit deviation."""
+        """Write ``folder`` (fp16 safetensors) with the scaling factor for latents of unit deviation."""
         self.vae.register_to_config(scaling_factor=round(1 / latent_std, 5))
         save_component(self.vae, folder)

@@ -1,4 +1,4 @@
-"""Guidance ready for a fit: the method, and the frozen priors with what they know of the input."""
+"""Guidance ready for a fit: the method, and the frozen priors bound to the input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from viewdistill.guidance.timesteps import Timesteps
 
 @dataclass(frozen=True)
 class BoundGuidance:
-    """A method with its priors. No module: neither belongs in a checkpoint or an optimiser of the field."""
+    """A method with its priors. Not a module: neither belongs in a checkpoint or an optimiser of the field."""
 
     method: GuidanceMethod | None
-    """None where novel views are not scored."""
+    """Method; None if novel views are not scored."""
     timesteps: Timesteps
     """Noise levels of the novel views."""
     predictors: Predictors
@@ -35,7 +35,7 @@ class BoundGuidance:
 def bind(
     settings: GuidanceSettings, views: Sequence[InputView], caption: str, reference: bool, device: torch.device
 ) -> BoundGuidance:
-    """Load the priors that a method needs, and tell them of the input.
+    """Load the priors of a method and bind them to the input.
 
     Args:
         settings: Method and priors.
@@ -45,7 +45,7 @@ def bind(
         device: Where the field is fitted.
 
     Raises:
-        ViewDistillError: A prior is missing, damaged or not fit for this, or the method compares nothing.
+        ViewDistillError: A prior is missing, damaged or unsuitable, or the method compares nothing.
     """
     view, *others = views
     method = settings.build_method()
@@ -75,18 +75,18 @@ def bind(
 
 
 def own_or_loaded(settings: GuidanceSettings, device: torch.device) -> LatentDiffusionPrior:
-    """The view-conditioned prior: of the user's own class, or of a folder.
+    """Return the view-conditioned prior, of a custom class or from a folder.
 
     Raises:
-        ViewDistillError: It lacks what is asked of such a prior, or the folder is missing or damaged.
+        ViewDistillError: The class lacks a method of `ViewPrior`, or the folder is missing or damaged.
     """
     prior = settings.view_prior
     if isinstance(prior, str):
         return load_view_prior(prior, settings.precision, device, settings.shares_priors)
     if not isinstance(prior, ViewPrior):
         raise ViewDistillError(
-            f"model.guidance.view_prior: {type(prior).__name__} is no view-conditioned prior; give it the methods of "
-            "viewdistill.guidance.ViewPrior"
+            f"model.guidance.view_prior: {type(prior).__name__} is not a view-conditioned prior; give it "
+            "the methods of viewdistill.guidance.ViewPrior"
         )
     prior.freeze()
     prior = prior.to(device)
@@ -95,7 +95,7 @@ def own_or_loaded(settings: GuidanceSettings, device: torch.device) -> LatentDif
 
 
 def place(settings: GuidanceSettings, priors: list[LatentDiffusionPrior], device: torch.device) -> None:
-    """Compile UNets and let networks take turns on the device, as the settings ask."""
+    """Compile UNets and offload networks, depending on the settings."""
     if settings.compile is not None:
         for prior in priors:
             compile_network(prior.unet, settings.compile)

@@ -1,4 +1,4 @@
-"""The lifting of the reference view, which "nano-Zero123" has and Zero-1-to-3 has not; trained before its UNet."""
+"""Lifting of the reference view, an addition of "nano-Zero123" to Zero-1-to-3; trained before its UNet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +25,8 @@ from viewdistill.precision import plain_attention
 class Lifting(TrainedPrior):
     """Trains a `ReferenceLifting` as a feed-forward model: one reference view, several others of the same object.
 
-    It learns the mean of the wanted views' latents and pixels, their silhouettes, and the elevation of the reference.
-    The mean is blurred where the reference does not say what is there; the diffusion model that it serves is for that.
+    It learns the mean of the target views' latents and pixels, their silhouettes, and the elevation of the reference.
+    The mean is blurred in parts that the reference does not show; the diffusion model fills these in.
 
     Args:
         vae: ``vae`` folder of the autoencoder; validation decodes with it.
@@ -35,20 +35,20 @@ class Lifting(TrainedPrior):
         volume_widths: Channels of the 3D UNet at full, half and quarter resolution.
         encoder_blocks: Attention blocks over the reference's tokens.
         volume_blocks: Attention blocks at quarter resolution.
-        groups: Of the 3D UNet's normalisations.
+        groups: Groups of the 3D UNet's normalisations.
         bottleneck: Width and number of further attention blocks.
         picture_size: Side of the views, pixels.
-        pixel_weight: Of the pixels' squared error, to the latents' of weight 1; half of it falls on the uncorrected
-            render.
-        silhouette_weight: Of the silhouettes' squared error.
-        occupancy_weight: Of the cross-entropies of densities and the objects' exact geometry: what views only hint at
-            by the way rays cross is said of every cell.
-        elevation_weight: Of the elevation's squared error, in standard deviations.
-        learning_rate: Peak rate of `Muon`, which takes its kernels and matrices, and of AdamW, which takes the rest.
+        pixel_weight: Weight of the pixels' squared error, relative to the latents'; half of it applies to the
+            uncorrected render.
+        silhouette_weight: Weight of the silhouettes' squared error.
+        occupancy_weight: Weight of the cross-entropies between densities and the objects' exact geometry, which
+            supervise every cell directly.
+        elevation_weight: Weight of the elevation's squared error, in standard deviations.
+        learning_rate: Peak rate of `Muon`, for kernels and matrices, and of AdamW, for the rest.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
-        minutes: Minutes of training after which it has, in place of steps.
-        initial_folder: Go on from this component, for example ``priors/nano/zero123/lifting``; a smaller one is grown.
+        minutes: Duration of the cosine and of the training, minutes; replaces ``total_steps``.
+        initial_folder: Component with initial weights, such as ``priors/nano/zero123/lifting``; a smaller one is grown.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Lifting(TrainedPrior):
             else:
                 grow(trained, self.lifting)
             self.continue_counts(Path(initial_folder))
-        # In a tuple, so that it is no part of this module: not trained, not saved, not averaged.
+        # In a tuple, to keep it out of this module: not trained, not saved, not averaged.
         self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
         self.scaling_factor = float(self.validation_vae[0].config["scaling_factor"])
 
@@ -106,7 +106,7 @@ class Lifting(TrainedPrior):
         Float[Tensor, "views 7 height width"],
         Float[Tensor, " batch"],
     ]:
-        """Volumes, features and pictures of all wanted views, and the elevations estimated from the references."""
+        """Return volumes, features and pictures of all target views, and the references' estimated elevations."""
         with plain_attention(batch["image"].device):
             lifted, estimated = self.lifting.volume_and_elevation(
                 batch["image_latent"], batch["elevation"], batch["image"]
@@ -116,7 +116,7 @@ class Lifting(TrainedPrior):
         return lifted, features.flatten(0, 1), pictures.flatten(0, 1), estimated
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weighted terms of the loss; batch as of `training_step`."""
+        """Return the weighted terms of the loss; the batch is that of `training_step`."""
         references, views = batch["pose"].shape[:2]
         lifted, features, pictures, estimated = self.predict_views(batch)
         filled = occupancy_errors(lifted, self.lifting.radius, batch["azimuth"], batch["occupancy"], HALF_SIDE)
@@ -136,10 +136,10 @@ class Lifting(TrainedPrior):
         }
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """One step on groups of views.
+        """Run one step on groups of views.
 
         Args:
-            batch: Of `datamodules.rendered_objects.ViewGroups` with pictures; the first wanted view is the reference.
+            batch: Of `datamodules.rendered_objects.ViewGroups` with pictures; the first target view is the reference.
             batch_idx: Not used.
         """
         views = len(batch["target_image"])
@@ -149,7 +149,7 @@ class Lifting(TrainedPrior):
         return torch.stack(list(losses.values())).sum()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """PSNR of the mean views, decoded and rendered, of unseen views and of the reference; of copies of it."""
+        """Log PSNR of the mean views, decoded and rendered, for unseen views and the reference; and of its copies."""
         references, views = batch["pose"].shape[:2]
         with torch.no_grad():
             _, features, pictures, estimated = self.predict_views(batch)
@@ -173,9 +173,9 @@ class Lifting(TrainedPrior):
         save_component(self.lifting, folder)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Kernels and matrices between features, for `Muon`; then tables of positions, gains, biases and the ends."""
+        """Return kernels and matrices between features, for `Muon`, then tables, gains, biases and the ends."""
         return self.orthogonal({"lifting": self.lifting}, adamw=("position", "head"))
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """`Muon` on the parameter groups."""
+        """Return `Muon` on the parameter groups."""
         return Muon(self.parameter_groups(), lr=self.learning_rate)

@@ -1,9 +1,10 @@
 """Muon (Jordan et al. 2024) for networks of convolutions, all matrices of one shape in one batched call.
 
 The momentum of every matrix is replaced by the nearest semi-orthogonal matrix, so that all directions of a layer learn
-at one rate. `torch.optim.Muon` takes matrices only, one after the other, and orthogonalises in bfloat16, which most
-CPUs emulate. Here kernels are matrices of output channels by everything else. Where bfloat16 is fast the iteration runs
-in it; elsewhere in float32 on the Gram matrix of the shorter side, for a square 3D kernel about a quarter of the work.
+at one rate. `torch.optim.Muon` takes matrices only, one by one, and orthogonalises in bfloat16, which most CPUs
+emulate. Here kernels are treated as matrices of output channels by everything else. The iteration runs in bfloat16 if
+that is fast; otherwise in float32 on the Gram matrix of the shorter side, about a quarter of the work for a square 3D
+kernel.
 """
 
 import math
@@ -18,20 +19,20 @@ from torch import Tensor, nn
 from viewdistill.precision import fast_bfloat16
 
 LISTS: Any = torch
-"""Torch's operations on lists of tensors, which it does not export under their names."""
+"""torch's operations on lists of tensors, which it does not export publicly."""
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic; chosen by Jordan et al. for a steep start, it leaves singular values between about 0.7 and 1.2."""
+"""Coefficients of the quintic, chosen by Jordan et al. for a steep start; singular values end at about 0.7 to 1.2."""
 
 ITERATIONS = 5
 
 ADAMW_RMS = 0.2
-"""Root mean square of AdamW's updates per unit of rate; ours are scaled to it, so that rates carry over (Liu et al.
+"""Root mean square of AdamW's updates per unit of rate; ours are scaled to it, so that rates transfer (Liu et al.
 2025, "Muon is scalable for LLM training")."""
 
 
 def orthogonalized(matrices: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "batch rows columns"]:
-    """About the nearest semi-orthogonal matrices, U V^T of the singular value decompositions U S V^T; float32."""
+    """Approximate the nearest semi-orthogonal matrices, U V^T of the singular value decompositions U S V^T; float32."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
@@ -40,7 +41,7 @@ def orthogonalized(matrices: Float[Tensor, "batch rows columns"]) -> Float[Tenso
 
 
 def _iterated_in_bfloat16(x: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "batch rows columns"]:
-    """The quintic of Jordan et al., X to a X + (b G + c G^2) X with G = X X^T."""
+    """Apply the quintic of Jordan et al., X to a X + (b G + c G^2) X with G = X X^T."""
     a, b, c = COEFFICIENTS
     x = x.bfloat16()
     for _ in range(ITERATIONS):
@@ -50,7 +51,7 @@ def _iterated_in_bfloat16(x: Float[Tensor, "batch rows columns"]) -> Float[Tenso
 
 
 def _iterated_on_gram(x: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "batch rows columns"]:
-    """The same with P = a + b G + c G^2, which commutes with G.
+    """Apply the quintic through P = a + b G + c G^2, which commutes with G.
 
     The next Gram matrix is P G P, and only the product of all P is applied to the matrix itself.
     """
@@ -67,18 +68,18 @@ def _iterated_on_gram(x: Float[Tensor, "batch rows columns"]) -> Float[Tensor, "
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon with Nesterov momentum for kernels and matrices, AdamW for all else; one rate serves both.
+    """Muon with Nesterov momentum for kernels and matrices, AdamW for the rest; both share one rate.
 
     Args:
         params: Parameters, or groups of them. A group with ``orthogonal`` true takes Muon's updates and must hold
             parameters of two or more dimensions, the first one the output's; any other group takes AdamW's.
         lr: Learning rate, as for AdamW.
-        momentum: Of Muon's moving average.
+        momentum: Momentum of Muon's moving average.
         betas: AdamW's.
-        weight_decay: Share of the weights that is taken off, times the rate.
+        weight_decay: Decoupled weight decay, times the rate.
 
     Raises:
-        ValueError: A parameter of an orthogonal group is no matrix.
+        ValueError: A parameter of an orthogonal group has fewer than two dimensions.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """One step."""
+        """Take one step."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -141,7 +142,7 @@ class Muon(torch.optim.Optimizer):
         LISTS._foreach_addcdiv_(parameters, first, roots, rates)
 
     def _states(self, parameters: list[nn.Parameter], name: str) -> list[Tensor]:
-        """What is kept of each parameter under a name; zeros at first."""
+        """Return the state of each parameter under a name; initially zeros."""
         for p in parameters:
             if name not in self.state[p]:
                 self.state[p][name] = torch.zeros_like(p)

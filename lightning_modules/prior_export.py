@@ -1,7 +1,7 @@
-"""From training checkpoints to prior folders that stock diffusers and transformers classes load.
+"""Export of training checkpoints as prior folders for stock diffusers and transformers classes.
 
-A checkpoint's ``state_dict`` holds the moving average of the weights (`EMAWeightAveraging` puts it there), so that a
-folder can be written at any time, also while the training goes on.
+A checkpoint's ``state_dict`` holds the moving average of the weights (through `EMAWeightAveraging`), so that a folder
+can be written at any time, even during training.
 """
 
 import shutil
@@ -31,7 +31,7 @@ TRAINED = "`viewdistill train`"
 Module = TypeVar("Module", bound=LightningModule)
 
 SCALING_IMAGES = 512
-"""Images over which the latents' deviation, and so the scaling factor, is measured."""
+"""Number of images for measuring the latents' deviation and thus the scaling factor."""
 
 
 def trained(kind: type[Module], checkpoint: Path) -> Module:
@@ -52,9 +52,9 @@ def export_autoencoder(checkpoint: Path, objects: Path, folder: Path) -> None:
     """Write ``folder`` (a ``vae`` component) with the scaling factor measured on rendered objects.
 
     Args:
-        checkpoint: Of `Autoencoder`.
+        checkpoint: Checkpoint of `Autoencoder`.
         objects: Folder of the rendered sets; the first plain objects are used.
-        folder: Where the component goes.
+        folder: Folder of the component.
     """
     module = trained(Autoencoder, checkpoint).eval()
     shards = sorted(path.parent for path in objects.glob("plain-*/captions.json"))

@@ -34,7 +34,7 @@ class ReferenceView:
     def query(
         self, images: Float[Tensor, "1 3 height width"], progress: float, generator: torch.Generator
     ) -> tuple[Float[Tensor, "1 c h w"], Query]:
-        """Latents of the render, with gradient, and what the prior is to be asked for `reference_gradient`.
+        """Return latents of the render, with gradient, and the query for `reference_gradient`.
 
         Args:
             images: The render from `cameras` in [0, 1], of any size, with gradient.

@@ -38,12 +38,12 @@ from viewdistill.rendering.volume_renderer import RenderedViews
 class Surface(FittedField):
     """Fits a signed distance field with colour to posed views.
 
-    Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
+    All randomness in a step is a function of (seed, global step), so that a resumed fit equals an uninterrupted one.
 
     Args:
         surface: Size of the field and its renderer.
         schedule: Levels of the grid and annealing of the cosine over the fit.
-        reference: How the input view takes part.
+        reference: Use of the input view.
         weights: Weight of every loss term.
         optimizer: Settings of AdamW.
         color_rays: Rays that the colour error of views and input is the mean over: all, or those that hit the surface.
@@ -108,11 +108,11 @@ class Surface(FittedField):
             self.share_start()
 
     def training_step(self, batch: SurfaceBatch, batch_idx: int) -> dict[str, Tensor]:
-        """One step: render rays of the views, compare, regularise, hold the input view."""
+        """Run one step: render rays of the views, compare, regularise, hold the input view."""
         self.follow_schedule()
         weights, noise = self.weights.at(self.progress), self.generator(Purpose.RAYS)
         self.renderer.update_occupancy(self.global_step, self.generator(Purpose.OCCUPANCY))
-        # A background of one random colour a step: no part of the object can be left out because it looks like it.
+        # One random background colour per step: no part of the object can vanish by matching it.
         background = torch.rand(3, generator=noise, device=self.device)
 
         views = self.render(batch.views, background, noise)
@@ -138,14 +138,14 @@ class Surface(FittedField):
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.log("loss", loss, prog_bar=True)
-        # Between two scores, the figures of the last one stand.
+        # Between two scores, the figures of the last one are repeated.
         self.log_dict({f"loss/{name}": term for name, term in terms.items()} | self.score_figures())
         self.log("inverse_std", self.sdf_field.inverse_std, prog_bar=True)
         self.log("samples_per_ray", views.n_samples / len(views.opacity))
         return {"loss": loss, "opacity": views.opacity.detach().mean()}
 
     def follow_schedule(self) -> None:
-        """Set the grid's active levels and the annealing of the cosine to what they are at this step."""
+        """Set the grid's active levels and the annealing of the cosine for this step."""
         grid = self.sdf_field.grid
         levels = self.schedule.levels_at(self.progress, grid.config.n_levels)
         if levels != grid.active_levels:
@@ -153,23 +153,23 @@ class Surface(FittedField):
         self.renderer.annealing = value_at(self.schedule.annealing, self.progress)
 
     def render(self, batch: RayBatch, background: Float[Tensor, "3"], generator: torch.Generator) -> SurfaceOutput:
-        """What rays see of the surface, with gradient."""
+        """Render rays, with gradient."""
         return self.renderer.render(batch.origins, batch.directions, background, generator)
 
     def gradients(self, seen: SurfaceOutput, generator: torch.Generator) -> Float[Tensor, "points 3"]:
-        """∇f at the samples on rays and at random points of the cube."""
+        """Return ∇f at the samples on rays and at random points of the cube."""
         if not self.eikonal_points:
             return seen.gradients
         with phase("field query"):
             return torch.cat([seen.gradients, self.sdf_field.gradient(self.random_points(generator))])
 
     def random_points(self, generator: torch.Generator) -> Float[Tensor, "n 3"]:
-        """Points of the cube, uniform."""
+        """Draw uniform points of the cube."""
         points = torch.rand(self.eikonal_points, 3, generator=generator, device=self.device)
         return (2 * points - 1) * self.radius
 
     def normal_smoothness(self, seen: SurfaceOutput, rays: RayBatch, generator: torch.Generator) -> Float[Tensor, ""]:
-        """How much normals differ from those beside them, where rays meet the surface."""
+        """Return the mean difference of neighbouring normals at the rays' surface points."""
         points = surface_points(seen, rays)
         shift = torch.randn(points.shape, generator=generator, device=self.device)
         with phase("field query"):
@@ -182,11 +182,11 @@ class Surface(FittedField):
         return self.renderer.render_views(cameras.c2w, cameras.fovy, size, size, self.white, generator)
 
     def prior_names(self) -> dict[Source, str]:
-        """The priors in use, for messages."""
+        """Return the names of the priors in use, for messages."""
         return {"text": self.reference_settings.text_prior}
 
     def configure_optimizers(self) -> Any:
-        """AdamW: the hash grid fast, the networks slower, NeuS's s by a rate of its own and without decay."""
+        """Return AdamW: fast for the hash grid, slower for the networks, a separate rate for NeuS's s without decay."""
         settings, sdf_field = self.optimizer_settings, self.sdf_field
         networks = [*sdf_field.sdf_network.parameters(), *sdf_field.color_network.parameters()]
         groups: list[dict[str, Any]] = [
@@ -207,24 +207,24 @@ class Surface(FittedField):
         return self.surface_settings.radius
 
     def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Signed distance of world points, world units, negative inside."""
+        """Return the signed distance of world points, world units, negative inside."""
         return self.sdf_field.sdf(points)
 
     def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Colour of world points in [0, 1], seen head-on."""
+        """Return colour of world points in [0, 1], seen head-on."""
         return self.sdf_field.color(points)
 
 
 def color_error(
     seen: SurfaceOutput, batch: RayBatch, background: Float[Tensor, "3"], over: ColorRays
 ) -> Float[Tensor, ""]:
-    """Weighted mean squared error of colours over a background.
+    """Return the weighted mean squared error of colours over a background.
 
     Args:
-        seen: What the rays see.
-        batch: What they should see.
+        seen: Rendered rays.
+        batch: Target colours.
         background: Colour behind the object.
-        over: Rays of the mean.
+        over: Rays in the mean.
     """
     errors = batch.weights[:, None] * (seen.rgb - batch.over(background)) ** 2
     if over == "all":
@@ -234,22 +234,22 @@ def color_error(
 
 
 def mask_error(seen: SurfaceOutput, batch: RayBatch) -> Float[Tensor, ""]:
-    """Weighted binary cross-entropy of opacity and mask."""
+    """Return the weighted binary cross-entropy of opacity and mask."""
     return F.binary_cross_entropy(seen.opacity.clamp(1e-3, 1 - 1e-3), batch.alpha, batch.weights)
 
 
 def surface_points(seen: SurfaceOutput, batch: RayBatch) -> Float[Tensor, "points 3"]:
-    """Where rays that are more than half covered meet the surface; no gradient flows into them."""
+    """Return the surface points of rays that are more than half covered; without gradient."""
     hit = seen.opacity > 0.5
     distance = (seen.depth[hit] / seen.opacity[hit]).detach()
     return batch.origins[hit] + distance[:, None] * batch.directions[hit]
 
 
 def load_surface(folder: RunFolder, device: torch.device | str = "cpu") -> Surface:
-    """The fitted surface of a run, in evaluation mode; no prior is loaded.
+    """Load the fitted surface of a run, in evaluation mode; no prior is loaded.
 
     Raises:
-        ViewDistillError: There is no checkpoint, or it is damaged, foreign or of another version.
+        ViewDistillError: The checkpoint is missing, damaged, foreign or of another version.
     """
     path, remedy = folder.surface_checkpoint, f"`viewdistill surface {folder.root}`"
     checkpoint = read_checkpoint(path, remedy, device)

@@ -1,4 +1,4 @@
-"""The text-conditioned 2D prior in miniature ("nano-SD"): the part Stable Diffusion plays in the paper."""
+"""Miniature text-conditioned 2D prior ("nano-SD"), in the role of the paper's Stable Diffusion."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,7 @@ from viewdistill.precision import plain_attention
 
 
 def stable_diffusion_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule with v-prediction: the scheduler configuration that a prior is saved with."""
+    """Return Stable Diffusion's noise schedule with v-prediction, for the prior's scheduler configuration."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -35,7 +35,7 @@ def stable_diffusion_scheduler() -> DDIMScheduler:
 
 
 def nano_unet(in_channels: int, block_out_channels: list[int], latent_size: int, context: int) -> UNet2DConditionModel:
-    """A small Stable-Diffusion UNet: no attention at the finest resolution, one resnet a block, four heads."""
+    """Build a small Stable-Diffusion UNet: no attention at the finest resolution, one resnet per block, four heads."""
     unet = UNet2DConditionModel(
         sample_size=latent_size,
         in_channels=in_channels,
@@ -56,9 +56,9 @@ def nano_unet(in_channels: int, block_out_channels: list[int], latent_size: int,
 def sample_timesteps(
     count: int, emphasis: float, emphasis_from: int, device: torch.device, total: int = 1000
 ) -> Int[Tensor, " count"]:
-    """Training timesteps: uniform on [0, total), but a fraction ``emphasis`` uniform on [emphasis_from, total).
+    """Draw training timesteps: uniform on [0, total), but a share ``emphasis`` uniform on [emphasis_from, total).
 
-    The condition decides the image at high noise only, where a uniform draw spends a minority of its samples.
+    The condition determines the image at high noise only, which a uniform draw samples rarely.
     """
     uniform = torch.rand(count, device=device)
     lowest = torch.where(torch.rand(count, device=device) < emphasis, emphasis_from / total, 0.0)
@@ -80,7 +80,7 @@ class TextToImage(TrainedPrior):
     """Trains a UNet and a small CLIP text tower together on captioned latents, with v-prediction.
 
     Args:
-        tokenizer_folder: Tokenizer of the captions (written with the data set).
+        tokenizer_folder: Tokenizer of the captions, written with the data set.
         block_out_channels: UNet channels per resolution, finest first.
         latent_size: Side of the latent grid.
         text_width: Width of the text tower, and of the UNet's cross-attention context.
@@ -88,12 +88,12 @@ class TextToImage(TrainedPrior):
         empty_caption: Share of captions replaced by the empty string.
         emphasis: Share of timesteps drawn from the noisy end only.
         emphasis_from: First timestep of that end.
-        learning_rate: Peak rate of `Muon`, which takes kernels and matrices, and of AdamW, which takes the rest.
+        learning_rate: Peak rate of `Muon`, for kernels and matrices, and of AdamW, for the rest.
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
-        minutes: Minutes of training after which it has, in place of steps, and training ends.
-        initial_folder: Go on from this Stable-Diffusion folder (``unet`` and ``text_encoder``) in place of fresh
-            weights, for example from ``priors/nano/stable-diffusion`` where the checkpoint is lost.
+        minutes: Duration of the cosine and of the training, minutes; replaces ``total_steps``.
+        initial_folder: Stable-Diffusion folder with initial weights (``unet`` and ``text_encoder``), such as
+            ``priors/nano/stable-diffusion`` if the checkpoint is lost; new weights when not given.
     """
 
     def __init__(
@@ -138,21 +138,21 @@ class TextToImage(TrainedPrior):
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Kernels and matrices between features, for `Muon`; then embeddings, gains, biases and the ends."""
+        """Return kernels and matrices between features, for `Muon`, then embeddings, gains, biases and the ends."""
         ends = ("embedding.weight", "conv_in", "conv_out")
         return self.orthogonal({"unet": self.unet, "text_encoder": self.text_encoder}, adamw=ends)
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """`Muon` on the parameter groups."""
+        """Return `Muon` on the parameter groups."""
         return Muon(self.parameter_groups(), lr=self.learning_rate)
 
     def encode_captions(self, captions: list[str]) -> Float[Tensor, "batch length width"]:
-        """Text embeddings of captions, padded to the tokenizer's length as Stable Diffusion does."""
+        """Return text embeddings of captions, padded to the tokenizer's length as in Stable Diffusion."""
         tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
         return self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state
 
     def loss(self, latents: Float[Tensor, "batch 4 h w"], captions: list[str]) -> Tensor:
-        """v-prediction error per sample [batch], at freshly drawn timesteps."""
+        """Return the v-prediction error per sample [batch], at newly drawn timesteps."""
         timesteps = sample_timesteps(len(latents), self.emphasis, self.emphasis_from, latents.device)
         noise = torch.randn_like(latents)
         noisy = self.schedule.add_noise(latents, noise, timesteps)
@@ -162,7 +162,7 @@ class TextToImage(TrainedPrior):
         return F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """One step on scaled latents and captions; captions are dropped to the empty string at random."""
+        """Run one step on scaled latents and captions; random captions are replaced by the empty string."""
         self.count(len(batch["latents"]))
         dropped = torch.rand(len(batch["captions"])) < self.empty_caption
         captions = ["" if drop else text for drop, text in zip(dropped, batch["captions"], strict=True)]
@@ -171,7 +171,7 @@ class TextToImage(TrainedPrior):
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Held-out v-prediction error, with captions and without, on the same noise."""
+        """Log the held-out v-prediction error, with captions and without, on the same noise."""
         for name, captions in (("captioned", batch["captions"]), ("empty", [""] * len(batch["captions"]))):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(batch_idx)

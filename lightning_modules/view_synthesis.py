@@ -1,4 +1,4 @@
-"""The view-conditioned prior in miniature ("nano-Zero123"): the part Zero-1-to-3 plays in the paper."""
+"""Miniature view-conditioned prior ("nano-Zero123"), in the role of the paper's Zero-1-to-3."""
 
 import copy
 from pathlib import Path
@@ -26,7 +26,7 @@ from viewdistill.precision import plain_attention
 
 
 def widen_input(unet: UNet2DConditionModel, in_channels: int) -> UNet2DConditionModel:
-    """The same network with more input channels, whose weights start at zero, so that its function is unchanged."""
+    """Return a network with added input channels, whose weights start at zero so that its function is unchanged."""
     old = unet.conv_in
     new = nn.Conv2d(in_channels, old.out_channels, kernel_size=3, padding=1)
     with torch.no_grad():
@@ -42,14 +42,14 @@ class ViewSynthesis(TrainedPrior):
     """Trains a UNet, a vision tower and the camera projection on pairs of views, by Zero-1-to-3's rules.
 
     The UNet starts from the 2D prior. The input view enters twice, as in Zero-1-to-3: its latent beside the noisy one,
-    and its image tokens, each joined with the relative pose, as cross-attention context. A third way is this prior's
-    own: beside the latent, what `ReferenceLifting` says of the wanted view. Classifier-free dropout zeroes tokens and
-    latent (with the lifting's features) but never the pose (Liu et al. 2023): this is what makes the unconditional
-    branch biased, and it is kept on purpose.
+    and its image tokens, each joined with the relative pose, as cross-attention context. This prior adds a third input:
+    beside the latent, `ReferenceLifting`'s features of the target view. Classifier-free dropout zeroes tokens and
+    latent (with the lifting's features) but never the pose (Liu et al. 2023): this makes the unconditional branch
+    biased, and is kept on purpose.
 
     Args:
-        initial_unet: ``unet`` folder of the 2D prior that the network starts from.
-        lifting: ``lifting`` folder, trained before; it stays as it is.
+        initial_unet: ``unet`` folder of the 2D prior with the initial weights.
+        lifting: ``lifting`` folder, trained before and frozen.
         vae: ``vae`` folder of the autoencoder; validation decodes samples with it.
         image_size: Side of the images, pixels.
         vision_width: Width of the vision tower and of its tokens.
@@ -57,13 +57,13 @@ class ViewSynthesis(TrainedPrior):
         patch_size: Side of the vision tower's patches, pixels.
         emphasis: Share of timesteps drawn from the noisy end only.
         emphasis_from: First timestep of that end.
-        learning_rate: Peak rate of `Muon`, which takes kernels and matrices, and of AdamW, which takes the rest.
+        learning_rate: Peak rate of `Muon`, for kernels and matrices, and of AdamW, for the rest.
         projection_rate: Factor on the rate of the camera projection (10 in Zero-1-to-3).
         warmup_steps: Steps of linear warm-up.
         total_steps: Steps after which the cosine has reached a twentieth of the peak.
-        minutes: Minutes of training after which it has, in place of steps, and training ends.
-        initial_folder: Go on from this Zero-1-to-3 folder (``unet``, ``image_encoder``, ``clip_camera_projection``),
-            for example from ``priors/nano/zero123`` where the checkpoint is lost.
+        minutes: Duration of the cosine and of the training, minutes; replaces ``total_steps``.
+        initial_folder: Zero-1-to-3 folder with initial weights (``unet``, ``image_encoder``,
+            ``clip_camera_projection``), such as ``priors/nano/zero123`` if the checkpoint is lost.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ViewSynthesis(TrainedPrior):
         self.projection_rate = projection_rate
         unet = UNet2DConditionModel.from_pretrained(initial_unet, torch_dtype=torch.float32)
         unet.set_attn_processor(AttnProcessor())
-        # In tuples, so that they are no part of this module: not trained, not saved, not averaged.
+        # In tuples, to keep them out of this module: not trained, not saved, not averaged.
         self.lifting = (ReferenceLifting.from_pretrained(lifting, torch_dtype=torch.float32).requires_grad_(False),)
         self.validation_vae = (AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32).eval(),)
         self.unet = widen_input(unet, 8 + self.lifting[0].out_channels).train()
@@ -116,7 +116,7 @@ class ViewSynthesis(TrainedPrior):
         self.schedule = NoiseSchedule.from_config(dict(stable_diffusion_scheduler().config))
 
     def loss(self, batch: dict[str, Tensor], keep_conditions: bool) -> Float[Tensor, " batch"]:
-        """v-prediction error per sample.
+        """Return the v-prediction error per sample.
 
         Args:
             batch: ``image`` [B, 3, H, W] input views in [0, 1]; ``image_latent`` [B, 4, h, w] their posterior modes,
@@ -145,14 +145,14 @@ class ViewSynthesis(TrainedPrior):
         return F.mse_loss(prediction, target, reduction="none").mean((1, 2, 3))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """One step on pairs of views."""
+        """Run one step on pairs of views."""
         self.count(len(batch["latents"]))
         loss = self.loss(batch, keep_conditions=False).mean()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["latents"]))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Held-out v-prediction error on fixed noise; PSNR of samples, and of the input view in their place."""
+        """Log held-out v-prediction error on fixed noise, and PSNR of samples and, as a baseline, of the input view."""
         batch = unseen_views(batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(batch_idx)
@@ -169,7 +169,7 @@ class ViewSynthesis(TrainedPrior):
         self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=rows, add_dataloader_idx=False)
 
     def sample(self, batch: dict[str, Tensor], guidance_scale: float = 2.0) -> Float[Tensor, "batch 3 height width"]:
-        """Novel views by 20 steps of DDIM: fewer than the final evaluation takes, enough to follow a training."""
+        """Sample novel views by 20 DDIM steps: fewer than in the final evaluation, enough to monitor training."""
         prior = ViewConditionedPrior(
             self.validation_vae[0],
             self.unet,
@@ -186,7 +186,7 @@ class ViewSynthesis(TrainedPrior):
         return prior.decode_latents(latents).float().clamp(0, 1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Kernels and matrices for `Muon`, the rest; the camera projection learns faster, as in Zero-1-to-3."""
+        """Return groups for `Muon` and AdamW; the camera projection learns faster, as in Zero-1-to-3."""
         projection = {
             "params": list(self.clip_camera_projection.parameters()),
             "weight_decay": 0.0,
@@ -196,7 +196,7 @@ class ViewSynthesis(TrainedPrior):
         return [*self.orthogonal(networks, adamw=("embedding", "conv_in", "conv_out")), projection]
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """`Muon` on the parameter groups."""
+        """Return `Muon` on the parameter groups."""
         return Muon(self.parameter_groups(), lr=self.learning_rate)
 
     def save_pretrained(self, folder: Path) -> None:
@@ -208,7 +208,7 @@ class ViewSynthesis(TrainedPrior):
 
 
 def unseen_views(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A held-out batch without the first wanted view of each reference, which is the reference itself."""
+    """Return a held-out batch without each reference's first target view, which is the reference itself."""
     references, views = batch["pose"].shape[:2]
 
     def rest(flat: Tensor) -> Tensor:
@@ -219,5 +219,5 @@ def unseen_views(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def per_view(batch: dict[str, Tensor], name: str) -> Tensor:
-    """What a batch has for each input, once for each of its wanted views."""
+    """Repeat a batch's entries per input for each of its target views."""
     return batch[name].repeat_interleave(batch["pose"].shape[1], 0)

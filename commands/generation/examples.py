@@ -1,4 +1,4 @@
-"""`viewdistill examples`: the example inputs, rendered from objects that no prior was trained on."""
+"""`viewdistill examples`: the example inputs, rendered from held-out objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Example:
     seed: int
     """Seed of the procedural object, one of the test seeds."""
     object_azimuth_deg: float
-    """Where the camera stands in the object's own frame; a run calls this azimuth 0."""
+    """Azimuth of the camera in the object's own frame, degrees; a run calls it 0."""
     elevation_deg: float
     """Elevation of the camera."""
 

@@ -1,4 +1,4 @@
-"""The front door in Python: `viewdistill.distill`."""
+"""The entry point in Python: `viewdistill.distill`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,17 +32,17 @@ def distill(
     options: Mapping[str, str] | None = None,
     quiet: bool = False,
 ) -> Outcome:
-    """Make a mesh of an object, as `viewdistill object` does; what was made before and still holds is not made again.
+    """Make a mesh of an object, like `viewdistill object`; results that are up to date are reused.
 
     Args:
         image: Image of the object.
-        text: Words in place of an image.
+        text: Words instead of an image.
         preset: Folder of ``configs/presets``, as ``debug``; the shipped YAMLs alone when not given, or ``nano``.
         runs: Folder of all runs.
-        source: Stage that the mesh is made from.
+        source: Source stage of the mesh.
         seed: Seed of everything random; the YAMLs' own when not given.
         mask: Mask of the image, the object white.
-        class_word: What the object is; chosen by the text-conditioned prior when not given.
+        class_word: Kind of object; chosen by the text-conditioned prior when not given.
         elevation: Elevation of the input camera, degrees; estimated when not given.
         references: Further pictures, each as ``PICTURE:AZIMUTH,ELEVATION``, degrees; without an image, the first is it.
         options: Stage → more options, as ``{"field": "--trainer.max_steps 600"}``.

@@ -44,7 +44,7 @@ class Request:
     mask: Path | None = None
     """Mask of the image."""
     class_word: str | None = None
-    """What the object is; chosen when not given."""
+    """Kind of object; chosen when not given."""
     elevation: float | None = None
     """Elevation of the input camera, degrees; estimated when not given."""
     references: Sequence[ReferencePicture] = ()

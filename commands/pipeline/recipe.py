@@ -1,4 +1,4 @@
-"""The choices that all stages of an object share, and each stage's command line and job that follow from them."""
+"""Choices shared by all stages of an object, and the resulting command line and job of each stage."""
 
 import io
 import shlex
@@ -25,25 +25,25 @@ class Recipe:
     seed: int | None = None
     """Seed of everything random; the YAMLs' own when not given."""
     source: Source = "surface"
-    """Stage that the mesh is made from."""
+    """Source stage of the mesh."""
     words: bool = False
     """Whether the object is given in words."""
     mask: Path | None = None
     """Mask of the image."""
     class_word: str | None = None
-    """What the object is; chosen when not given."""
+    """Kind of object; chosen when not given."""
     elevation: float | None = None
     """Elevation of the input camera, degrees; estimated when not given."""
     references: tuple[ReferencePicture, ...] = ()
     """Further pictures of the object."""
     live: bool = False
-    """Whether to show the fields in a browser while they are fitted."""
+    """Whether to show the fields in a browser during the fits."""
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Stage and more options for its subcommand."""
 
     @property
     def route(self) -> Route:
-        """The way through the stages."""
+        """The route through the stages."""
         return Route(self.source, self.words)
 
     def overlays(self, stage: str) -> list[Path]:
@@ -105,7 +105,7 @@ class Recipe:
         return ["object", *said, *([f"--text={subject}"] if self.words else ["--", str(subject)])]
 
     def job(self, stage: str, subject: Path | str, run: Path) -> StageJob:
-        """Return a stage with resolved settings, for arguments as those of `command`.
+        """Return a stage with resolved settings, for arguments like those of `command`.
 
         Raises:
             ViewDistillError: An option or a setting is wrong.
@@ -116,7 +116,7 @@ class Recipe:
         try:
             with redirect_stderr(said):
                 call = parse(words)
-        except SystemExit as stop:  # how argparse refuses options
+        except SystemExit as stop:  # argparse's exit for wrong options
             raise ViewDistillError(said.getvalue().strip() or f"options of {stage} are wrong") from stop
         return module.prepare(call.request)
 

@@ -14,7 +14,7 @@ from datamodules.run_folder import MadeBy, RunFolder
 from viewdistill.files import ADVICE, refused
 
 LOG = "object.log"
-"""In a run folder: what its stages printed."""
+"""File in a run folder with the stages' output."""
 
 
 def jobs_of(recipe: Recipe, subject: Path | str, run: Path, stages: Sequence[str] | None = None) -> list[StageJob]:
@@ -36,7 +36,7 @@ def walk(jobs: list[StageJob], display: Display, command: Sequence[str]) -> list
     """Run the stages whose results do not hold, in order.
 
     Args:
-        jobs: From `jobs_of`; emptied, so that what a stage built is released with it.
+        jobs: From `jobs_of`; emptied, so that each stage's memory is released.
         display: Shows progress.
         command: Arguments of `viewdistill` that make the object, which the run keeps for its report.
 
@@ -71,7 +71,7 @@ def keep_command(folder: RunFolder, command: Sequence[str]) -> None:
 
 
 def show(job: StageJob, display: Display, again: bool = False) -> bool:
-    """Run a stage under the eyes of the user, as `run_stage` does."""
+    """Run a stage with progress for the user, through `run_stage`."""
     display.start(job.name)
     with logged(job.folder):
         ran = run_stage(job, display.report, again)
@@ -80,7 +80,7 @@ def show(job: StageJob, display: Display, again: bool = False) -> bool:
 
 
 def stale(jobs: Sequence[StageJob]) -> list[str]:
-    """Return the stages that would be run now, and after them all that read them, should these come out differently."""
+    """Return the stages to run now and all that depend on them."""
     found: list[str] = []
     for job in jobs:
         if set(job.needs) & set(found) or not job.holds():

@@ -40,7 +40,7 @@ class Request:
     path: str = "orbit"
     """``orbit``, ``spiral`` or a ``cameras.json``."""
     what: Literal["mesh", "field", "surface", "both"] = "mesh"
-    """What is rendered; both means mesh and field."""
+    """Subject of the render; both means mesh and field."""
     format: str = "mp4"
     """Ending of the video: mp4, webm or gif."""
     frames: int = 100

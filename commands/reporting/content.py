@@ -1,4 +1,4 @@
-"""What the report of a run shows, gathered from its files."""
+"""Content of a run's report, gathered from its files."""
 
 import io
 import shlex
@@ -27,7 +27,7 @@ from viewdistill.version import __version__
 
 
 def gather(folder: RunFolder, meta: InputMeta) -> Page:
-    """Everything that is there; what is missing is named.
+    """Collect all existing content and the names of missing stages.
 
     Raises:
         ViewDistillError: A file of a complete stage is missing or damaged.
@@ -191,7 +191,7 @@ def sheet(title: str, note: str, picture: Path) -> Gallery:
 
 
 def camera_text(camera: ViewCamera) -> str:
-    """Where a view was seen from."""
+    """Return a view's camera in words."""
     return f"azimuth {camera.azimuth_deg:g}°, elevation {camera.elevation_deg:g}°"
 
 

@@ -1,4 +1,4 @@
-"""`viewdistill summary`: what the stages of a run cost and wrote."""
+"""`viewdistill summary`: costs and files of a run's stages."""
 
 import argparse
 import re
@@ -61,7 +61,7 @@ def totals(records: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def print_table(root: Path, records: list[dict[str, Any]]) -> None:
-    """Print one row a stage and one in total."""
+    """Print one row per stage and one for the total."""
     table = Table(title=Text(str(root)), title_justify="left", show_footer=True)
     total = totals(records)
     table.add_column("stage", "total", style="bold")

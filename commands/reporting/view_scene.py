@@ -30,11 +30,11 @@ OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0])
 
 
 def serve(folder: RunFolder, meta: InputMeta, host: str, port: int) -> viser.ViserServer:
-    """Start a server that shows a run; what is not complete is not shown.
+    """Start a server that shows the complete stages of a run.
 
     Args:
         folder: The run.
-        meta: What is known about its input.
+        meta: Description of its input.
         host: Address to listen on.
         port: Port; 0 takes any free one.
 
@@ -55,10 +55,10 @@ def serve(folder: RunFolder, meta: InputMeta, host: str, port: int) -> viser.Vis
 
 
 def require_free(host: str, port: int) -> None:
-    """Make sure that a server can listen at an address: viser would take another port, or end in its own thread.
+    """Check that a server can listen at an address: viser would take another port, or fail in its own thread.
 
     Raises:
-        ViewDistillError: The host is not of this machine, or the port is taken or reserved.
+        ViewDistillError: The host is not this machine's, or the port is in use or reserved.
     """
     try:
         family, kind, protocol, _, address = resolved(host, port)
@@ -100,7 +100,7 @@ def resolved(host: str, port: int) -> tuple[int, int, int, str, Any]:
 
 
 def build_scene(server: viser.ViserServer, folder: RunFolder, meta: InputMeta) -> None:
-    """Add the mesh, the input, and refined views, renders and novel views; of the last three the first there is shown.
+    """Add the mesh, the input, refined views, renders and novel views; of the last three, the first one is visible.
 
     Raises:
         ViewDistillError: A file of a complete stage is damaged.

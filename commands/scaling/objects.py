@@ -80,7 +80,8 @@ def run(request: Request) -> None:
     for outcome in failed:
         print(one_line(f"{outcome.name}: {outcome.error}"), file=sys.stderr)
     raise ViewDistillError(
-        f"{len(failed)} of {len(images)} objects failed; once mended, the same command makes these and no others"
+        f"{len(failed)} of {len(images)} objects failed; fix the problems and run the same command again, "
+        "which makes only these"
     )
 
 

@@ -1,6 +1,6 @@
-"""What a worker does: one image to a complete run, by the functions of the command line, in its own process.
+"""Work of a worker: one image to a complete run, by the functions of the command line, in its own process.
 
-The process lives on between objects, and with it the priors that it has loaded (`lightning_modules.loaded_priors`).
+The process persists between objects, and with it the loaded priors (`lightning_modules.loaded_priors`).
 """
 
 import os
@@ -26,7 +26,7 @@ from viewdistill.errors import OutOfMemoryError, ViewDistillError
 from viewdistill.resources import REPOSITORY
 
 LOG = "objects.log"
-"""In a run folder: what the stages said."""
+"""File in a run folder with the stages' output."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Job:
     image: ImageFile
     """The input."""
     recipe: Recipe
-    """What to do."""
+    """The choices of the batch."""
     digests: dict[str, str]
     """Keys of the stages' settings on the machine that gives the job."""
     out: str
-    """Where results go, see `commands.scaling.results.results_at`."""
+    """Place of the results, see `commands.scaling.results.results_at`."""
     working_folder: str
-    """Where relative paths in settings start."""
+    """Base of relative paths in settings."""
     threads: int
     """Of the worker's computations."""
     memory_limit: int | None = None
@@ -51,22 +51,22 @@ class Job:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How a job went."""
+    """Outcome of a job."""
 
     name: str
     """Of the object."""
     error: str | None = None
-    """One line; none where the object is complete."""
+    """One line; None for a complete object."""
     stages: tuple[str, ...] = ()
-    """That were run; the others were complete before."""
+    """Stages that were run; the others were complete before."""
     seconds: float = 0.0
-    """It took."""
+    """Wall-clock time, seconds."""
     worker: str = ""
     """Host and process that did it."""
 
 
 def make_object(job: Job) -> JobOutcome:
-    """Complete one object; whatever goes wrong with it is told and not raised."""
+    """Complete one object; any failure is returned, not raised."""
     start, ran = time.perf_counter(), list[str]()
     enter_process(job.threads, job.working_folder)
     error = None

@@ -16,7 +16,7 @@ from viewdistill.errors import ViewDistillError
 
 
 class Configured(Protocol):
-    """What `add_configuration_arguments` asks for."""
+    """Options of `add_configuration_arguments`."""
 
     @property
     def config(self) -> Sequence[Path]:

@@ -12,14 +12,14 @@ from datamodules.transforms import load_transforms
 from viewdistill.errors import ViewDistillError
 
 STAGES = ("input", "views")
-"""Stages that posed pictures stand for."""
+"""Stages replaced by posed pictures."""
 
 ORIGIN = "imported_from"
 """Figure of their records that names the file."""
 
 
 def import_pictures(folder: RunFolder, source: Path) -> None:
-    """Complete the stages from a ``transforms.json``; nothing is done where they were made from the same files.
+    """Complete the stages from a ``transforms.json``, unless they were made from the same files.
 
     Args:
         folder: The run; a new one, or one of imported pictures.

@@ -61,13 +61,13 @@ class Request:
     elevation: float | None = None
     """Elevation of the camera, degrees."""
     estimate_elevation: bool | None = None
-    """Whether to estimate it also where the description beside the image says it, or never; none: where it does not."""
+    """Whether to estimate it always or never; None: unless the description beside the image gives it."""
     class_word: str | None = None
     """What the object is."""
     references: tuple[ReferencePicture, ...] = ()
     """Further pictures of the object."""
     keep_framing: bool | None = None
-    """Whether the object stays where the camera saw it; none: as the description beside the image says, else not."""
+    """Whether the object keeps its place in the picture; None: as in the description beside the image, else not."""
     config: tuple[Path, ...] = ()
     """Overlays on the shipped settings."""
     view_prior: str | None = None
@@ -216,7 +216,7 @@ def write(
 
 
 def elevation_notes(elevation: ElevationChoice) -> list[str]:
-    """What a user should know about an estimated elevation."""
+    """Return the note on an estimated elevation."""
     if elevation.confidence is None:
         return []
     low, high = elevation.alternatives

@@ -1,4 +1,4 @@
-"""Settings of the stages that run no Lightning: the shipped YAML, then overlays, then options; later ones win."""
+"""Settings of the stages without Lightning: the shipped YAML, then overlays, then options; later ones win."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ def read_settings(kind: type[Settings], shipped: str, overlays: Sequence[Path], 
     """A dataclass of settings.
 
     Args:
-        kind: The dataclass; a YAML may name its fields and nothing else.
-        shipped: The YAML that says all of them, as ``configs/input.yaml``.
-        overlays: YAML files that say only what differs.
-        options: Settings by name; None where the user gave none.
+        kind: The dataclass; a YAML may contain its fields only.
+        shipped: The YAML with all of them, such as ``configs/input.yaml``.
+        overlays: YAML files with differing settings only.
+        options: Settings by name; None if not given by the user.
 
     Raises:
         ViewDistillError: A YAML is missing, or a setting is unknown or wrong.

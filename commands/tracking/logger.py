@@ -23,13 +23,13 @@ def attempt_id(folder: Path) -> str | None:
 
 
 class Tracker(WandbLogger):
-    """A W&B run in the stage's folder, started with the first thing that is logged.
+    """A W&B run in the stage's folder, started with the first logged value.
 
     Args:
         name: Name of the run.
         save_dir: The stage's folder, within the object's; ``wandb/`` is written to it.
         project: W&B project.
-        offline: Whether to keep everything on disk; by default what ``WANDB_MODE`` says, see
+        offline: Whether to keep everything on disk; by default from ``WANDB_MODE``, see
             `commands.tracking.run.run_mode`.
     """
 
@@ -42,7 +42,7 @@ class Tracker(WandbLogger):
         super().__init__(name=name, save_dir=save_dir, project=project, offline=self.mode != "online")
 
     def describe(self, config: Mapping[str, Any], tags: tuple[str, ...]) -> None:
-        """Say what the run is about, before it is started.
+        """Describe the run, before it is started.
 
         Args:
             config: All settings of the stage, nested.
@@ -53,7 +53,7 @@ class Tracker(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run; Lightning's own way to start it waits long for a service that is away, and has no disabled mode."""
+        """The run; Lightning's own start waits long for an unreachable service, and has no disabled mode."""
         if self._run is None:
             identity = attempt_id(self.description.folder)
             described = replace(self.description, id=identity, resumes=identity is not None)

@@ -1,4 +1,4 @@
-"""Tags by which runs are found again."""
+"""Tags for finding runs."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ LONGEST = 64
 
 
 def run_tags(settings: Any, overlays: Iterable[Path], run_root: Path) -> tuple[str, ...]:
-    """Preset, method and priors of a stage, as ``preset:debug``, ``method:usd``, ``zero123:1f2e3d4c``.
+    """Return preset, method and priors of a stage, such as ``preset:debug``, ``method:usd``, ``zero123:1f2e3d4c``.
 
     Args:
         settings: Resolved settings, nested.

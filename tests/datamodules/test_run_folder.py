@@ -72,7 +72,7 @@ def test_a_damaged_description_is_named(tmp_path: Path, text: str):
 def test_an_unknown_entry_is_refused(tmp_path: Path):
     META.save(tmp_path / "meta.json")
     write_json(tmp_path / "meta.json", {**read_json(tmp_path / "meta.json"), "fov": 3})
-    with pytest.raises(ViewDistillError, match="fov: not a known key; known are name, "):
+    with pytest.raises(ViewDistillError, match="fov: unknown key; known keys: name, "):
         InputMeta.load(tmp_path / "meta.json")
 
 

@@ -139,7 +139,7 @@ def test_a_mesh_reads_what_it_is_made_from():
     assert needs("mesh", ["--source=field", "--no-projection"]) == ("input", "field")
     assert needs("mesh", ["--source=surface"]) == ("input", "views", "surface")
     for options in ([], ["--source=air"], ["--source=field", "--source=surface"]):
-        with pytest.raises(ViewDistillError, match="say --source=field or --source=surface, once"):
+        with pytest.raises(ViewDistillError, match="give --source=field or --source=surface, once"):
             needs("mesh", options)
 
 

@@ -52,7 +52,7 @@ def test_every_point_is_fitted_and_kept_as_a_run_of_the_group(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [(("grid", "bayes"), "without it, grid is run"), (("name: tiny\n", ""), "name")]
+    ("change", "message"), [(("grid", "bayes"), "needs W&B's service; give grid"), (("name: tiny\n", ""), "name")]
 )
 def test_a_sweep_that_cannot_be_run_is_one_line(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     path = tmp_path / "tiny.yaml"

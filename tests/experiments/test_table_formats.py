@@ -23,7 +23,7 @@ A quick look: too few objects or seeds for a result.
 """
 
 COSTS = """\
-Seconds a run (mean) and peak memory (largest); a stage that arms share was computed once.
+Seconds per run (mean) and peak memory (largest); a shared stage was computed once.
 
 | arm | input | field |
 |---|---|---|

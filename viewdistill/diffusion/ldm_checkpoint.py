@@ -1,4 +1,4 @@
-"""Reading a checkpoint of the original latent-diffusion code: nothing in it is run, or read before it is used."""
+"""Checkpoints of the original latent-diffusion code, read lazily and without running any code in them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +12,11 @@ from torch import Tensor
 from viewdistill.errors import ViewDistillError
 
 SOURCES = "`cvlab/zero123-weights` or `stabilityai/stable-zero123` on the Hugging Face hub"
-"""Where the original checkpoints are published."""
+"""Sources of the original checkpoints, for messages."""
 
 
 class Inert:
-    """What every class that a checkpoint names and torch does not know becomes: it takes anything and does nothing.
+    """Stand-in for every class that a checkpoint names and torch does not know: accepts any arguments, does nothing.
 
     Lightning pickles its callbacks and the configuration beside the weights. They are not needed, and their classes
     need not be importable.
@@ -33,13 +33,13 @@ class Inert:
 
 
 def read_state_dict(path: Path) -> Mapping[str, Tensor]:
-    """The weights of a ``.ckpt`` or ``.safetensors`` file, mapped from disk: a page is read when it is first used.
+    """Return the weights of a ``.ckpt`` or ``.safetensors`` file, mapped from disk: a page is read at its first use.
 
     The unpickler is torch's restricted one. Names of foreign classes in the file stand for `Inert`, so that the file
     cannot make anything else.
 
     Raises:
-        ViewDistillError: There is no such file, or it is damaged or no such checkpoint.
+        ViewDistillError: The file is missing, damaged, or no checkpoint of weights.
     """
     if not path.is_file():
         raise ViewDistillError(f"{path}: no such checkpoint; fetch it from {SOURCES}")

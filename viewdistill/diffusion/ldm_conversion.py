@@ -1,8 +1,8 @@
-"""From an original Zero-1-to-3 checkpoint to the folder that `ViewConditionedPrior.from_folder` loads.
+"""Conversion of an original Zero-1-to-3 checkpoint into a folder that `ViewConditionedPrior.from_folder` loads.
 
 The checkpoint is mapped from disk and each component is written straight from the mapping, so that no more than the
-pages in use are in memory. All sizes follow from the weights; the numbers of levels, of blocks a level and of heads are
-the released model's (Liu et al. 2023, ``sd-objaverse-finetune-c_concat-256``).
+pages in use are in memory. All sizes follow from the weights; the numbers of levels, of blocks per level and of heads
+are the released model's (Liu et al. 2023, ``sd-objaverse-finetune-c_concat-256``).
 """
 
 import math
@@ -37,7 +37,7 @@ HEADS = 8
 """Attention heads of the UNet on every level."""
 
 CLIP_HEAD_WIDTH = 64
-"""Numbers an attention head of OpenAI's vision towers has."""
+"""Width of an attention head of OpenAI's vision towers."""
 
 FEWEST_EMA_WEIGHTS = 100
 """A checkpoint with more weights than this under ``model_ema.`` has a moving average, which is then taken."""
@@ -45,12 +45,12 @@ FEWEST_EMA_WEIGHTS = 100
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion took from a checkpoint."""
+    """Summary of a conversion."""
 
     ema: bool
     """Whether the UNet is the moving average."""
     weights: int
-    """Numbers written, in all components."""
+    """Number of parameters written, over all components."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class LdmCheckpoint:
 
     @property
     def ema(self) -> bool:
-        """Whether there is a moving average of the UNet."""
+        """Whether the checkpoint holds a moving average of the UNet."""
         return sum(name.startswith(EMA) for name in self.state) > FEWEST_EMA_WEIGHTS
 
     def weight(self, name: str) -> Tensor:
-        """One weight by its name.
+        """Return one weight by its name.
 
         Raises:
-            ViewDistillError: It is not there.
+            ViewDistillError: The checkpoint lacks it.
         """
         if name not in self.state:
             raise ViewDistillError(
@@ -80,14 +80,14 @@ class LdmCheckpoint:
         return self.state[name]
 
     def unet_weight(self, name: str) -> Tensor:
-        """A weight of the UNet by its original name without prefix: the moving average where there is one."""
+        """Return a weight of the UNet by its original name without prefix: the moving average where there is one."""
         return self.weight(ema_key(name) if self.ema else UNET + name)
 
     def require_nothing_else(self, prefix: str, used: set[str]) -> None:
-        """Make sure that a network has no weights that have no place in the stock class.
+        """Check that the stock class has a place for every weight of a network.
 
         Raises:
-            ViewDistillError: There are some: the network is another one.
+            ViewDistillError: Some weights have no place: the architecture differs.
         """
         there = {name.removeprefix(prefix) for name in self.state if name.startswith(prefix)}
         # The autoencoder's training loss, with its discriminator, may lie beside it.
@@ -104,18 +104,18 @@ def convert(checkpoint: Path, out: Path, pose: Pose) -> Conversion:
     Args:
         checkpoint: ``.ckpt`` or ``.safetensors`` with the names of the original code.
         out: Folder to make.
-        pose: What the model's fourth pose number is; noted in the folder.
+        pose: Meaning of the model's fourth pose number; noted in the folder.
 
     Raises:
-        ViewDistillError: The checkpoint cannot be used, or the folder is there already or cannot be written.
+        ViewDistillError: The checkpoint cannot be used, or the folder exists already or cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ViewDistillError(f"{out}: is there already; give the name of a new folder, or remove it")
+        raise ViewDistillError(f"{out}: exists already; give the name of a new folder, or remove it")
     source = LdmCheckpoint(checkpoint, read_state_dict(checkpoint))
     require_schedule(source)
     partial = out.with_name(f".partial-{out.name}")
     try:
-        # What a killed conversion left behind.
+        # Leftovers of a killed conversion.
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         writers = (write_unet, write_autoencoder, write_image_encoder)
@@ -139,10 +139,10 @@ def convert(checkpoint: Path, out: Path, pose: Pose) -> Conversion:
 
 
 def require_schedule(source: LdmCheckpoint) -> None:
-    """Make sure that the checkpoint's noise levels, where it holds them, are those that the folder will name.
+    """Check that the checkpoint's noise levels, if it holds them, are those that the folder will name.
 
     Raises:
-        ViewDistillError: They are others.
+        ViewDistillError: They differ.
     """
     levels = source.state.get("alphas_cumprod")
     if levels is None:
@@ -155,7 +155,7 @@ def require_schedule(source: LdmCheckpoint) -> None:
 
 
 def write_unet(source: LdmCheckpoint, out: Path) -> int:
-    """Write ``unet``; returns how many numbers it has."""
+    """Write ``unet``; return its number of parameters."""
     widths = [
         source.unet_weight(f"input_blocks.{3 * level + 1}.0.in_layers.2.weight").shape[0] for level in range(LEVELS)
     ]
@@ -178,7 +178,7 @@ def write_unet(source: LdmCheckpoint, out: Path) -> int:
 
 
 def write_autoencoder(source: LdmCheckpoint, out: Path) -> int:
-    """Write ``vae``; returns how many numbers it has."""
+    """Write ``vae``; return its number of parameters."""
     widths = [source.weight(f"{AUTOENCODER}encoder.down.{i}.block.0.conv2.weight").shape[0] for i in range(LEVELS)]
     scale = source.state.get("scale_factor")
     with torch.device("meta"):
@@ -203,7 +203,7 @@ def write_autoencoder(source: LdmCheckpoint, out: Path) -> int:
 
 
 def write_image_encoder(source: LdmCheckpoint, out: Path) -> int:
-    """Write ``image_encoder``; returns how many numbers it has."""
+    """Write ``image_encoder``; return its number of parameters."""
     blocks = {name.split(".resblocks.")[1].split(".")[0] for name in source.state if f"{CLIP}transformer.res" in name}
     hidden = source.weight(f"{CLIP}class_embedding").shape[0]
     patch = source.weight(f"{CLIP}conv1.weight").shape[-1]
@@ -234,7 +234,7 @@ def write_image_encoder(source: LdmCheckpoint, out: Path) -> int:
 
 
 def write_camera_projection(source: LdmCheckpoint, out: Path, pose: Pose) -> int:
-    """Write ``clip_camera_projection``; returns how many numbers it has."""
+    """Write ``clip_camera_projection``; return its number of parameters."""
     weight, bias = source.weight("cc_projection.weight"), source.weight("cc_projection.bias")
     embedding = source.weight(f"{CLIP}proj").shape[1]
     projection = CameraProjection(embedding, weight.shape[0], pose_dim=weight.shape[1] - embedding)
@@ -246,7 +246,7 @@ def write_camera_projection(source: LdmCheckpoint, out: Path, pose: Pose) -> int
 
 
 def write_weights(source: LdmCheckpoint, module: torch.nn.Module, path: Path, weight: Callable[[str], Tensor]) -> int:
-    """Write the weights of a component from where they lie; returns how many numbers they are.
+    """Write the weights of a component straight from the checkpoint; return their number.
 
     Args:
         source: For messages.

@@ -1,8 +1,8 @@
-"""Where the weights of diffusers and transformers stand in a checkpoint of the original Zero-1-to-3 code.
+"""Names of weights: from diffusers and transformers to the original Zero-1-to-3 code.
 
 Each function takes the name of a weight in the stock class and gives its name in the original module, so that a
 conversion asks for what it needs and notices what is missing. The rules are those of the conversion scripts of
-diffusers (UNet, autoencoder) and transformers (CLIP), for two residual blocks a level and attention on all levels but
+diffusers (UNet, autoencoder) and transformers (CLIP), for two residual blocks per level and attention on all levels but
 the deepest.
 """
 
@@ -15,7 +15,7 @@ EMA = "model_ema."
 """Prefix of the moving average of the UNet's weights."""
 
 BLOCKS_A_LEVEL = 3
-"""Numbers a level takes in the original's lists: two residual blocks, and one place for a change of size."""
+"""Entries per level in the original's lists: two residual blocks, and one place for a change of size."""
 
 _UNET_ENDS = {
     "time_embedding.linear_1": "time_embed.0",
@@ -65,7 +65,7 @@ _JOINED = ("q_proj", "k_proj", "v_proj")
 
 
 def unet_key(name: str) -> str:
-    """Name in the original UNet of a weight of ``UNet2DConditionModel``, without prefix."""
+    """Return the name in the original UNet of a weight of ``UNet2DConditionModel``, without prefix."""
     for end, original in _UNET_ENDS.items():
         if name.startswith(f"{end}."):
             return name.replace(end, original, 1)
@@ -87,12 +87,12 @@ def unet_key(name: str) -> str:
 
 
 def ema_key(name: str) -> str:
-    """Name in the whole checkpoint of the moving average of a weight of the original UNet: all dots are gone."""
+    """Return the name in the checkpoint of the moving average of a weight of the original UNet: all dots are gone."""
     return EMA + f"diffusion_model.{name}".replace(".", "")
 
 
 def autoencoder_key(name: str, levels: int) -> str:
-    """Name in the original autoencoder of a weight of ``AutoencoderKL``, without prefix.
+    """Return the name in the original autoencoder of a weight of ``AutoencoderKL``, without prefix.
 
     Args:
         name: In the stock class.
@@ -106,10 +106,10 @@ def autoencoder_key(name: str, levels: int) -> str:
 
 
 def clip_key(name: str) -> tuple[str, int | None]:
-    """Name in OpenAI's vision tower of a weight of ``CLIPVisionModelWithProjection``, without prefix.
+    """Return the name in OpenAI's vision tower of a weight of ``CLIPVisionModelWithProjection``, without prefix.
 
     Returns:
-        The name, and which third of that weight it is where queries, keys and values are stored as one.
+        The name, and the third of that weight where queries, keys and values are stored as one.
     """
     name = name.removeprefix("vision_model.")
     if name == "visual_projection.weight":

@@ -1,10 +1,10 @@
-"""Lifting the reference view into a volume that can be looked at from any camera, for small view-conditioned priors.
+"""Lifting of the reference view into a volume that any camera can view, for small view-conditioned priors.
 
 Zero-1-to-3 learns the whole of "turn the camera" from pairs of views. At the size of the embedded prior, attention does
 not get there: after 350,000 pairs it places silhouettes roughly and colours hardly. Here the camera is not learned. The
 reference latent is unprojected onto a coarse grid around the object, a small 3D UNet completes it (gravity is down the
 same axis for every object, which a picture alone does not show), and the volume is composited along the rays of the
-wanted camera. What comes out is aligned with the wanted view, and the diffusion UNet takes it beside the noisy latent
+target camera. The result is aligned with the target view, and the diffusion UNet takes it beside the noisy latent
 and the reference latent, as GeNVS (Chan et al. 2023) does with features of a pixelNeRF.
 
 World frame of the volume: z up, the reference camera at azimuth 0; see `viewdistill.cameras`.
@@ -33,14 +33,14 @@ from viewdistill.diffusion.picture_compositing import CELL_CHANNELS, render_colo
 from viewdistill.diffusion.volume_compositing import composite_volume
 
 ELEVATION_MEAN, ELEVATION_SPREAD = 25.0, 26.0
-"""Mean and standard deviation of the elevations in training, degrees: what the estimate is relative to."""
+"""Mean and standard deviation of the training elevations, degrees; estimates are normalised with them."""
 
 
 class ReferenceLifting(ModelMixin, ConfigMixin):
-    """Turns a reference latent into features aligned with a wanted view.
+    """Turns a reference latent into features aligned with a target view.
 
-    The elevation of the reference camera is needed and no part of Zero-1-to-3's relative pose; where it is not known,
-    `estimate_elevation` gives it.
+    The elevation of the reference camera is needed, but not part of Zero-1-to-3's relative pose; `estimate_elevation`
+    estimates an unknown one.
 
     Args:
         latent_channels: Of the autoencoder.
@@ -125,7 +125,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             self.picture_head = PictureHead(composited, latent_channels, picture_size // latent_size)
 
     def estimate_elevation(self, latent: Float[Tensor, "batch c h w"]) -> Float[Tensor, " batch"]:
-        """Elevation of the camera that took a view, from its unscaled latent; degrees."""
+        """Return the elevation of the camera that took a view, from its unscaled latent; degrees."""
         return self._elevation_of(self.encoder(latent)[1])
 
     def volume(
@@ -134,7 +134,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         elevation: Float[Tensor, " batch"],
         picture: Float[Tensor, "batch 3 height width"] | None = None,
     ) -> LiftedReference:
-        """The completed volume.
+        """Return the completed volume.
 
         Args:
             latent: Posterior mode of the reference view, unscaled.
@@ -142,7 +142,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
             picture: The view itself, rgb in [0, 1], for a lifting with a ``picture_size``.
 
         Raises:
-            ValueError: The picture is needed and not given.
+            ValueError: The lifting needs the picture and none is given.
         """
         return self.volume_and_elevation(latent, elevation, picture)[0]
 
@@ -152,7 +152,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         elevation: Float[Tensor, " batch"],
         picture: Float[Tensor, "batch 3 height width"] | None = None,
     ) -> tuple[LiftedReference, Float[Tensor, " batch"]]:
-        """The volume, and the elevation as it would be estimated: for training, which needs both."""
+        """Return the volume and the estimated elevation, which training needs too."""
         features, tokens = self.encoder(latent)
         elevation = elevation.float()
         points = cell_centres(self.resolution, self.radius, latent.device)
@@ -198,12 +198,12 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         elevation: Float[Tensor, " batch"],
         relative_pose: Float[Tensor, "batch views 4"],
     ) -> Float[Tensor, "batch views out h w"]:
-        """Features of the views of other cameras; `mean_view` and `opacity` say what two parts of them are.
+        """Return features of the views of other cameras; `mean_view` and `opacity` pick two parts of them.
 
         Args:
             lifted: From `volume`.
             elevation: Of the reference cameras, degrees.
-            relative_pose: T of the wanted cameras, see `viewdistill.cameras.relative_pose`.
+            relative_pose: T of the target cameras, see `viewdistill.cameras.relative_pose`.
         """
         return self.look_and_render(lifted, elevation, relative_pose)[0]
 
@@ -213,12 +213,12 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         elevation: Float[Tensor, " batch"],
         relative_pose: Float[Tensor, "batch views 4"],
     ) -> Float[Tensor, "batch views 3 height width"]:
-        """The wanted views themselves on average, over white, of a lifting with a ``picture_size``.
+        """Return the target views on average, over white, of a lifting with a ``picture_size``.
 
-        What the reference shows of them keeps its details. Arguments are those of `look`.
+        Parts visible in the reference keep its details. Arguments are those of `look`.
 
         Raises:
-            ValueError: The lifting renders none.
+            ValueError: The lifting renders no pictures.
         """
         pictures = self.look_and_render(lifted, elevation, relative_pose)[1]
         if pictures is None:
@@ -231,7 +231,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         elevation: Float[Tensor, " batch"],
         relative_pose: Float[Tensor, "batch views 4"],
     ) -> tuple[Float[Tensor, "batch views out h w"], Float[Tensor, "batch views 7 height width"] | None]:
-        """Features of the views, and their pictures: rgb, then rgb and opacity as rendered; for training."""
+        """Return features of the views, and their pictures: rgb, then rgb and opacity as rendered; for training."""
         batch, views = relative_pose.shape[:2]
         c2w = self._wanted_cameras(elevation, relative_pose)
         composited = self._composite(lifted, c2w).to(self.dtype)
@@ -246,7 +246,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
 
     @outside_autocast
     def _composite(self, lifted: LiftedReference, c2w: Tensor) -> Float[Tensor, "rows composited h w"]:
-        """Features, opacity and relief along the rays of the latents' pixels."""
+        """Return features, opacity and relief along the rays of the latents' pixels."""
         batch, size = len(lifted.features), self.latent_size
         origins, directions = (line.reshape(batch, -1, 3) for line in rays(c2w, self.fovy, size, size))
         sums = composite_volume(lifted.features.float(), origins, directions, self.radius, self.samples)
@@ -256,7 +256,7 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
 
     @outside_autocast
     def _render(self, lifted: LiftedReference, elevation: Tensor, c2w: Tensor) -> Float[Tensor, "rows 4 height width"]:
-        """Rgb over white, and opacity."""
+        """Return rgb over white, and opacity."""
         assert lifted.colors is not None
         assert lifted.picture is not None
         batch, size = len(lifted.features), self.picture_size
@@ -271,11 +271,11 @@ class ReferenceLifting(ModelMixin, ConfigMixin):
         return torch.cat([over_white, found[..., 3:]], -1).reshape(-1, size, size, 4).permute(0, 3, 1, 2)
 
     def mean_view(self, features: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch c h w"]:
-        """In the features of a view: the scaled latent that it has on average, as far as the reference tells."""
+        """Return the mean scaled latent of a view, given the reference, from its features."""
         return features[:, : self.linear_head.out_channels]
 
     def opacity(self, features: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch 1 h w"]:
-        """In the features of a view: its silhouette."""
+        """Return the silhouette of a view from its features."""
         return features[:, -2:-1]
 
     @outside_autocast

@@ -1,4 +1,4 @@
-"""Where the cells of a lifted volume are, and what the reference camera sees of them; in float32 throughout."""
+"""Places of a lifted volume's cells and their projections into the reference camera; in float32 throughout."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def outside_autocast(method: Method) -> Method:
-    """A method that autocast leaves alone: it would place points and rays with bfloat16's two to three digits."""
+    """Exempt a method from autocast, which would place points and rays with bfloat16's two to three digits."""
 
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -25,14 +25,14 @@ def outside_autocast(method: Method) -> Method:
 
 
 def cell_centres(n: int, radius: float, device: torch.device) -> Float[Tensor, "n n n 3"]:
-    """Centres of the cells of [-radius, radius]^3, axes z, y, x; world units."""
+    """Return centres of the cells of [-radius, radius]^3, axes z, y, x; world units."""
     axis = ((torch.arange(n, device=device) + 0.5) / n * 2 - 1) * radius
     z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
     return torch.stack([x, y, z], -1)
 
 
 def before_camera(points: Float[Tensor, "n n n 3"], c2w: Float[Tensor, "batch 4 4"]) -> Float[Tensor, "batch n n n 3"]:
-    """Points in the axes of cameras that look at the origin, which stays the origin."""
+    """Return points in the axes of cameras that look at the origin; the origin itself is kept."""
     with torch.autocast(points.device.type, enabled=False):
         return torch.einsum("zyxj,bji->bzyxi", points, c2w[:, :3, :3])
 
@@ -40,7 +40,7 @@ def before_camera(points: Float[Tensor, "n n n 3"], c2w: Float[Tensor, "batch 4 
 def unproject(
     maps: Float[Tensor, "batch c h w"], local: Float[Tensor, "batch n n n 3"], distance: float, fovy: float
 ) -> Float[Tensor, "batch c n n n"]:
-    """What a picture shows where points are seen in it, at its border where they are outside.
+    """Sample a picture at the projections of points, clamped at its border.
 
     Args:
         maps: The picture, or features of it.
@@ -59,7 +59,7 @@ def unproject(
 def turned_about_z(
     points: Float[Tensor, "n n n 3"], degrees: Float[Tensor, " batch"]
 ) -> Float[Tensor, "batch n n n 3"]:
-    """Points turned about the z axis, right-handed."""
+    """Return points turned about the z axis, right-handed."""
     angle = torch.deg2rad(degrees)[:, None, None, None]
     x, y, z = points.unbind(-1)
     across, along = angle.cos() * x - angle.sin() * y, angle.sin() * x + angle.cos() * y
@@ -72,7 +72,7 @@ def describe_places(
     elevation: Float[Tensor, " batch"],
     radius: float,
 ) -> Float[Tensor, "batch 8 n n n"]:
-    """Where cells are: in the world, before the camera, the sine of its elevation, their distance from the centre."""
+    """Return the cells' positions in the world and before the camera, the sine of its elevation, and their radii."""
     batch, n = local.shape[:2]
     parts = [
         points.expand(batch, -1, -1, -1, -1) / radius,

@@ -1,4 +1,4 @@
-"""Growing a trained lifting: a wider and deeper one that starts with what the smaller one knows."""
+"""Growth of a trained lifting into a wider and deeper one that starts from its function."""
 
 from typing import cast
 
@@ -11,21 +11,21 @@ from viewdistill.errors import ViewDistillError
 
 @torch.no_grad()
 def grow(small: ReferenceLifting, large: ReferenceLifting) -> None:
-    """Copy a lifting into a larger one, whose untrained rest is made not to disturb it.
+    """Copy a lifting into a larger one, whose added weights do not disturb it at first.
 
-    Channels that were added take part, but say nothing yet to those that were there; added blocks start as the
-    identity, as they are built. With ``groups`` grown as the widths are, the larger lifting gives the same features.
+    Added channels are computed, but do not feed the copied ones yet; added blocks start as the identity, as they are
+    built. With ``groups`` grown as the widths are, the larger lifting gives the same features.
 
     Args:
         small: Trained.
         large: As constructed; its ends and tokens must be as wide as the small one's.
 
     Raises:
-        ViewDistillError: It is smaller somewhere, or has other ends.
+        ViewDistillError: ``large`` is smaller somewhere, or has other ends.
     """
     full, more_full = small.volume_unet.up2.out_channels, large.volume_unet.up2.out_channels
     half, more_half = small.volume_unet.down2.in_channels, large.volume_unet.down2.in_channels
-    # Two kinds of channels meet here; all other layers take what they had first.
+    # Two kinds of channels meet here; in all other layers the copied channels come first.
     joint = {"volume_unet.up2.weight": [*range(half), *range(more_half, more_half + full)]}
     if large.volume_unet.up2.in_channels != more_half + more_full:
         raise ViewDistillError("the larger lifting joins other channels than the smaller one")

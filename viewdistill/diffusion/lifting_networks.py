@@ -1,4 +1,4 @@
-"""The networks of the lifting: one for the reference latent, one that completes the volume."""
+"""Networks of the lifting: one for the reference latent, one that completes the volume."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GROUPS = 8
-"""Of every group normalisation, unless said otherwise."""
+"""Default number of groups of the group normalisations."""
 
 
 class ResidualBlock(nn.Module):
@@ -28,12 +28,12 @@ class ResidualBlock(nn.Module):
         start_at_zero(self.conv2)
 
     def forward(self, x: Float[Tensor, "batch width ..."]) -> Float[Tensor, "batch width ..."]:
-        """The block."""
+        """Apply the block."""
         return x + self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
 
 
 class AttentionBlock(nn.Module):
-    """Every cell looks at every other cell and at the tokens, then a feed-forward layer; starts as the identity.
+    """Attention of every cell to all cells and to the tokens, then a feed-forward layer; starts as the identity.
 
     Args:
         width: Channels.
@@ -52,7 +52,7 @@ class AttentionBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch width ..."], tokens: Float[Tensor, "batch tokens token_width"]
     ) -> Float[Tensor, "batch width ..."]:
-        """The block, over all cells of an image or a volume."""
+        """Apply the block to all cells of an image or a volume."""
         cells = x.flatten(2).transpose(1, 2)
         queries = self.norm1(cells)
         seen = torch.cat([queries, self.tokens(tokens)], 1)
@@ -90,7 +90,7 @@ class ReferenceEncoder(nn.Module):
     def forward(
         self, latent: Float[Tensor, "batch c h w"]
     ) -> tuple[Float[Tensor, "batch features h w"], Float[Tensor, "batch tokens token_width"]]:
-        """Features and tokens."""
+        """Return features and tokens."""
         x = self.conv_in(latent)
         coarse = self.down(x) + self.position
         for block in self.attention:
@@ -101,10 +101,10 @@ class ReferenceEncoder(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Attention blocks at a width of their own, added to what they are given; start as nothing.
+    """Residual attention blocks at a width of their own; their sum starts at zero.
 
     Args:
-        width: Channels of what is given.
+        width: Channels of the input.
         inner_width: Channels of the blocks.
         token_width: Channels of the tokens.
         blocks: Their number.
@@ -119,7 +119,7 @@ class Bottleneck(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch width n n n"], tokens: Float[Tensor, "batch tokens token_width"]
     ) -> Float[Tensor, "batch width n n n"]:
-        """The sum."""
+        """Return the input plus the blocks' output."""
         inner = self.conv_in(x)
         for block in self.attention:
             inner = block(inner, tokens)
@@ -138,7 +138,7 @@ class VolumeUNet(nn.Module):
         blocks: Attention blocks over the cells at quarter resolution.
         groups: Of the normalisations at full and half resolution.
         bottleneck: Width and number of further attention blocks there.
-        fine_channels: Of what is unprojected at twice the resolution; 0 for nothing.
+        fine_channels: Of the volume unprojected at twice the resolution; 0 for none.
     """
 
     def __init__(
@@ -175,12 +175,12 @@ class VolumeUNet(nn.Module):
         tokens: Float[Tensor, "batch tokens token_width"],
         fine: Float[Tensor, "batch fine_channels m m m"] | None = None,
     ) -> tuple[Float[Tensor, "batch out_channels n n n"], Float[Tensor, "batch full n n n"]]:
-        """The completed volume, and what it was read from.
+        """Return the completed volume, and the features it was read from.
 
         Args:
             x: The unprojected volume.
             tokens: Of the reference.
-            fine: What is unprojected at twice the resolution, where there is something.
+            fine: The volume unprojected at twice the resolution, if any.
         """
         x = self.conv_in(x).contiguous(memory_format=torch.channels_last_3d)
         if self.unprojected is not None and fine is not None:
@@ -202,16 +202,16 @@ class VolumeUNet(nn.Module):
 def joined(
     layer: nn.Conv3d, coarse: Float[Tensor, "batch c n n n"], fine: Float[Tensor, "batch d m m m"]
 ) -> Float[Tensor, "batch out m m m"]:
-    """A convolution of width 1 of a volume at twice its resolution beside another one, as if both were concatenated.
+    """Convolve, with width 1, an upsampled volume concatenated with another one.
 
-    It is linear and so may come before the interpolation, where it costs an eighth.
+    The convolution is linear, so it may come before the interpolation, where it costs an eighth.
     """
     of_coarse, of_fine = layer.weight.split([coarse.shape[1], fine.shape[1]], 1)
     return twice(F.conv3d(coarse, of_coarse)) + F.conv3d(fine, of_fine, layer.bias)
 
 
 def twice(x: Float[Tensor, "batch c n n n"]) -> Float[Tensor, "batch c m m m"]:
-    """A volume at twice its resolution."""
+    """Return a volume at twice its resolution."""
     return F.interpolate(x, scale_factor=2, mode="trilinear")
 
 

@@ -1,4 +1,4 @@
-"""The networks of the lifting that deal with pictures: what is unprojected, fine cells of colours, corrections."""
+"""Networks of the lifting for pictures: features to unproject, fine cells of colours, corrections."""
 
 import torch
 from jaxtyping import Float
@@ -8,11 +8,11 @@ from torch.nn import functional as F
 from viewdistill.diffusion.lifting_networks import ResidualBlock, start_at_zero, twice
 
 DENSITY_GAIN = 2.0
-"""Fine cells make sharper surfaces, and more of space is so empty that rays skip it."""
+"""Gain on the density of fine cells: surfaces become sharper, and rays skip more of space."""
 
 
 class PictureEncoder(nn.Module):
-    """Features of the reference picture at half its resolution, for what the latent has lost.
+    """Features of the reference picture at half its resolution, for details that the latent has lost.
 
     Args:
         features: Channels that are unprojected.
@@ -25,12 +25,12 @@ class PictureEncoder(nn.Module):
         self.conv_out = nn.Conv2d(width, features, 1)
 
     def forward(self, picture: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch features h w"]:
-        """The features of a picture in [0, 1]."""
+        """Return the features of a picture in [0, 1]."""
         return self.conv_out(self.block(F.silu(self.conv_in(picture * 2 - 1))))
 
 
 class VolumeRefiner(nn.Module):
-    """From a completed volume and the picture's features, cells half as wide for rendering colours.
+    """Cells half as wide for rendering colours, from a completed volume and the picture's features.
 
     Args:
         full: Channels of the completed volume's features.
@@ -52,7 +52,7 @@ class VolumeRefiner(nn.Module):
         fine: Float[Tensor, "batch fine_channels m m m"],
         density: Float[Tensor, "batch 1 n n n"],
     ) -> Float[Tensor, "batch out_channels m m m"]:
-        """Fine cells."""
+        """Return fine cells."""
         batch, n = len(full), full.shape[-1]
         cells = self.up(full).reshape(batch, -1, 2, 2, 2, n, n, n).permute(0, 1, 5, 2, 6, 3, 7, 4)
         x = F.silu(cells.reshape(batch, -1, 2 * n, 2 * n, 2 * n) + self.conv_in(fine))
@@ -62,12 +62,12 @@ class VolumeRefiner(nn.Module):
 
 
 class PictureHead(nn.Module):
-    """From a render and the composited features, corrections of the mean latent and of the render; starts as nothing.
+    """Corrections of the mean latent and of the render, from the render and the composited features; zero at first.
 
     Args:
         channels: Of the composited features.
         latent_channels: Of the autoencoder.
-        scale: Pixels of the render to a pixel of the features.
+        scale: Pixels of the render per pixel of the features.
         width: Channels in between.
     """
 
@@ -82,7 +82,7 @@ class PictureHead(nn.Module):
     def forward(
         self, composited: Float[Tensor, "batch channels h w"], render: Float[Tensor, "batch 4 height width"]
     ) -> tuple[Float[Tensor, "batch c h w"], Float[Tensor, "batch 3 height width"]]:
-        """What is to be added to the mean latent, and to rgb."""
+        """Return the corrections of the mean latent and of rgb."""
         x = torch.cat([composited, F.pixel_unshuffle(render, self.scale)], 1)
         x = self.conv_out(F.silu(self.conv(F.silu(self.conv_in(x)))))
         return x[:, : self.latent_channels], F.pixel_shuffle(x[:, self.latent_channels :], self.scale)

@@ -1,4 +1,4 @@
-"""What is known of the objects that a lifting is trained on, beyond their views: their exact geometry."""
+"""Supervision of a lifting by the exact geometry of its training objects."""
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ def occupancy_errors(
     occupancy: Float[Tensor, "batch n n n"],
     half_side: float,
 ) -> list[Float[Tensor, ""]]:
-    """Cross-entropies of what the cells absorb and the true geometry, of features' cells and of colours'.
+    """Return cross-entropies between absorption and true geometry, for the features' cells and the colours' cells.
 
     Args:
         lifted: From `ReferenceLifting.volume`.

@@ -1,8 +1,8 @@
 """Rendering a lifted object's colours, most of the visible side's taken from the reference picture itself.
 
-As in pixelNeRF (Yu et al. 2021), a sample on a ray is projected into the reference picture. What is found there is no
-feature but the colour, and the cell says which share of it to believe: near 1 on the visible surface, near 0 where
-something stands before it; the rest is the cell's own colour. Details finer than a cell so reach the wanted view.
+As in pixelNeRF (Yu et al. 2021), a sample on a ray is projected into the reference picture, here to read its colour
+instead of a feature. The cell holds the picture's share of the sample's colour: near 1 on the visible surface, near 0
+behind it; the rest is the cell's own colour. Details finer than a cell thus reach the target view.
 """
 
 import math
@@ -33,7 +33,7 @@ def render_colors(
     fovy: float,
     steps: int,
 ) -> Float[Tensor, "batch rays 4"]:
-    """Rgb times opacity, and opacity, of rays through volumes; differentiable by the volume only.
+    """Return rgb times opacity, and opacity, of rays through volumes; differentiable by the volume only.
 
     Args:
         volume: Axes z, y, x of [-radius, radius]^3; see `CELL_CHANNELS`. float32.
@@ -66,7 +66,7 @@ def render_in_torch(
     tangent: float,
     steps: int,
 ) -> Float[Tensor, "batch rays 4"]:
-    """`render_colors` for any device, the rays given in the picture's camera as well."""
+    """`render_colors` for any device; the rays are given in the picture's camera as well."""
     middle = -(origins * directions).sum(-1)
     nearest = origins.square().sum(-1) - middle.square()
     half_chord = (radius**2 - nearest).clamp_min(0).sqrt()
@@ -120,7 +120,7 @@ class _ColorsOnCpu(torch.autograd.Function):
 def _bound(
     kernel: Callable[..., None], volume: Tensor, arrays: tuple[Tensor, ...], numbers: tuple[float, float, int]
 ) -> Callable[..., None]:
-    """The kernel for an item and a range of its rays, and what it adds to."""
+    """Return the kernel for an item and a range of its rays, and the array that it adds to."""
     cells, side = _plain(volume).view(len(volume), -1, CELL_CHANNELS).numpy(), volume.shape[1]
     density = np.ascontiguousarray(cells[..., 0])
     full = [occupied(one, side) for one in density]

@@ -3,7 +3,7 @@
 They are njit code, which no type checker follows, as those of `viewdistill.diffusion.volume_kernels` are. A cell holds
 density, rgb, and the share of the picture's colour at its place; see `viewdistill.diffusion.picture_compositing` for
 names, shapes and types. All arrays are float32, and volumes have a rim of zeros, so that every sample lies between
-eight cells. Most of a volume is empty: samples between cells of raw density below `EMPTY` are passed over, and rays end
+eight cells. Most of a volume is empty: samples between cells of raw density below `EMPTY` are skipped, and rays end
 where less than `OPAQUE` of the light is left.
 """
 
@@ -21,7 +21,7 @@ EMPTY, OPAQUE = np.float32(-6), np.float32(1e-3)
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def occupied(density, side):
-    """Whether one of the eight cells from each cell on is denser than `EMPTY`; ``side`` cells a side."""
+    """Mark cells where any of the eight cells from them on is denser than `EMPTY`; ``side`` cells per side."""
     found = np.zeros(len(density), np.bool_)
     for z in range(side - 1):
         for y in range(side - 1):
@@ -64,7 +64,7 @@ def sigmoid(x):
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def look_up(picture, origins, directions, ray, depth, tangent, out):
-    """Bilinear rgb of the picture where a sample is seen in it; ``origins`` are in the picture's camera."""
+    """Bilinear rgb of the picture at a sample's projection; ``origins`` are in the picture's camera."""
     size = picture.shape[0]
     x = origins[ray, 0] + depth * directions[ray, 0]
     y = origins[ray, 1] + depth * directions[ray, 1]
@@ -85,7 +85,7 @@ def render_rays(
     begin, end, volume, density, full, side, picture, origins, directions, seen_from, seen_along, radius, tangent,
     steps, scale, bias, out,
 ):  # fmt: skip
-    """Add up rgb and opacity of the rays in ``out``, which is zero; ``volume`` has one row a cell."""
+    """Add up rgb and opacity of the rays in ``out``, which is zero; ``volume`` has one row per cell."""
     weights, color, own = np.empty(8, np.float32), np.empty(3, np.float32), np.empty(4, np.float32)
     for ray in range(begin, end):
         middle, half = chord(origins, directions, ray, radius)

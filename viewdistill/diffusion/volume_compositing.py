@@ -17,7 +17,7 @@ from viewdistill.diffusion.volume_kernels import composite_rays, scatter_rays
 from viewdistill.threads import parallel_for
 
 DENSITY_SCALE = 8.0
-"""World density of a unit of softplus; the bias below makes an untrained volume nearly empty."""
+"""World density per unit of softplus; the bias below makes an untrained volume nearly empty."""
 
 DENSITY_BIAS = -1.0
 
@@ -29,7 +29,7 @@ def composite_volume(
     radius: float,
     steps: int,
 ) -> Float[Tensor, "batch rays channels+1"]:
-    """Composited features, then opacity, then depth times opacity, of rays through volumes.
+    """Return composited features, then opacity, then depth times opacity, of rays through volumes.
 
     Args:
         volume: Axes z, y, x of [-radius, radius]^3; a raw density before the other channels. float32.
@@ -71,11 +71,11 @@ def composite_in_torch(
 def occupancy_error(
     density: Float[Tensor, "*cells"], occupancy: Float[Tensor, "*cells"], side: float
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy of the share of light that a cell of raw ``density`` absorbs, and of ``occupancy`` in [0, 1].
+    """Return the mean cross-entropy between the light absorbed by a cell of raw ``density`` and its ``occupancy``.
 
     Args:
-        density: Raw, as in the volumes that are composited.
-        occupancy: What is wanted.
+        density: Raw, as in the composited volumes.
+        occupancy: Target, in [0, 1].
         side: Of a cell, world units.
     """
     optical = F.softplus(density + DENSITY_BIAS) * DENSITY_SCALE * side
@@ -147,5 +147,5 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def _cells(volume: Tensor) -> np.ndarray:
-    """One row a cell."""
+    """Return the volume with one row per cell."""
     return _array(volume).reshape(len(volume), -1, volume.shape[-1])

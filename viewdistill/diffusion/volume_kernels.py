@@ -66,7 +66,7 @@ def softplus(x):
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 @no_type_check
 def composite_rays(begin, end, volume, n, origins, directions, radius, steps, scale, bias, out):
-    """Add up features, opacity and depth of the rays in ``out``, which is zero; ``volume`` has one row a cell."""
+    """Add up features, opacity and depth of the rays in ``out``, which is zero; ``volume`` has one row per cell."""
     cells, weights = np.empty(8, np.int64), np.empty(8, np.float32)
     channels = volume.shape[1] - 1
     for ray in range(begin, end):

@@ -1,4 +1,4 @@
-"""Groupings that several families share: a part from solids, four corners, eyes, wheels, petals around an axis."""
+"""Groups of solids shared by several families: parts, four corners, eyes, wheels, petals around an axis."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def part(slot: str, *solids: Solid) -> Part:
 
 
 def chance(rng: np.random.Generator, probability: Real) -> bool:
-    """True with the given probability."""
+    """Return True with the given probability."""
     return bool(rng.random() < probability)
 
 

@@ -1,7 +1,7 @@
-"""The families that objects are drawn from, and the two that no prior is ever trained on.
+"""Families of objects, and the two held out from all training.
 
 Teapots and dogs are held out: spouts, lids, handles, muzzles, legs and ears occur in other families (watering can, jug,
-mug, cat, pig, toy horse), so that they ask for a new combination of known parts.
+mug, cat, pig, toy horse), so they need a new combination of known parts.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ FREE_FORM_FAMILIES: tuple[Family, ...] = (
 )
 
 TRAIN_FAMILIES: tuple[Family, ...] = (*PARAMETRIC_FAMILIES, *FREE_FORM_FAMILIES, *FREE_FORM_FAMILIES)
-"""Drawn from with equal weight; the free forms stand twice, which makes them a quarter of all objects."""
+"""Training families, drawn with equal weight; the free forms occur twice, so they are a quarter of all objects."""
 
 HELD_OUT_FAMILIES: tuple[Family, ...] = (household.teapot, animals.dog)
-"""Never trained on."""
+"""Held-out families."""

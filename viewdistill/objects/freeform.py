@@ -1,4 +1,4 @@
-"""Free-form families: shapes without a name, so that a prior learns to see form rather than to recall families."""
+"""Free-form families: shapes without a name, so that a prior learns form instead of memorising families."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from viewdistill.objects.shapes import box, cylinder, disc, ellipsoid, superquad
 from viewdistill.objects.solid import Solid, loft
 
 _GRID = 32
-"""Cells along the longest side when a distance field is turned into triangles."""
+"""Cells along the longest side when a distance field is triangulated."""
 
 DistanceField = Callable[[Float[np.ndarray, "N 3"]], Float[np.ndarray, "N"]]
 
@@ -99,7 +99,7 @@ def solid_of_field(field: DistanceField, half_size: float) -> Solid:
     """The zero level of a distance field that is positive outside the cube of half side ``half_size``."""
     axis = np.linspace(-half_size, half_size, _GRID + 1)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-    # Values of exactly zero would make triangles of no area.
+    # Values of exactly zero would give triangles without area.
     values = field(points).reshape((_GRID + 1,) * 3)
     values = np.where(np.abs(values) < 1e-6, 1e-6, values)
     values = np.pad(values, 1, constant_values=half_size)

@@ -1,4 +1,4 @@
-"""Thin parts that are grown on any shape: legs, arms, handles, spouts, brims, antennae, tails."""
+"""Thin parts grown on any shape: legs, arms, handles, spouts, brims, antennae, tails."""
 
 from collections.abc import Callable
 

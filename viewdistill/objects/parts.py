@@ -1,4 +1,4 @@
-"""What an object is made of before it has colours: solids, each with the role of its material."""
+"""An object before it has colours: solids, each with the role of its material."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Shape:
-    """An object without colours: what a family returns."""
+    """An object without colours, as a family returns it."""
 
     parts: list[Part]
     """At least one solid; solids may overlap."""
     noun: str
-    """What a person calls it, e.g. "mug"; used in the caption."""
+    """Common name, e.g. "mug"; used in the caption."""
     family: str
     """Name of the generating family, e.g. "mug" or "metaballs"."""

@@ -1,7 +1,7 @@
 """Round and box-shaped primitives from which the object families are assembled.
 
 Axes are those of the objects: z up, the front towards +x. `box`, `cylinder` and `prism` stand on the plane z = 0; round
-solids (`ellipsoid`, `superquadric`, `torus`) are centred at the origin. Lengths are in the own units of a family: the
+solids (`ellipsoid`, `superquadric`, `torus`) are centred at the origin. Lengths are in a family's own units: the
 generator scales whole objects into a unit box. Every solid is watertight by itself; solids may overlap.
 """
 

@@ -1,4 +1,4 @@
-"""Closed triangle meshes, how they are moved, and the skin over a sequence of rings that most of them are made by."""
+"""Closed triangle meshes, their transforms, and the lofting of rings that makes most of them."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 Real = float | int
-"""A length or an angle; whole numbers too, because a check at run time does not take an int for a float."""
+"""A length or an angle; includes int, because the run-time type check does not accept an int for a float."""
 
 Axis = Literal["x", "y", "z"]
 _OTHER_AXES: dict[Axis, tuple[int, int]] = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}
@@ -70,7 +70,7 @@ def loft(
     end: Float[np.ndarray, "3"] | None = None,
     closed: bool = False,
 ) -> Solid:
-    """The skin over a sequence of rings of points, closed by a fan at each end or, if ``closed``, into a loop.
+    """Loft a sequence of rings of points, closed by a fan at each end or, if ``closed``, into a loop.
 
     Args:
         rings: Consecutive cross-sections with corresponding points.

@@ -160,10 +160,10 @@ def test_the_front_has_the_colour_of_the_input(complete: RunFolder, source: str,
 def test_a_mesh_of_another_shape_than_the_input_is_warned_of(complete: RunFolder, capsys: pytest.CaptureFixture[str]):
     found = figures(complete)
     assert found["input_iou"] < 0.9
-    assert "covers another shape than the input (IoU 0." in capsys.readouterr().err
+    assert "silhouette differs from the input's (IoU 0." in capsys.readouterr().err
     meta = InputMeta.load(complete.input_meta)
     warnings = " ".join(run_warnings(meta, {"mesh": {"figures": found}}))
-    assert f"another shape than the input (IoU {found['input_iou']:.2f})" in warnings
+    assert f"silhouette differs from the input's (IoU {found['input_iou']:.2f})" in warnings
     assert (found["sound"], found["genus"], found["problems"]) == (True, 0, [])
 
 

@@ -101,7 +101,7 @@ def test_a_text_has_words(run_folder: RunFolder, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("text", "extra", "message"),
     [
-        ("a mug", ["--data.index=3"], "index is 3; there are the candidates 0 to 2"),
+        ("a mug", ["--data.index=3"], "index is 3; give 0 to 2"),
         ("a mug", ["--data.count=0"], "must be at least 1"),
         ("a mug", ["--model.prior=/nowhere"], "/nowhere"),
         ("a mug", ["--model.colour=red"], "colour"),

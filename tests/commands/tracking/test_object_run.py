@@ -81,7 +81,7 @@ def test_a_damaged_file_ends_in_a_line(
 ) -> None:
     complete.curves("field").write_text("nonsense\n1\n")
     track_object(complete)
-    assert capsys.readouterr().err.startswith("disc: not all of it is kept in W&B (")
+    assert capsys.readouterr().err.startswith("disc: W&B has only a part of it (")
 
 
 def test_online_the_newer_run_takes_the_place_of_the_older(

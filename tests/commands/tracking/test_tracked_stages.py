@@ -160,7 +160,7 @@ def test_whatever_wandb_raises_ends_in_a_line(
 
     monkeypatch.setattr("wandb.Artifact.add_file", broken)
     track_stage(complete, "mesh", ("surface",))
-    assert capsys.readouterr().err == "mesh: not all of it is kept in W&B (no space left)\n"
+    assert capsys.readouterr().err == "mesh: W&B has only a part of it (no space left)\n"
     import wandb
 
     assert wandb.run is None  # finished all the same
