@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from datamodules.run_folder import InputMeta, RunFolder, write_json
+from lightning_modules import surface_start
 from lightning_modules.field_settings import FieldSettings
 from lightning_modules.radiance_field import RadianceField
 from lightning_modules.surface import Surface
@@ -31,6 +32,13 @@ def one_thread() -> Any:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def a_ball_needs_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes for a ball, so that a start takes a second."""
+    for name, value in {"RESOLUTION": 64, "PLACES": 8000, "STEPS": 100, "POINTS": 2048}.items():
+        monkeypatch.setattr(surface_start, name, value)
 
 
 def ball_field() -> RadianceField:
