@@ -31,7 +31,8 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
     """
     if workers is None and not os.environ.get("RAY_ADDRESS"):
         workers = torch.cuda.device_count() or available_cores()
-    with cluster(workers) as share:
+    with cluster(workers) as found:
+        share = found.share
         # Imported here because it is an extra.
         import ray.exceptions
 

@@ -147,9 +147,9 @@ def pictures_of(lifted: LiftedObject, data: CameraSampler, size: int, device: to
     cameras = data.cameras(azimuth, elevation, distance, data.meta.fovy_deg)
     rgb, opacity = lifted.views(cameras.relative_pose.to(device))
     parts = [pixels_of(cameras.c2w.to(device), cameras.fovy, rgb, opacity)]
-    known = data.input_view
-    rgb, opacity = (image.to(device) for image in known.resized(size))
-    parts.append(pixels_of(known.cameras.c2w.to(device), known.cameras.fovy, rgb, opacity))
+    for known in data.input_views:
+        rgb, opacity = (image.to(device) for image in known.resized(size))
+        parts.append(pixels_of(known.cameras.c2w.to(device), known.cameras.fovy, rgb, opacity))
     return Pictures(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 

@@ -19,6 +19,7 @@ from viewdistill.diffusion.model_index import MODEL_INDEX
 from viewdistill.diffusion.prior_files import weight_names
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.objects.dataset import load
+from viewdistill.resources import REPOSITORY
 
 
 def test_stock_classes_load_what_was_trained(trained: Path) -> None:

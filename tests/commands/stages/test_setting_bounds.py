@@ -69,4 +69,4 @@ def test_a_setting_is_refused_with_its_name(tmp_path: Path, setting: str, messag
 
 @pytest.mark.parametrize("text", ["null", "~", "[1, 2]", "{a: 1}", "007", 'a "mug"', "yes: no", "🐘", "a\x7fb\x9fc"])
 def test_words_are_words_whatever_yaml_would_make_of_them(tmp_path: Path, text: str):
-    assert prepare_picture(PictureRequest(text, tmp_path / "[1]")).settings["data"]["init_args"]["text"] == text
+    assert prepare_picture(PictureRequest(tmp_path / "[1]", text=text)).settings["data"]["init_args"]["text"] == text
