@@ -1,7 +1,7 @@
 # ViewDistill's pipeline and habits. `make help` explains every target.
 #
 # `make object` is one call of `viewdistill object`, which runs the stages in one process and skips those whose results hold; the
-# rule for that is in datamodules/staleness.py. `make -n object` lists the commands of the stages that would be run. The arrows
+# rule for that is in datamodules/runs/staleness.py. `make -n object` lists the commands of the stages that would be run. The arrows
 # between the stages are below as well: `make -j2 object` runs independent branches side by side, a process per stage, and
 # `make field`, `make mesh`, … complete one stage and what it reads.
 
@@ -89,7 +89,7 @@ side_by_side = $(filter -j%,$(MAKEFLAGS))
 object: | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= REFERENCE=back.png:180,30 SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
 	+@$(if $(side_by_side),$(MAKE) report && )$(if $(dry_run),[ ! -x $(VIEWDISTILL) ] || $(object) --dry-run $(image),$(object) $(image))
 
-# The stages, and what each reads: as in datamodules/stages.py, with which a test compares it.
+# The stages, and what each reads: as in datamodules/runs/stages.py, with which a test compares it.
 input: $(if $(TEXT),picture)
 field: input
 novel_views: input
@@ -143,11 +143,11 @@ ablations: $(INSTALLED) ## arms of A1 to A8 on test objects, stages shared, resu
 
 .PHONY: tables
 tables: $(INSTALLED) ## the ablations as Markdown, LaTeX, CSV and plots in runs/ablations/tables; ONLY="A2 A6", QUOTED=1 adds figures of others
-	@set -f; $(BIN)/python -m experiments.tables $$ONLY $${QUOTED:+--quoted} --runs="$$RUNS/ablations"
+	@set -f; $(BIN)/python -m experiments.reporting.tables $$ONLY $${QUOTED:+--quoted} --runs="$$RUNS/ablations"
 
 .PHONY: wandb-ablations
 wandb-ablations: $(INSTALLED) ## finished ablations as comparable W&B groups, kept offline unless WANDB_MODE=online; ONLY="A2 A6"
-	@set -f; $(BIN)/python -m experiments.wandb_group $$ONLY --runs="$$RUNS/ablations"
+	@set -f; $(BIN)/python -m experiments.reporting.wandb_group $$ONLY --runs="$$RUNS/ablations"
 
 # Data and priors -------------------------------------------------------------------------------------------------------------
 .PHONY: examples
@@ -162,14 +162,14 @@ pictures: ## make the pictures of the README again
 .PHONY: gallery
 gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored, six in a picture: docs/gallery.png; over an hour on two cores, resumes
 	@$(BIN)/python -m experiments.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out="$$RUNS/ablations"
-	@$(BIN)/python -m experiments.tables experiments/pipeline.yaml --runs="$$RUNS/ablations" --out=experiments/results
+	@$(BIN)/python -m experiments.reporting.tables experiments/pipeline.yaml --runs="$$RUNS/ablations" --out=experiments/results
 	@set -f --; for name in $$GALLERY; do set -- "$$@" "$$RUNS/ablations/pipeline/whole/$$name-seed0"; done; \
-	$(BIN)/python -m experiments.gallery "$$@" --out docs/gallery.png
+	$(BIN)/python -m experiments.reporting.gallery "$$@" --out docs/gallery.png
 
 .PHONY: words
 words: $(INSTALLED) ## two texts through the whole pipeline: docs/words.png; a quarter of an hour on two cores, resumes; TEXTS='"a red mug" "a chair"'
 	@printf '%s\n' "$$TEXTS" | xargs sh -c 'for text; do shift; "$$0/viewdistill" object --runs="$$RUNS" --text="$$text" </dev/null || exit 255; \
-		set -- "$$@" "$$RUNS/$$(printf %s "$$text" | tr " :%#/" _)"; done; "$$0/python" -m experiments.gallery "$$@" --out docs/words.png' "$(BIN)"
+		set -- "$$@" "$$RUNS/$$(printf %s "$$text" | tr " :%#/" _)"; done; "$$0/python" -m experiments.reporting.gallery "$$@" --out docs/words.png' "$(BIN)"
 
 .PHONY: objects-preview
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png
@@ -241,11 +241,11 @@ smoke-full: $(INSTALLED) ## two steps of every stage of every full-size preset w
 
 .PHONY: gpu-check
 gpu-check: $(INSTALLED) ## what only a GPU can show, in eight minutes: runs/gpu-check/gpu_check.md; GPU_CHECK="--parts kernels grid"
-	@set -f; $(BIN)/python -m experiments.gpu_check --out="$$RUNS/gpu-check" $$GPU_CHECK
+	@set -f; $(BIN)/python -m experiments.gpu.check --out="$$RUNS/gpu-check" $$GPU_CHECK
 
 .PHONY: gpu-bundle
 gpu-bundle: $(INSTALLED) ## what a machine with a GPU and no network needs for that, in one folder: runs/gpu-bundle
-	@$(BIN)/python -m experiments.gpu_bundle --out="$$RUNS/gpu-bundle" --run="$$RUNS/robot"
+	@$(BIN)/python -m experiments.gpu.bundle --out="$$RUNS/gpu-bundle" --run="$$RUNS/robot"
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing

@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.curves import CURVES_FILE, CurveRow, load_rows, save_rows
+from datamodules.runs.curves import CURVES_FILE, CurveRow, load_rows, save_rows
 
 
 class Curves(Callback):

@@ -5,7 +5,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.picture import PictureBatch, PictureText
-from datamodules.run_folder import write_json
+from datamodules.runs.run_folder import write_json
 from lightning_modules.picture import Candidate, choose
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.contact_sheet import grid

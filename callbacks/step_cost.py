@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.memory import peak_memory_mb
+from datamodules.runs.memory import peak_memory_mb
 
 
 class StepCost(Callback):

@@ -9,7 +9,7 @@ from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.memory_limit import parse_bytes
+from datamodules.runs.memory_limit import parse_bytes
 
 LARGEST_SEED = 2**32 - 1
 """Largest seed that numpy takes."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from commands import options
 from commands.table import SUBCOMMANDS, Subcommand
-from datamodules.memory_limit import limit_set
+from datamodules.runs.memory_limit import limit_set
 from viewdistill.version import __version__
 
 Request = TypeVar("Request")

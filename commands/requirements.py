@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stages import STAGES
 from viewdistill.errors import ViewDistillError
 
 

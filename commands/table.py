@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from datamodules.stages import STAGES
+from datamodules.runs.stages import STAGES
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules.posed_views import ViewCamera, load_references, read_rgba
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import look_at, relative_pose
 from viewdistill.errors import ViewDistillError

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.class_images import ClassImages, folder_name
 from datamodules.prompts import Prompts, check_template
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.sampled_images import SampledImages
 from viewdistill.diffusion.fingerprints import fingerprint
 from viewdistill.diffusion.loading import locate

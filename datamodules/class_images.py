@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.schema import Range, parse

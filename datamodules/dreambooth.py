@@ -19,7 +19,7 @@ from datamodules.cameras import StepStream
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views, read_rgba
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.pictures import over_white, read_rgb, resize

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.transforms import PosedPicture
 from viewdistill.cameras import spherical_from_c2w
 from viewdistill.errors import ViewDistillError

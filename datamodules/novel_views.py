@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from datamodules.posed_views import ViewCamera, load_references, read_rgba, view_name
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.sampled_images import SampledImages
 from viewdistill.errors import ViewDistillError
 from viewdistill.pictures import over_white

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, relative_pose
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError

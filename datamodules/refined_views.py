@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.cameras import CameraBatch, CameraSampler, InputView, StepStream, place_of
 from datamodules.posed_views import PosedViews, load_views
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.posed_views import ViewCamera, load_cameras, load_views
 from datamodules.prompts import Prompts
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
 
 GOLDEN_RATIO = 0.618034

@@ -5,7 +5,7 @@
     python -m experiments.ablate my_study.yaml      # one of your own
 
 Complete stages are never run again; a stopped run resumes where it was. Failures are listed at the end, do not stop the
-rest, and are retried the next time. `python -m experiments.tables` makes tables.
+rest, and are retried the next time. `python -m experiments.reporting.tables` makes tables.
 Changes of the code are not detected: remove ``stages/`` in the folder of the runs after changing a stage.
 """
 
@@ -23,12 +23,12 @@ from commands import options
 from commands.arguments import add_out_argument
 from commands.parsing import OneLineParser, one_line
 from commands.scaling.cluster import available_cores
-from datamodules.run_folder import write_json
-from experiments.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
+from datamodules.runs.run_folder import write_json
 from experiments.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
 from experiments.plan import PlannedRun, Planner, Priors
 from experiments.ray_execution import on_ray
-from experiments.scores import default_threads, score
+from experiments.reporting.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
+from experiments.reporting.scores import default_threads, score
 from experiments.script import add_studies_argument, parse_request, run_script, script_parser
 from experiments.studies import ABLATIONS, Study
 from viewdistill.errors import ViewDistillError

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from commands.generation.examples import EXAMPLES
-from datamodules.run_folder import write_json
+from datamodules.runs.run_folder import write_json
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.input.framing import SMALLEST_SIDE
 from viewdistill.objects.generator import generate

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datamodules.locks import held
-from datamodules.run_folder import make_folder, read_json, write_json
+from datamodules.runs.locks import held
+from datamodules.runs.run_folder import make_folder, read_json, write_json
 from experiments.plan import Node
 
 Execute = Callable[[list[str], Path], int]

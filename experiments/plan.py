@@ -1,7 +1,7 @@
 """Plan of an ablation: every stage of every arm once, named by everything that determines its result.
 
 A stage lies in ``stages/<stage>-<key>/``, a run folder with the stages that it reads as links beside it. The key is
-that of `datamodules.staleness`, from the settings resolved by the stage's own parser, the seed and the keys of the
+that of `datamodules.runs.staleness`, from the settings resolved by the stage's own parser, the seed and the keys of the
 stages it reads. Arms, studies and invocations with the same stage, in any wording, thus share its folder. The run
 folder of an arm holds links.
 """
@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 
 from commands.pipeline.recipe import Recipe
-from datamodules.run_folder import RunFolder
-from datamodules.stages import Route
-from datamodules.staleness import chained_key, digest, stage_key
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import Route
+from datamodules.runs.staleness import chained_key, digest, stage_key
 from experiments.cases import Case
-from experiments.own_unconditional import export_own_unconditional
+from experiments.measurements.own_unconditional import export_own_unconditional
 from experiments.studies import BIAS, Arm, Study
 from viewdistill.diffusion.fingerprints import fingerprint
 from viewdistill.diffusion.loading import locate

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from commands import options
 from commands.parsing import OneLineParser
-from datamodules.stages import STAGES
+from datamodules.runs.stages import STAGES
 from experiments.preset_settings import Setting, settings
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError

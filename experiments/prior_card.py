@@ -22,10 +22,10 @@ from torch import Tensor
 from commands import options
 from commands.evaluation.evaluate_prior import Pairs, render_pairs, sample
 from commands.parsing import OneLineParser
-from datamodules.object_sets import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from datamodules.objects.object_sets import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
 from experiments.prior_card_data import pair_head, text_card, view_card
 from experiments.script import parse_request, run_script, script_parser
-from lightning_modules.trained_prior import TRAINING_FILE
+from lightning_modules.priors.trained_prior import TRAINING_FILE
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.documents import read_json, read_text
 from viewdistill.files import write_json, write_text

@@ -8,7 +8,7 @@ import diffusers
 import torch
 import transformers
 
-from datamodules.captions import build_tokenizer
+from datamodules.objects.captions import build_tokenizer
 from viewdistill.diffusion.conditioning import CameraProjection
 
 # diffusers' and transformers' annotations are narrower than their accepted types

@@ -21,8 +21,8 @@ from commands.arguments import add_out_argument
 from commands.main import main as viewdistill
 from commands.parsing import OneLineParser
 from commands.pipeline.recipe import Recipe
-from datamodules.run_folder import RunFolder, read_json, write_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder, read_json, write_json
+from datamodules.runs.stages import STAGES
 from experiments.random_priors import PARTS, STABLE_PRIOR, TEXT_PRIOR, TINY_PARTS, VIEW_PRIOR, make_priors
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill import resources

@@ -23,7 +23,7 @@ from commands.requirements import require
 from commands.stages.job import run_stage
 from commands.table import SUBCOMMANDS
 from commands.tracking.object import track_object
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill import resources
 from viewdistill.documents import read_yaml

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from datamodules.cameras import CameraBatch, InputView
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
 from lightning_modules.bound_guidance import BoundGuidance, bind
 from lightning_modules.checkpoints import load_weights, plain_settings, read_checkpoint, stored_settings

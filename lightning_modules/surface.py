@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from datamodules.cameras import InputView
 from datamodules.refined_views import RayBatch, SurfaceBatch
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.seeding import Purpose
 from lightning_modules.checkpoints import load_weights, plain_settings, read_checkpoint, stored_settings
 from lightning_modules.fitted_field import FittedField

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from lightning_modules.radiance_field import RadianceField, load_field
 from lightning_modules.surface_settings import SurfaceOptimizer
 from viewdistill.fields.regularizers import eikonal

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def write_tiny_priors(folder: Path) -> None:
     import torch
     import transformers
 
-    from datamodules.captions import build_tokenizer
+    from datamodules.objects.captions import build_tokenizer
     from viewdistill.diffusion.conditioning import CameraProjection
 
     # Their own annotations are narrower than what they take.

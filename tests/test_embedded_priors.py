@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from commands.evaluation.evaluate_prior import Pairs, render_pairs
-from datamodules.object_sets import HELD_OUT_SEEDS
+from datamodules.objects.object_sets import HELD_OUT_SEEDS
 from viewdistill.diffusion.model_index import MODEL_INDEX
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.documents import read_json

@@ -180,7 +180,7 @@ def test_several_texts_end_in_one_picture(project: Path):
     *texts, picture = make(project, "words", """TEXTS="a red mug" 'salt/pepper: 5%'""")
     assert [call[-1] for call in texts] == ["--text=a red mug", "--text=salt/pepper: 5%"]
     assert picture[1:] == [
-        *("-m", "experiments.gallery", "runs/a_red_mug", "runs/salt_pepper__5_", "--out", "docs/words.png")
+        *("-m", "experiments.reporting.gallery", "runs/a_red_mug", "runs/salt_pepper__5_", "--out", "docs/words.png")
     ]
 
 

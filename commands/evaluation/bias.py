@@ -20,7 +20,7 @@ from commands.arguments import add_option, add_out_argument
 from commands.devices import Accelerator, add_accelerator_argument, device_of
 from commands.evaluation.bias_figures import Kind, load_branch, measure
 from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table
-from datamodules.run_folder import atomic_path, write_json
+from datamodules.runs.run_folder import atomic_path, write_json
 from datamodules.view_sets import read_over_white
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.errors import ViewDistillError

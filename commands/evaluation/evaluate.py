@@ -18,7 +18,7 @@ from commands.evaluation.truth import GeneratedTruth, Truth, load_truth, truth_o
 from commands.requirements import require
 from commands.tracking.object import track_object
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import EVALUATION_FILE, InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import EVALUATION_FILE, InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.claims import MeshLimits

@@ -12,7 +12,7 @@ from torch import Tensor
 from commands import options
 from commands.arguments import add_option, add_out_argument
 from commands.devices import Accelerator, add_accelerator_argument, device_of
-from datamodules.run_folder import write_json
+from datamodules.runs.run_folder import write_json
 from viewdistill.cameras import relative_pose
 from viewdistill.diffusion.priors import ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling, view_noise_predictor

@@ -12,7 +12,7 @@ from commands.evaluation.scores import PredictedViews, Prediction, resized
 from commands.evaluation.truth import render_textured
 from commands.requirements import require
 from datamodules.posed_views import ViewCamera, read_rgba
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.view_sets import ViewSet, load_view_set
 from lightning_modules.radiance_field import load_field
 from viewdistill.errors import ViewDistillError

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json
 from datamodules.view_sets import ViewSet, load_view_set
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.claims import MeshLimits

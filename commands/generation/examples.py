@@ -10,7 +10,7 @@ import numpy as np
 import trimesh
 
 from commands import options
-from datamodules.run_folder import atomic_path, write_json
+from datamodules.runs.run_folder import atomic_path, write_json
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.input.framing import SMALLEST_SIDE as SIZE
 from viewdistill.mesh.export import WORLD_TO_FILE

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from commands.inputs.input_settings import InputSettings
-from datamodules.run_folder import ClassWordSource, ElevationSource, Framing
+from datamodules.runs.run_folder import ClassWordSource, ElevationSource, Framing
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.nouns import noun_of_caption

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from commands import options
 from commands.inputs.input_choices import read_known_view
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
 from viewdistill.input.cut_out import load_cut_out
 from viewdistill.input.framing import fit_framing, keep_framing, native_side

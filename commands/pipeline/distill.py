@@ -13,8 +13,8 @@ from commands.pipeline.walk import jobs_of, walk
 from commands.process import prepare_process
 from commands.reporting.summary import write_summary
 from commands.tracking.object import track_object
-from datamodules.run_folder import RunFolder
-from datamodules.stages import Source
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import Source
 
 
 def distill(

@@ -15,8 +15,8 @@ from commands.pipeline.recipe import Recipe, read_options
 from commands.pipeline.walk import command_lines, jobs_of, stale, walk
 from commands.reporting.summary import write_summary
 from commands.tracking.object import track_object
-from datamodules.run_folder import RunFolder
-from datamodules.stages import STAGES, Source
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import STAGES, Source
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\

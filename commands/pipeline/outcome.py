@@ -9,7 +9,7 @@ import trimesh
 
 from commands.pipeline.display import Display
 from datamodules.posed_views import load_cameras
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from commands.inputs.reference_pictures import ReferencePicture
 from commands.parsing import parse
 from commands.stages.job import StageJob
 from commands.table import SUBCOMMANDS
-from datamodules.stages import STAGES, Route, Source
+from datamodules.runs.stages import STAGES, Route, Source
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from commands.pipeline.display import Display
 from commands.pipeline.recipe import Recipe
 from commands.stages.job import StageJob, no_files, run_stage
-from datamodules.run_folder import MadeBy, RunFolder
+from datamodules.runs.run_folder import MadeBy, RunFolder
 from viewdistill.files import ADVICE, refused
 
 LOG = "object.log"

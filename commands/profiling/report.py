@@ -16,7 +16,7 @@ from commands.profiling.stage_profile import Deviation, StageProfile
 from commands.profiling.trace import OUTSIDE, PhaseCost, on_gpu
 from commands.tracking.artifacts import artifact_name
 from commands.tracking.run import first_line, open_run
-from datamodules.run_folder import RunFolder, atomic_path, write_json
+from datamodules.runs.run_folder import RunFolder, atomic_path, write_json
 
 COLUMNS = ["phase", "ms_a_step", "share", "gflop", "mb", "gflop_a_second", "bound", "of_ceiling", "peak_memory_mb"]
 """Of the rows of `phase_rows`."""

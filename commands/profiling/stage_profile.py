@@ -21,9 +21,9 @@ from commands.profiling.trace import PhaseTable, phase_table
 from commands.requirements import require
 from commands.stages.configuration import configuration, own_settings
 from commands.stages.fitting import StageCLI, StageRun, build, train
-from datamodules.memory import peak_memory_mb
-from datamodules.run_folder import RunFolder
-from datamodules.stages import STAGES
+from datamodules.runs.memory import peak_memory_mb
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import STAGES
 from lightning_modules.checkpoints import load_weights, read_checkpoint
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import DTYPES, Precision, dtype_of, fast_bfloat16

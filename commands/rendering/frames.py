@@ -13,7 +13,7 @@ from torch import Tensor
 
 from commands.requirements import require
 from datamodules.posed_views import AXES, CAMERAS_FILE, FORMAT, ViewCamera, clear_views, straight_rgba, view_name
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.run_folder import RunFolder, write_json
 from datamodules.transforms import save_transforms
 from lightning_modules.fitted_field import FittedField
 from lightning_modules.radiance_field import load_field

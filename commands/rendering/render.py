@@ -15,7 +15,7 @@ from commands.rendering.frames import What, seen_by, write_frames
 from commands.requirements import require
 from datamodules.camera_paths import listed, orbit, spiral
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.video import ENDINGS, write_video
 

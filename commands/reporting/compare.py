@@ -14,7 +14,7 @@ from rich.text import Text
 from commands import options
 from commands.reporting.comparison import run_figures
 from commands.reporting.comparison_plot import plot_curves
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\

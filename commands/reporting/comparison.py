@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.stage_record import complete_records
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stage_record import complete_records
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 

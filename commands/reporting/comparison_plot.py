@@ -6,9 +6,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from datamodules.curves import Curve, load_curves
-from datamodules.run_folder import RunFolder, atomic_path
-from datamodules.stages import STAGES
+from datamodules.runs.curves import Curve, load_curves
+from datamodules.runs.run_folder import RunFolder, atomic_path
+from datamodules.runs.stages import STAGES
 
 COLUMNS = 4
 """Plots per row."""

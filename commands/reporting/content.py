@@ -12,11 +12,11 @@ from PIL import Image
 
 from commands.reporting.run_warnings import run_warnings
 from commands.reporting.score_words import scores
-from datamodules.curves import load_curves
 from datamodules.posed_views import ViewCamera, load_cameras, load_references
-from datamodules.run_folder import InputMeta, MadeBy, RunFolder
-from datamodules.stage_record import complete_records
-from datamodules.stages import STAGES, Route
+from datamodules.runs.curves import load_curves
+from datamodules.runs.run_folder import InputMeta, MadeBy, RunFolder
+from datamodules.runs.stage_record import complete_records
+from datamodules.runs.stages import STAGES, Route
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
 from viewdistill.mesh.video import first_frame

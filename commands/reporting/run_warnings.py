@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from datamodules.run_folder import InputMeta
+from datamodules.runs.run_folder import InputMeta
 from viewdistill.input.sources import WORDS
 from viewdistill.mesh.soundness import SMALLEST_INPUT_IOU
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from viewdistill.report.page import Score
 from viewdistill.schema import parse
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.arguments import add_run_argument
-from datamodules.run_folder import RunFolder, write_json
-from datamodules.stage_record import complete_records
+from datamodules.runs.run_folder import RunFolder, write_json
+from datamodules.runs.stage_record import complete_records
 from viewdistill.errors import ViewDistillError
 
 

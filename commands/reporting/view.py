@@ -9,7 +9,7 @@ from pathlib import Path
 from commands import options
 from commands.arguments import add_option, add_run_argument
 from commands.requirements import require
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from viser.transforms import SO3
 
 from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import read_bytes
 from viewdistill.mesh.claims import MeshLimits, check_claims

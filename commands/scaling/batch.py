@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from commands.pipeline.recipe import Recipe
-from datamodules.staleness import chained_key
+from datamodules.runs.staleness import chained_key
 
 IMAGE, RUN = Path("image"), Path("run")
 """Placeholder for an object's own folder in settings shared by all objects."""

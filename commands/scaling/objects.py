@@ -16,8 +16,8 @@ from commands.scaling.cluster import cluster, outcomes
 from commands.scaling.images import ImageFile, find_images
 from commands.scaling.results import results_at
 from commands.scaling.worker import Job, JobOutcome
-from datamodules.memory_limit import chosen_limit
-from datamodules.stages import Source
+from datamodules.runs.memory_limit import chosen_limit
+from datamodules.runs.stages import Source
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\

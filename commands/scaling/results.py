@@ -19,7 +19,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
-from datamodules.run_folder import RunFolder, make_folder, write_json
+from datamodules.runs.run_folder import RunFolder, make_folder, write_json
 from viewdistill.errors import ViewDistillError
 
 PROGRESS = "objects.json"

@@ -20,8 +20,8 @@ from commands.pipeline.walk import keep_command
 from commands.scaling.batch import digests, keys
 from commands.scaling.images import ImageFile
 from commands.scaling.results import Results, results_at
-from datamodules.memory_limit import limit_set
-from datamodules.run_folder import RunFolder
+from datamodules.runs.memory_limit import limit_set
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import OutOfMemoryError, ViewDistillError
 from viewdistill.resources import REPOSITORY
 

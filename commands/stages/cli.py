@@ -20,9 +20,9 @@ from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from callbacks.plain_progress import PlainProgress
 from callbacks.random_state import RandomState
 from callbacks.step_progress import StepProgress, StepReport
+from commands.setting_bounds import check_numbers
 from commands.settings_errors import settings_message
 from commands.stages.job import Report
-from commands.stages.setting_bounds import check_numbers
 from commands.tracking.short_names import with_loggers
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import fast_bfloat16

@@ -15,9 +15,9 @@ from commands.stages.configuration import StageRequest, configuration, overlays_
 from commands.stages.job import Report, StageJob, Work
 from commands.tracking.logger import Tracker
 from commands.tracking.tags import run_tags
-from datamodules.run_folder import RunFolder, atomic_path
-from datamodules.stages import STAGES
-from datamodules.staleness import file_identity, keep_key, kept_key, stage_key
+from datamodules.runs.run_folder import RunFolder, atomic_path
+from datamodules.runs.stages import STAGES
+from datamodules.runs.staleness import file_identity, keep_key, kept_key, stage_key
 from lightning_modules.checkpoints import plain_content
 from viewdistill.errors import ViewDistillError
 

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from datamodules.imported_views import import_views
-from datamodules.locks import held
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stage_record import record_stage
-from datamodules.staleness import file_identity, kept_key, stage_key
+from datamodules.runs.locks import held
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stage_record import record_stage
+from datamodules.runs.staleness import file_identity, kept_key, stage_key
 from datamodules.transforms import load_transforms
 from viewdistill.errors import ViewDistillError
 

@@ -32,8 +32,8 @@ from commands.inputs.reference_pictures import (
 from commands.stages.job import StageJob, Work, run_stage
 from commands.stages.plain_settings import read_settings
 from commands.tracking.stage import option_settings
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.stages import Route
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stages import Route
 from viewdistill.input.cut_out import load_cut_out
 from viewdistill.input.framing import fit_framing, keep_framing, native_side
 from viewdistill.pictures import write_picture

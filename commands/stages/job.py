@@ -8,19 +8,19 @@ from typing import Any
 
 from commands.requirements import require_stages
 from commands.tracking.stage import track_stage
-from datamodules.locks import held
-from datamodules.memory_limit import bounded, require
-from datamodules.memory_need import needed_mb
-from datamodules.run_folder import RunFolder, atomic_path
-from datamodules.stage_record import record_stage
-from datamodules.stages import STAGES, Route, Stage, files_read
-from datamodules.staleness import file_identity, kept_key, stage_key
+from datamodules.runs.locks import held
+from datamodules.runs.memory_limit import bounded, require
+from datamodules.runs.memory_need import needed_mb
+from datamodules.runs.run_folder import RunFolder, atomic_path
+from datamodules.runs.stage_record import record_stage
+from datamodules.runs.stages import STAGES, Route, Stage, files_read
+from datamodules.runs.staleness import file_identity, kept_key, stage_key
 
 Report = Callable[[int, int], None]
 """Called with progress: completed units and total units."""
 
 Work = Callable[[], Mapping[str, Any]]
-"""Does the work of a stage and returns figures for its record, see `datamodules.stage_record`."""
+"""Does the work of a stage and returns figures for its record, see `datamodules.runs.stage_record`."""
 
 
 def nothing() -> None:

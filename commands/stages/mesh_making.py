@@ -11,8 +11,8 @@ import torch
 from commands.requirements import require
 from commands.stages.mesh_settings import MeshStageSettings
 from datamodules.posed_views import ViewCamera, load_references, load_views, read_rgba
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.stages import Source
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stages import Source
 from lightning_modules.radiance_field import load_field
 from lightning_modules.surface import load_surface
 from viewdistill.mesh.contact_sheet import contact_sheet

@@ -12,7 +12,7 @@ from commands.stages.cli import StageCLI
 from commands.stages.configuration import StageRequest, overlays_of, own_settings
 from commands.stages.fitting import describe, resolve
 from commands.stages.job import Report, StageJob, Work, no_files, nothing
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 

@@ -8,7 +8,7 @@ from commands.options import Integer
 from commands.stages.configuration import StageRequest, add_stage_arguments, own_settings
 from commands.stages.fitting import fitted_job
 from commands.stages.job import StageJob, run_stage
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 
 EPILOG = """\
 Stage 1 teaches "a [V] {class}" with the input and the novel views; stage 2 goes on with the same LoRA and teaches

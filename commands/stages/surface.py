@@ -10,7 +10,7 @@ from commands.stages.fitting import fitted_job
 from commands.stages.imported import import_pictures
 from commands.stages.job import StageJob, run_stage
 from commands.stages.live import add_live_argument, live_watchers
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--model.reference.method mse`; `--print_config`

@@ -20,7 +20,7 @@ from commands.stages.job import Report, StageJob, Work, run_stage
 from commands.stages.sampling import predict
 from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
 from datamodules.rendered_views import FieldRenders
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.transforms import save_transforms
 from lightning_modules.radiance_field import load_field
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import wandb
 
 from datamodules.class_images import ClassImages
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 
 TYPES = {
     "picture": "image",

@@ -10,7 +10,7 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
 
 from commands.tracking.run import PROJECT, Mode, RunDescription, run_mode, start_run
-from datamodules.staleness import kept_key
+from datamodules.runs.staleness import kept_key
 
 
 def attempt_id(folder: Path) -> str | None:

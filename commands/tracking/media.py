@@ -9,8 +9,8 @@ import wandb
 
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import ViewCamera, load_cameras
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stages import STAGES
 
 CAMERA_COLUMNS = ["azimuth_deg", "elevation_deg", "distance", "fovy_deg"]
 """Camera numbers in tables of views: degrees, and world units from the origin."""

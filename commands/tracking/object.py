@@ -15,9 +15,9 @@ from typing import Any
 from commands.tracking.run import RunDescription, first_line, run_mode, start_run
 from commands.tracking.stage import stage_config
 from commands.tracking.tags import run_tags
-from datamodules.curves import load_rows
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stages import STAGES, Route
+from datamodules.runs.curves import load_rows
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stages import STAGES, Route
 
 JOB_TYPE = "object"
 """Job type that distinguishes these runs from those of single stages."""

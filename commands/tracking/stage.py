@@ -9,7 +9,7 @@ from typing import Any
 
 from commands.tracking.run import RunDescription, first_line, open_run, run_mode, start_run
 from commands.tracking.tags import run_tags
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from viewdistill.documents import read_yaml
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands.arguments import add_run_argument
-from datamodules.run_folder import RunFolder
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import STAGES
 from viewdistill.errors import ViewDistillError
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from datamodules.staleness import file_identity, referenced_files, strings
+from datamodules.runs.staleness import file_identity, referenced_files, strings
 from viewdistill import resources
 
 LONGEST = 64

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from commands import options
-from viewdistill.diffusion.ldm_conversion import convert
+from viewdistill.diffusion.ldm.conversion import convert
 from viewdistill.diffusion.published import pose_of
 
 EPILOG = """\

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from commands.reporting import report
-from datamodules.run_folder import MadeBy, RunFolder
+from datamodules.runs.run_folder import MadeBy, RunFolder
 from tests.reported_run import CAPTION, box_mesh, complete_run
 from viewdistill.cameras import FOVY_ZERO123, look_at
 from viewdistill.mesh.raster import render_mesh

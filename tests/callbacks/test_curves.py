@@ -8,8 +8,8 @@ import yaml
 
 from callbacks.step_progress import StepProgress
 from commands.stages.fitting import StageRun, fit
-from datamodules.curves import CurveRow, load_curves, load_rows, save_rows
-from datamodules.run_folder import make_folder
+from datamodules.runs.curves import CurveRow, load_curves, load_rows, save_rows
+from datamodules.runs.run_folder import make_folder
 from viewdistill.errors import ViewDistillError
 
 

@@ -15,7 +15,7 @@ import torch
 from commands.guard import explain, guarded
 from commands.main import main
 from commands.reporting import summary
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 REPOSITORY = Path(__file__).parents[2]

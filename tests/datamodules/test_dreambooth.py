@@ -10,7 +10,7 @@ from PIL import Image
 from datamodules.class_images import ClassImages, folder_name
 from datamodules.dreambooth import DreamBooth
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.runs.run_folder import RunFolder, read_json, write_json
 from datamodules.seeding import image_noise
 from tests.dreambooth_stages import finish_class_images, finish_novel_views
 from viewdistill.errors import ViewDistillError

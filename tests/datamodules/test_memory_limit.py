@@ -11,10 +11,10 @@ from commands.main import main
 from commands.parsing import build_parser
 from commands.pipeline.recipe import Recipe
 from commands.table import SUBCOMMANDS
-from datamodules.memory import measured_memory
-from datamodules.memory_limit import VARIABLE, budget, chosen_limit, limit_set, parse_bytes, require
-from datamodules.memory_need import LIBRARIES_MB, needed_mb
-from datamodules.stages import STAGES, Route
+from datamodules.runs.memory import measured_memory
+from datamodules.runs.memory_limit import VARIABLE, budget, chosen_limit, limit_set, parse_bytes, require
+from datamodules.runs.memory_need import LIBRARIES_MB, needed_mb
+from datamodules.runs.stages import STAGES, Route
 from tests.commands.scaling.tiny_batch import write_images
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
@@ -93,7 +93,7 @@ GREEDY = """
 import sys
 import numpy as np, torch
 from commands.guard import guarded
-from datamodules.memory_limit import bounded
+from datamodules.runs.memory_limit import bounded
 def work():
     with bounded("toy"):
         torch.ones(10)

@@ -10,7 +10,7 @@ import torch
 
 from datamodules.posed_views import PosedViews, ViewCamera, save_cameras, save_view
 from datamodules.refined_views import RefinedViewRays, ViewWeights, pixel_rays
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.cameras import project
 from viewdistill.errors import ViewDistillError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.run_folder import InputMeta, RunFolder, atomic_path, read_json, write_json
-from datamodules.stage_record import record_stage
+from datamodules.runs.run_folder import InputMeta, RunFolder, atomic_path, read_json, write_json
+from datamodules.runs.stage_record import record_stage
 from viewdistill.errors import ViewDistillError
 
 META = InputMeta(name="robot", elevation_deg=15.0, framing="kept", source="examples/robot.png", seed=3)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.stage_record import ATTEMPT, RECORD, record_stage
+from datamodules.runs.stage_record import ATTEMPT, RECORD, record_stage
 from viewdistill.errors import ViewDistillError
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from datamodules.imported_views import common_point, import_views
 from datamodules.posed_views import ViewCamera, load_views, save_cameras, save_view, straight_rgba
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.transforms import load_transforms, save_transforms
 from tests.reported_run import box_mesh
 from viewdistill.cameras import look_at

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from datamodules.run_folder import write_json
-from experiments.comparison import FORMAT
+from datamodules.runs.run_folder import write_json
+from experiments.reporting.comparison import FORMAT
 from experiments.studies import Study
 
 PRIOR = "ab" * 32

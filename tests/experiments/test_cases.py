@@ -2,7 +2,7 @@ import numpy as np
 from PIL import Image
 
 from commands.generation.examples import EXAMPLES
-from datamodules.run_folder import read_json
+from datamodules.runs.run_folder import read_json
 from experiments.cases import Case
 from viewdistill.input.framing import SMALLEST_SIDE
 from viewdistill.objects.generator import TEST_SEEDS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands.scaling.cluster import Share
-from datamodules.run_folder import read_json
+from datamodules.runs.run_folder import read_json
 from experiments.ray_execution import run_stage, slots
 from tests.processes import ended, wait_for, worker_of
 from viewdistill.resources import REPOSITORY

@@ -10,7 +10,7 @@ import yaml
 from commands.generation.examples import EXAMPLES
 from commands.parsing import build_parser
 from commands.table import SUBCOMMANDS
-from datamodules.stages import STAGES
+from datamodules.runs.stages import STAGES
 from experiments.cases import Case
 from experiments.studies import ABLATIONS, BIAS, Study
 from tests.experiments.finished_runs import STUDY, toy_study

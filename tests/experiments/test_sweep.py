@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from experiments import sweep
 from tests.commands.tracking.conftest import kept_in
 from viewdistill.errors import ViewDistillError

@@ -12,7 +12,7 @@ from torch import nn
 
 from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from lightning_modules.checkpoints import load_weights, read_checkpoint
-from lightning_modules.prior_export import export_lifting
+from lightning_modules.priors.prior_export import export_lifting
 from viewdistill.diffusion.lora import load_lora, save_lora
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import digest_path, sealed_path

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from datamodules.cameras import CameraSampler
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.field_start import Pictures, pictures_of, start_from_lifting
 from lightning_modules.guidance_settings import GuidanceSettings
 from tests.tiny_field import FIELD, INPUT_TERMS, fit, guidance, module
-from tests.viewdistill.diffusion.test_lifting_pictures import ball, with_pictures
+from tests.viewdistill.lifting.test_lifting_pictures import ball, with_pictures
 from tests.viewdistill.tiny_priors import view_prior
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
-from viewdistill.diffusion.lifted_object import LiftedObject
-from viewdistill.diffusion.lifting import LiftedReference
 from viewdistill.diffusion.priors import ViewCondition
+from viewdistill.lifting.lifted_object import LiftedObject
+from viewdistill.lifting.reference_lifting import LiftedReference
 
 RADIUS = 0.6 * 0.62
 """Of the ball, world units."""

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 from torch import nn
 
 from datamodules.cameras import CameraSampler
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.bound_guidance import BoundGuidance, bind
 from lightning_modules.field_settings import LossWeights
 from lightning_modules.guidance_settings import GuidanceSettings

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from datamodules.cameras import CameraSampler
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.refined_views import RefinedViewRays
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.guidance_settings import GuidanceSettings
 from lightning_modules.radiance_field import RadianceField
 from lightning_modules.surface import Surface

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from datamodules.refined_views import RayBatch, RefinedViewRays
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.surface import Surface, color_error, load_surface, surface_points
 from lightning_modules.surface_settings import (
     ReferenceSettings,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 from lightning_modules import surface_start
 from lightning_modules.field_settings import FieldSettings
 from lightning_modules.radiance_field import RadianceField

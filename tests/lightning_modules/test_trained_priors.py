@@ -11,9 +11,9 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
-from lightning_modules.text_to_image import TextToImage, copy_weights, nano_unet, sample_timesteps
-from lightning_modules.trained_prior import TRAINING_FILE, save_component
-from lightning_modules.view_synthesis import widen_input
+from lightning_modules.priors.text_to_image import TextToImage, copy_weights, nano_unet, sample_timesteps
+from lightning_modules.priors.trained_prior import TRAINING_FILE, save_component
+from lightning_modules.priors.view_synthesis import widen_input
 from tests.tiny_training import SIZE, WIDTHS
 from viewdistill.diffusion.model_index import MODEL_INDEX
 from viewdistill.diffusion.prior_files import weight_names

@@ -9,7 +9,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from commands.main import main
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from tests.running.conftest import Finished
 from tests.running.poison import spoiled_priors
 from tests.running.whole_object import tiny_options

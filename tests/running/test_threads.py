@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datamodules.cameras import CameraSampler
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from tests.tiny_field import EVERYTHING, fit, guidance, module
 from viewdistill.metrics.images import psnr
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from datamodules.run_folder import RunFolder
-from datamodules.stage_record import ATTEMPT
-from datamodules.stages import Route
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stage_record import ATTEMPT
+from datamodules.runs.stages import Route
 from tests.running.forks import start_command
 from viewdistill.resources import REPOSITORY
 

@@ -18,7 +18,7 @@ CLASSES = {
     "tokenizer": ("transformers", "CLIPTokenizer"),
     "image_encoder": ("transformers", "CLIPVisionModelWithProjection"),
     "clip_camera_projection": ("viewdistill.diffusion.conditioning", "CameraProjection"),
-    "lifting": ("viewdistill.diffusion.lifting", "ReferenceLifting"),
+    "lifting": ("viewdistill.lifting.reference_lifting", "ReferenceLifting"),
 }
 """Component → module and class."""
 

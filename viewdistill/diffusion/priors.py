@@ -20,13 +20,13 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTraine
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.latents import LatentDiffusionPrior, require_fit
-from viewdistill.diffusion.lifting import ReferenceLifting
-from viewdistill.diffusion.lifting_average import LiftedReference
 from viewdistill.diffusion.loading import load_camera_projection, load_component, load_tokenizer, locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.published import Pose
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
+from viewdistill.lifting.averaging import LiftedReference
+from viewdistill.lifting.reference_lifting import ReferenceLifting
 from viewdistill.pictures import resize
 from viewdistill.references import FurtherReference
 

@@ -9,8 +9,8 @@ A prior with a lifting estimates the elevation itself and samples its views acco
 estimate, so the estimate is used directly.
 
 Neither evidence is sharp. Both are weighted by their accuracy on held-out objects and cameras (measured by
-`experiments.input_estimates`), against a prior over photographs of objects: taken from the object's height or from
-above, rarely from below or from very high.
+`experiments.measurements.input_estimates`), against a prior over photographs of objects: taken from the object's
+height or from above, rarely from below or from very high.
 """
 
 import math

@@ -4,8 +4,13 @@ import numpy as np
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.choosing_prints import choose_printed_materials
-from viewdistill.objects.families import FREE_FORM_FAMILIES, HELD_OUT_FAMILIES, PARAMETRIC_FAMILIES, TRAIN_FAMILIES
-from viewdistill.objects.limbs import with_limbs
+from viewdistill.objects.families.catalogue import (
+    FREE_FORM_FAMILIES,
+    HELD_OUT_FAMILIES,
+    PARAMETRIC_FAMILIES,
+    TRAIN_FAMILIES,
+)
+from viewdistill.objects.geometry.limbs import with_limbs
 from viewdistill.objects.textured import ProceduralObject, assemble
 
 TRAIN_SEEDS = range(1_000_000)

@@ -11,8 +11,8 @@ import trimesh
 from jaxtyping import Float, Int
 
 from viewdistill.objects.choosing import Box, choose_materials, describe
+from viewdistill.objects.geometry.parts import Shape
 from viewdistill.objects.materials import Material
-from viewdistill.objects.parts import Shape
 
 LARGEST_RADIUS = 0.61
 """Largest bounding radius of an object: the Zero-1-to-3 camera (fovy 49.134 degrees, distance 1.5) sees a ball of

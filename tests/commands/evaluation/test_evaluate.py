@@ -15,7 +15,7 @@ from commands.evaluation.evaluate import PROTOCOL_NAMES
 from commands.evaluation.truth import turn
 from commands.main import main
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS
 from tests.reported_run import box_mesh
 from viewdistill.mesh.export import WORLD_TO_FILE

@@ -12,7 +12,7 @@ from commands.pipeline.names import run_name
 from commands.pipeline.object import Request, recipe_of
 from commands.pipeline.recipe import Recipe
 from commands.pipeline.walk import LOG, command_lines, logged
-from datamodules.run_folder import MadeBy, RunFolder, read_json
+from datamodules.runs.run_folder import MadeBy, RunFolder, read_json
 from tests.commands.scaling.tiny_batch import stage_options, write_images
 from viewdistill import distill
 from viewdistill.errors import ViewDistillError

@@ -9,8 +9,8 @@ from PIL import Image
 
 from commands.reporting import compare
 from commands.reporting.comparison import flattened
-from datamodules.curves import CurveRow, save_rows
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.curves import CurveRow, save_rows
+from datamodules.runs.run_folder import RunFolder, write_json
 from tests.reported_run import box_mesh, complete_run
 from viewdistill.errors import ViewDistillError
 

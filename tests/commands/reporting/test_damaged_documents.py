@@ -11,7 +11,7 @@ from commands.reporting.comparison import run_figures
 from commands.reporting.content import gather
 from commands.reporting.score_words import scores
 from commands.reporting.summary import write_summary
-from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json
 from tests.reported_run import box_mesh, complete_run
 from viewdistill.errors import ViewDistillError
 

@@ -13,7 +13,7 @@ import torch
 
 from commands.reporting import view
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from tests.reported_run import box_mesh, complete_run
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError

@@ -13,7 +13,7 @@ from commands.main import main
 from commands.parsing import parse
 from commands.pipeline.recipe import Recipe
 from commands.scaling.objects import recipe_of
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from tests.commands.scaling.tiny_batch import start_objects, write_images
 from tests.processes import ended, wait_for, worker_of
 from viewdistill.resources import REPOSITORY

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from commands.scaling.results import PROGRESS, RemoteFolder, SharedFolder, results_at
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.run_folder import RunFolder, write_json
 from viewdistill.errors import ViewDistillError
 
 

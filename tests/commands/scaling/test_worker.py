@@ -9,7 +9,7 @@ from commands.pipeline.recipe import Recipe
 from commands.scaling.batch import digests
 from commands.scaling.images import ImageFile
 from commands.scaling.worker import Job, make_object
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from tests.commands.scaling.tiny_batch import write_images
 
 

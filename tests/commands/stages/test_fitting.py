@@ -9,7 +9,7 @@ import yaml
 
 from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from commands.stages.fitting import StageRun, fit
-from datamodules.run_folder import make_folder
+from datamodules.runs.run_folder import make_folder
 from viewdistill.errors import ViewDistillError
 
 

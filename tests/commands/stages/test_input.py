@@ -20,8 +20,8 @@ from commands.main import main
 from commands.stages.input import Request, prepare
 from commands.stages.plain_settings import read_settings
 from datamodules.posed_views import ViewCamera, load_references, read_rgba
-from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
-from datamodules.stages import files_read
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json, write_json
+from datamodules.runs.stages import files_read
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 

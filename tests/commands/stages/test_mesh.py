@@ -13,7 +13,7 @@ from scipy import ndimage
 from commands.main import main
 from commands.reporting.run_warnings import run_warnings
 from datamodules.posed_views import ViewCamera, read_rgba, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json, write_json
 from lightning_modules.field_settings import FieldSettings
 from lightning_modules.radiance_field import RadianceField
 from lightning_modules.surface import Surface
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("short_films")
 GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
 SMALL = ["--resolution=40", "--texture-size=128", "--faces=1500", "--opacity-size=32"]
 FILES = {"object.glb", "object.obj", "object.mtl", "object.png", "object.stl", "turntable.mp4", "contact_sheet.png"}
-FILES |= {"fingerprint"}  # of the stage, see `datamodules.staleness`
+FILES |= {"fingerprint"}  # of the stage, see `datamodules.runs.staleness`
 
 
 def save(module: Any, checkpoint: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from commands.main import main
 from commands.stages.picture import Request, prepare
 from datamodules.picture import PictureText
-from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json
 from lightning_modules.picture import Candidate, PictureSampler, choose
 from viewdistill.diffusion.samplers import TextSampling
 from viewdistill.errors import ViewDistillError

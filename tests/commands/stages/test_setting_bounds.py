@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commands.setting_bounds import BOUNDS, LARGEST, check_numbers, numbers
 from commands.stages.field import Request, prepare
 from commands.stages.picture import Request as PictureRequest
 from commands.stages.picture import prepare as prepare_picture
-from commands.stages.setting_bounds import BOUNDS, LARGEST, check_numbers, numbers
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import CONFIGS
 

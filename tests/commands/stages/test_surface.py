@@ -12,7 +12,7 @@ from commands.main import main
 from commands.parsing import parse
 from commands.tracking.short_names import TENSORBOARD
 from datamodules.posed_views import ViewCamera, load_views, save_cameras, save_view, straight_rgba
-from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.runs.run_folder import RunFolder, read_json, write_json
 from datamodules.transforms import save_transforms
 from lightning_modules.surface import load_surface
 from tests.reported_run import box_mesh

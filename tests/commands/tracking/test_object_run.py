@@ -8,10 +8,10 @@ import pytest
 from commands.evaluation import evaluate
 from commands.tracking.logger import Tracker
 from commands.tracking.object import track_object
-from datamodules.curves import load_rows
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stages import STAGES
-from datamodules.staleness import keep_key
+from datamodules.runs.curves import load_rows
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stages import STAGES
+from datamodules.runs.staleness import keep_key
 from tests.commands.tracking.conftest import Kept, kept_in
 from tests.commands.tracking.wandb_service import wandb_service
 

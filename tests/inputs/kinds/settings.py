@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from datamodules.stages import STAGES
+from datamodules.runs.stages import STAGES
 from tests.inputs.case import Case, Ended, Expected, Refused
 from viewdistill.resources import CONFIGS
 
