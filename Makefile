@@ -139,7 +139,7 @@ sync: $(INSTALLED) ## OBJ=robot: send to W&B what it kept offline, stage by stag
 # The experiments -------------------------------------------------------------------------------------------------------------
 .PHONY: ablations
 ablations: $(INSTALLED) ## arms of A1 to A8 on test objects, stages shared, resumes; ONLY="A2 A6", QUICK=1 for a look, ABLATE="--option value"
-	@set -f; $(BIN)/python -m experiments.ablate $$ONLY $${QUICK:+--quick} --out="$$RUNS/ablations" $$ABLATE
+	@set -f; $(BIN)/python -m experiments.running.ablate $$ONLY $${QUICK:+--quick} --out="$$RUNS/ablations" $$ABLATE
 
 .PHONY: tables
 tables: $(INSTALLED) ## the ablations as Markdown, LaTeX, CSV and plots in runs/ablations/tables; ONLY="A2 A6", QUOTED=1 adds figures of others
@@ -161,7 +161,7 @@ pictures: ## make the pictures of the README again
 
 .PHONY: gallery
 gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored, six in a picture: docs/gallery.png; over an hour on two cores, resumes
-	@$(BIN)/python -m experiments.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out="$$RUNS/ablations"
+	@$(BIN)/python -m experiments.running.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out="$$RUNS/ablations"
 	@$(BIN)/python -m experiments.reporting.tables experiments/pipeline.yaml --runs="$$RUNS/ablations" --out=experiments/results
 	@set -f --; for name in $$GALLERY; do set -- "$$@" "$$RUNS/ablations/pipeline/whole/$$name-seed0"; done; \
 	$(BIN)/python -m experiments.reporting.gallery "$$@" --out docs/gallery.png

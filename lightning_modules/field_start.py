@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from datamodules.cameras import CameraSampler
 from lightning_modules.field_settings import OptimizerSettings
 from viewdistill.cameras import rays
+from viewdistill.diffusion.lifted_object import LiftedObject
 from viewdistill.fields.density_field import DensityField
 from viewdistill.guidance.predictors import Predictors
-from viewdistill.lifting.lifted_object import LiftedObject
 from viewdistill.rendering.volume_renderer import VolumeRenderer
 
 FieldStart = Literal["lifting", "none"]

@@ -4,6 +4,7 @@ Where memory runs out, the system otherwise kills a process without a word, and 
 """
 
 import os
+import resource
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -166,8 +167,6 @@ def data_limit(allowed: Budget) -> Generator[None]:
     if reserved is None or (chosen_limit() is None and Path("/dev/nvidiactl").exists()):
         yield
         return
-    import resource  # not on Windows, which has no /proc either
-
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     # what is allocated and was never touched does not count as used
     room = int((allowed.megabytes + max(0.0, reserved - resident_mb())) * 1e6)

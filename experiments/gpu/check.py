@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.runs.run_folder import make_folder, read_json, write_json
-from experiments.gpu.figures import Figures
+from experiments.gpu.part_figures import PartFigures
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 
@@ -97,10 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_here(name: str, out: Path, dry_run: bool) -> int:
     """One part, in this process; its figures are written whenever there are more."""
     # Here and not above: the process that waits for the parts needs neither torch nor Lightning.
-    from experiments.gpu.parts import RUN
+    from experiments.gpu.check_parts import RUN
 
     try:
-        RUN[name](Figures(out / f"{name}.json"), out, dry_run)
+        RUN[name](PartFigures(out / f"{name}.json"), out, dry_run)
     except (ModuleNotFoundError, ViewDistillError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return LACKS if isinstance(error, ModuleNotFoundError) else 1

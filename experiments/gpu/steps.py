@@ -16,7 +16,7 @@ from commands.profiling.trace import phase_table
 from datamodules.cameras import CameraSampler
 from datamodules.runs.run_folder import RunFolder
 from experiments.gpu.commands import viewdistill
-from experiments.gpu.figures import Figures
+from experiments.gpu.part_figures import PartFigures
 from experiments.random_priors import make_priors
 from lightning_modules.radiance_field import RadianceField
 from viewdistill.documents import read_yaml
@@ -34,7 +34,7 @@ Variant = tuple[str, list[Path], dict[str, Any]]
 """A name, overlays on configs/field.yaml, and changes of the guidance's settings."""
 
 
-def steps(figures: Figures, out: Path, dry_run: bool) -> None:
+def steps(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """The field's step of the embedded priors and at full size, in each precision, compiled, offloaded, by memory."""
     run = RunFolder(out / "steps")
     viewdistill("input", REPOSITORY / "examples" / "robot.png", "--out", run.root)
@@ -160,7 +160,7 @@ def merge(settings: dict[str, Any], overlay_settings: dict[str, Any]) -> None:
             settings[key] = value
 
 
-def official_ratio(figures: Figures, out: Path, dry_run: bool) -> None:
+def official_ratio(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """Measure the speed-up of a `usd` step's UNets over the official code's eight evaluations."""
     # Here and not above: a repository's tests are no part of an installation.
     from tests.benchmarks import pairs, test_guidance_benchmark

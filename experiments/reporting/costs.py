@@ -5,7 +5,7 @@ import io
 from dataclasses import astuple, dataclass, fields
 from statistics import fmean
 
-from experiments.reporting.comparison import Comparison
+from experiments.running.comparison import Comparison
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.reporting.comparison import Comparison
+from experiments.running.comparison import Comparison
 from viewdistill.metrics.intervals import Interval
 
 

@@ -4,9 +4,9 @@ import csv
 import io
 from typing import Any
 
-from experiments.reporting.comparison import Cell, Comparison
 from experiments.reporting.costs import costs_markdown
-from experiments.studies import Column
+from experiments.running.comparison import Cell, Comparison
+from experiments.running.studies import Column
 
 CSV_COLUMNS: tuple[str, ...] = (
     "study",

@@ -14,11 +14,11 @@ from pathlib import Path
 from commands import options
 from commands.parsing import OneLineParser
 from datamodules.runs.run_folder import atomic_path
-from experiments.ablate import RUNS, load_studies
-from experiments.reporting.comparison import Comparison, compare, count_failures, load_runs, one_prior
 from experiments.reporting.costs import costs_csv
 from experiments.reporting.plots import plot
 from experiments.reporting.table_formats import csv_text, latex, markdown
+from experiments.running.ablate import RUNS, load_studies
+from experiments.running.comparison import Comparison, compare, count_failures, load_runs, one_prior
 from experiments.script import add_runs_argument, add_studies_argument, parse_request, run_script, script_parser
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError

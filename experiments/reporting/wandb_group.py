@@ -16,11 +16,11 @@ from typing import Any
 from commands import options
 from commands.parsing import OneLineParser
 from commands.tracking.run import DEFAULTS, Mode, run_mode
-from experiments.ablate import RUNS, load_studies
-from experiments.plan import digest
-from experiments.reporting.comparison import Run, load_runs
+from experiments.running.ablate import RUNS, load_studies
+from experiments.running.comparison import Run, load_runs
+from experiments.running.plan import digest
+from experiments.running.studies import Study
 from experiments.script import add_runs_argument, add_studies_argument, parse_request, run_script, script_parser
-from experiments.studies import Study
 from viewdistill.errors import ViewDistillError
 
 PROJECT = "viewdistill-ablations"

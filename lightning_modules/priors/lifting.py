@@ -14,9 +14,9 @@ from lightning_modules.priors.muon import Muon
 from lightning_modules.priors.text_to_image import copy_weights
 from lightning_modules.priors.trained_prior import TrainedPrior, save_component
 from viewdistill.lifting.averaging import LiftedReference
-from viewdistill.lifting.growth import grow
 from viewdistill.lifting.reference_lifting import ELEVATION_SPREAD, ReferenceLifting
 from viewdistill.lifting.supervision import occupancy_errors
+from viewdistill.lifting.widening import grow
 from viewdistill.metrics.images import psnr
 from viewdistill.objects.occupancy import HALF_SIDE
 from viewdistill.precision import plain_attention

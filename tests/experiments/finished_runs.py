@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datamodules.runs.run_folder import write_json
-from experiments.reporting.comparison import FORMAT
-from experiments.studies import Study
+from experiments.running.comparison import FORMAT
+from experiments.running.studies import Study
 
 PRIOR = "ab" * 32
 """Fingerprint of the runs that `write_run` writes."""

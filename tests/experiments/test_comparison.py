@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.runs.run_folder import read_json, write_json
-from experiments.reporting.comparison import Comparison, compare, count_failures, load_runs, object_means, one_prior
+from experiments.running.comparison import Comparison, compare, count_failures, load_runs, object_means, one_prior
 from tests.experiments.finished_runs import toy_study, write_run, write_runs
 from viewdistill.errors import ViewDistillError
 

@@ -10,9 +10,9 @@ import pytest
 
 from datamodules.runs.locks import held
 from datamodules.runs.run_folder import RunFolder, make_folder, read_json, write_json
-from experiments.cases import Case
-from experiments.execution import StageFailedError, Task, complete, cost_of, execute_all, link, viewdistill
-from experiments.plan import Node
+from experiments.running.cases import Case
+from experiments.running.execution import StageFailedError, Task, complete, cost_of, execute_all, link, viewdistill
+from experiments.running.plan import Node
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from datamodules.runs.run_folder import read_json
 from experiments.gpu import check as gpu_check
 from experiments.gpu.bundle import main as bundle
 from experiments.gpu.check import PARTS, CheckPart, finish, main, run_here
-from experiments.gpu.parts import RUN
+from experiments.gpu.check_parts import RUN
 from experiments.gpu.steps import MEMORY, embedded_variants, field_parser, full_size_variants, settings_of
 from viewdistill.errors import ViewDistillError
 

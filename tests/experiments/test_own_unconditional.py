@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from experiments.measurements.own_unconditional import export_own_unconditional
+from experiments.own_unconditional import export_own_unconditional
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 
 

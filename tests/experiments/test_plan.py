@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.ablate import load_studies
-from experiments.cases import Case
-from experiments.plan import Node, PlannedRun, Planner, Priors, Resolved, needs
-from experiments.studies import Study
+from experiments.running.ablate import load_studies
+from experiments.running.cases import Case
+from experiments.running.plan import Node, PlannedRun, Planner, Priors, Resolved, needs
+from experiments.running.studies import Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.errors import ViewDistillError
 

@@ -11,8 +11,8 @@ from commands.generation.examples import EXAMPLES
 from commands.parsing import build_parser
 from commands.table import SUBCOMMANDS
 from datamodules.runs.stages import STAGES
-from experiments.cases import Case
-from experiments.studies import ABLATIONS, BIAS, Study
+from experiments.running.cases import Case
+from experiments.running.studies import ABLATIONS, BIAS, Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY

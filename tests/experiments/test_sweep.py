@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.runs.run_folder import RunFolder, read_json
-from experiments import sweep
+from experiments.running import sweep
 from tests.commands.tracking.conftest import kept_in
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.reporting.comparison import Comparison, compare, load_runs
 from experiments.reporting.costs import costs_csv
 from experiments.reporting.table_formats import CSV_COLUMNS, csv_text, latex, markdown
+from experiments.running.comparison import Comparison, compare, load_runs
 from tests.experiments.finished_runs import PRIOR, STUDY, toy_study, write_run, write_runs
 
 TABLE = """\

@@ -17,8 +17,8 @@ from tests.tiny_field import FIELD, INPUT_TERMS, fit, guidance, module
 from tests.viewdistill.lifting.test_lifting_pictures import ball, with_pictures
 from tests.viewdistill.tiny_priors import view_prior
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123
+from viewdistill.diffusion.lifted_object import LiftedObject
 from viewdistill.diffusion.priors import ViewCondition
-from viewdistill.lifting.lifted_object import LiftedObject
 from viewdistill.lifting.reference_lifting import LiftedReference
 
 RADIUS = 0.6 * 0.62

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from viewdistill.lifting.geometry import cell_centres, turned_about_z
+from viewdistill.lifting.cells import cell_centres, turned_about_z
 from viewdistill.lifting.picture_compositing import render_colors
 
 SHARPNESS = 8.0

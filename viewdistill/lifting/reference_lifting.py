@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from viewdistill.cameras import DISTANCE, FOVY_ZERO123, look_at, rays
 from viewdistill.lifting.averaging import LiftedReference, average, render_references
-from viewdistill.lifting.geometry import (
+from viewdistill.lifting.cells import (
     before_camera,
     cell_centres,
     describe_places,

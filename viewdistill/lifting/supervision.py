@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from viewdistill.lifting.averaging import LiftedReference
-from viewdistill.lifting.geometry import cell_centres, turned_about_z
+from viewdistill.lifting.cells import cell_centres, turned_about_z
 from viewdistill.lifting.volume_compositing import occupancy_error
 
 

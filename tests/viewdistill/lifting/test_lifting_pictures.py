@@ -7,13 +7,13 @@ from torch import Tensor
 from viewdistill.cameras import look_at, rays, relative_pose
 from viewdistill.errors import ViewDistillError
 from viewdistill.lifting.averaging import LiftedReference
-from viewdistill.lifting.geometry import cell_centres, turned_about_z
-from viewdistill.lifting.growth import grow
+from viewdistill.lifting.cells import cell_centres, turned_about_z
 from viewdistill.lifting.networks import joined, twice
 from viewdistill.lifting.picture_compositing import render_colors, render_in_torch
 from viewdistill.lifting.reference_lifting import ReferenceLifting
 from viewdistill.lifting.supervision import occupancy_errors
 from viewdistill.lifting.volume_compositing import DENSITY_BIAS, DENSITY_SCALE, occupancy_error
+from viewdistill.lifting.widening import grow
 from viewdistill.objects.dataset import RenderSettings, render_object, sample_cameras
 from viewdistill.objects.generator import generate
 from viewdistill.objects.occupancy import HALF_SIDE, occupancy

@@ -16,7 +16,7 @@ An arm may also have ``stages`` of its own and an ``elevation`` of its input cam
 place ``at`` on the ``axis`` of the study, they are drawn as curves, one for each ``line`` that they belong to. With
 ``objects: examples`` a study is about the inputs in ``examples/`` in place of objects of the test seeds. In options,
 ``{view_prior}`` and ``{text_prior}`` are the priors, and ``{own_unconditional}`` is the view-conditioned prior's
-unconditional branch in the form of a text-conditioned prior (see `experiments.measurements.own_unconditional`).
+unconditional branch in the form of a text-conditioned prior (see `experiments.own_unconditional`).
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from typing import Any, Literal
 from commands.evaluation.evaluate import PROTOCOL_NAMES
 from commands.generation.examples import EXAMPLES
 from datamodules.runs.stages import STAGES
-from experiments.cases import Case
+from experiments.running.cases import Case
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS

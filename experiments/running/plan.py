@@ -15,9 +15,9 @@ from commands.pipeline.recipe import Recipe
 from datamodules.runs.run_folder import RunFolder
 from datamodules.runs.stages import Route
 from datamodules.runs.staleness import chained_key, digest, stage_key
-from experiments.cases import Case
-from experiments.measurements.own_unconditional import export_own_unconditional
-from experiments.studies import BIAS, Arm, Study
+from experiments.own_unconditional import export_own_unconditional
+from experiments.running.cases import Case
+from experiments.running.studies import BIAS, Arm, Study
 from viewdistill.diffusion.fingerprints import fingerprint
 from viewdistill.diffusion.loading import locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS

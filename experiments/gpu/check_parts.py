@@ -23,7 +23,7 @@ from datamodules.objects.object_sets import ObjectSets
 from datamodules.objects.rendered_objects import ObjectImages
 from datamodules.runs.run_folder import read_json
 from experiments.gpu.commands import viewdistill
-from experiments.gpu.figures import Figures
+from experiments.gpu.part_figures import PartFigures
 from experiments.gpu.steps import official_ratio, steps
 from viewdistill.errors import ViewDistillError
 from viewdistill.fields.hash_grid import HashGrid, HashGridConfig
@@ -54,13 +54,13 @@ PLAIN_PYTEST = ["-p", "no:cacheprovider", "--import-mode=importlib", "-o", "addo
 """Without the plugins of the development environment, which such a machine need not have."""
 
 
-def kernels(figures: Figures, out: Path, dry_run: bool) -> None:
+def kernels(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """Tests marked ``gpu``, first and second order, half and single precision."""
     files = KERNEL_TESTS[:1] if dry_run else KERNEL_TESTS
     run_tests(figures, out, files, "not gpu and not slow" if dry_run else "gpu", "lattice_points" if dry_run else "")
 
 
-def nerfacc(figures: Figures, out: Path, dry_run: bool) -> None:
+def nerfacc(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """Compile nerfacc's CUDA code, then march with it."""
     if importlib.util.find_spec("nerfacc") is None:
         raise ModuleNotFoundError("nerfacc is not installed")
@@ -71,7 +71,7 @@ def nerfacc(figures: Figures, out: Path, dry_run: bool) -> None:
     run_tests(figures, out, NERFACC_TESTS, "not gpu" if dry_run else "gpu", "")
 
 
-def run_tests(figures: Figures, out: Path, files: tuple[Path, ...], marked: str, named: str) -> None:
+def run_tests(figures: PartFigures, out: Path, files: tuple[Path, ...], marked: str, named: str) -> None:
     """Run some files' tests, with their counts as figures.
 
     Raises:
@@ -102,13 +102,13 @@ def run_tests(figures: Figures, out: Path, files: tuple[Path, ...], marked: str,
         )
 
 
-def step_times(figures: Figures, out: Path, dry_run: bool) -> None:
+def step_times(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """The field's step in all its variants, and `usd` against the official eight evaluations."""
     steps(figures, out, dry_run)
     official_ratio(figures, out, dry_run)
 
 
-def grid(figures: Figures, out: Path, dry_run: bool) -> None:
+def grid(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """Encoding, table gradient and second order of each back end, and their share of the copy bandwidth."""
     del out
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -169,7 +169,7 @@ def median_seconds(work: Callable[[], object], repeats: int = 9) -> float:
     return statistics.median(seconds[2:])
 
 
-def fits(figures: Figures, out: Path, dry_run: bool) -> None:
+def fits(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """The embedded priors' field and surface to the end, with the CPU's figures beside them where they were brought."""
     run, brought = out / "robot", REPOSITORY / BROUGHT
     viewdistill("input", REPOSITORY / "examples" / "robot.png", "--out", run)
@@ -194,7 +194,7 @@ def brief(record: dict[str, Any]) -> dict[str, float]:
     return {"seconds": record["seconds"]} | {name: v for name, v in logged.items() if name.startswith("loss")}
 
 
-def training(figures: Figures, out: Path, dry_run: bool) -> None:
+def training(figures: PartFigures, out: Path, dry_run: bool) -> None:
     """Half a minute of each prior's training with its preset for a GPU, on a few objects: samples per second."""
     sets = training_sets(str(out / "objects"), dry_run)
     ObjectImages(sets).prepare_data()
@@ -232,7 +232,7 @@ def training_sets(folder: str, dry_run: bool) -> ObjectSets:
     return ObjectSets(folder, 200, 200, 200, objects_per_shard=50, held_out=8)
 
 
-RUN: dict[str, Callable[[Figures, Path, bool], None]] = {
+RUN: dict[str, Callable[[PartFigures, Path, bool], None]] = {
     "kernels": kernels,
     "steps": step_times,
     "grid": grid,

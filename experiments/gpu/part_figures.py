@@ -1,4 +1,4 @@
-"""Figures of the GPU check, kept in a file as they come."""
+"""PartFigures of the GPU check, kept in a file as they come."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from datamodules.runs.run_folder import write_json
 
 
-class Figures:
+class PartFigures:
     """What a part has measured so far, kept in a file.
 
     Args:

@@ -15,7 +15,7 @@ import torch
 
 from commands.scaling.cluster import JOBS_OF_A_PROCESS, RETRIES, Share, available_cores, cluster
 from commands.scaling.worker import enter_process, run_command
-from experiments.execution import Execute
+from experiments.running.execution import Execute
 from viewdistill.errors import ViewDistillError
 
 

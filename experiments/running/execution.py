@@ -12,7 +12,7 @@ from typing import Any
 
 from datamodules.runs.locks import held
 from datamodules.runs.run_folder import make_folder, read_json, write_json
-from experiments.plan import Node
+from experiments.running.plan import Node
 
 Execute = Callable[[list[str], Path], int]
 """Arguments of `viewdistill` and the log to append to, to an exit status."""

@@ -1,7 +1,7 @@
 """A W&B sweep over the field stage without W&B's service: all points of its grid, one after another.
 
-    python -m experiments.sweep guidance runs/robot              # to runs/sweeps/guidance/00, 01, …
-    python -m experiments.sweep my_sweep.yaml runs/robot --config configs/presets/debug/field.yaml
+    python -m experiments.running.sweep guidance runs/robot              # to runs/sweeps/guidance/00, 01, …
+    python -m experiments.running.sweep my_sweep.yaml runs/robot --config configs/presets/debug/field.yaml
 
 Sweeps are files in the format of `wandb sweep` (configs/sweeps/guidance.yaml). Every point has a folder with a copy of
 the run's input and, unless WANDB_MODE is disabled, a run of W&B in the group of the sweep's name. A point that is

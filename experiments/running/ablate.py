@@ -1,8 +1,8 @@
 """Ablations: arms of studies on test objects with exact ground truth; every shared stage is computed once.
 
-    python -m experiments.ablate                    # A1 to A8, 8 objects, 2 seeds
-    python -m experiments.ablate A2 A6 --quick      # two of them on 2 objects with 1 seed: a quick look, no result
-    python -m experiments.ablate my_study.yaml      # one of your own
+    python -m experiments.running.ablate                    # A1 to A8, 8 objects, 2 seeds
+    python -m experiments.running.ablate A2 A6 --quick  # two of them on 2 objects with 1 seed: a quick look, no result
+    python -m experiments.running.ablate my_study.yaml      # one of your own
 
 Complete stages are never run again; a stopped run resumes where it was. Failures are listed at the end, do not stop the
 rest, and are retried the next time. `python -m experiments.reporting.tables` makes tables.
@@ -24,13 +24,13 @@ from commands.arguments import add_out_argument
 from commands.parsing import OneLineParser, one_line
 from commands.scaling.cluster import available_cores
 from datamodules.runs.run_folder import write_json
-from experiments.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
-from experiments.plan import PlannedRun, Planner, Priors
-from experiments.ray_execution import on_ray
-from experiments.reporting.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
-from experiments.reporting.scores import default_threads, score
+from experiments.running.comparison import FEWEST_OBJECTS, FEWEST_SEEDS
+from experiments.running.execution import Execute, StageFailedError, Task, complete, execute_all, viewdistill
+from experiments.running.plan import PlannedRun, Planner, Priors
+from experiments.running.ray_execution import on_ray
+from experiments.running.scores import default_threads, score
+from experiments.running.studies import ABLATIONS, Study
 from experiments.script import add_studies_argument, parse_request, run_script, script_parser
-from experiments.studies import ABLATIONS, Study
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 

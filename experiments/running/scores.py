@@ -9,9 +9,9 @@ import torch
 from datamodules.posed_views import ViewCamera, clear_views, read_rgba, save_cameras, save_view
 from datamodules.runs.locks import held
 from datamodules.runs.run_folder import InputMeta, RunFolder, read_json, write_json
-from experiments.execution import Execute, attempt, cost_of, link
-from experiments.plan import PlannedRun
-from experiments.reporting.comparison import FORMAT
+from experiments.running.comparison import FORMAT
+from experiments.running.execution import Execute, attempt, cost_of, link
+from experiments.running.plan import PlannedRun
 from viewdistill.pictures import over_white, resize, to_bytes
 from viewdistill.version import __version__
 

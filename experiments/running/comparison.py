@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.runs.run_folder import read_json
-from experiments.studies import Column, Study
+from experiments.running.studies import Column, Study
 from viewdistill.errors import ViewDistillError
 from viewdistill.metrics.intervals import Interval, interval
 
