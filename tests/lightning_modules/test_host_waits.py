@@ -85,12 +85,15 @@ def waits_of(settings: GuidanceSettings, weights: LossWeights, folder: RunFolder
     return counted.steps[2]
 
 
-# the rays that meet the box, the longest of them, the samples in occupied cells; then the longest ray of the culled
 MARCH = ["nonzero", "_local_scalar_dense", "nonzero"]
+"""The rays that meet the box, the longest of them, the samples in occupied cells."""
 CULL = ["_local_scalar_dense", "nonzero"]
+"""The longest ray, for the transmittance, and the samples that are kept."""
 COMPOSITE = ["_local_scalar_dense"]
 """The longest ray, whose logarithm is the number of strides of a sum along rays; likewise backwards."""
 RENDER = [*MARCH, *CULL, *COMPOSITE]
+SCORES = ["_local_scalar_dense"]
+"""The share of all scores' entries that is not finite."""
 GUARD = ["tolist"]
 """All losses, the largest gradient and the opacity, read together."""
 
@@ -100,9 +103,7 @@ def test_a_step_without_priors(run_folder: RunFolder, monkeypatch: pytest.Monkey
     assert seen == 2 * RENDER + 2 * COMPOSITE + GUARD
 
 
-def test_a_step_with_all_terms(
-    run_folder: RunFolder, tiny_prior_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither priors, nor scores, nor the optimiser's parameters are waited for."""
+def test_a_step_with_all_terms(run_folder: RunFolder, tiny_prior_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a prior, nor a parameter of the optimiser, nor a figure that is not logged at this step is waited for."""
     seen = waits_of(guidance(tiny_prior_folder, "usd"), EVERYTHING, run_folder, monkeypatch)
-    assert seen == 3 * RENDER + 3 * COMPOSITE + GUARD
+    assert seen == 3 * RENDER + SCORES + 3 * COMPOSITE + GUARD
