@@ -60,7 +60,12 @@ class TritonSums:
         if output.numel() and active_levels:
             with self._current_device():
                 kernels.gather[self._programs(points, active_levels)](
-                    points, _or(vectors, points), self._read(params), output, *self._sizes(points), **self._options(vectors)
+                    points,
+                    _or(vectors, points),
+                    self._read(params),
+                    output,
+                    *self._sizes(points),
+                    **self._options(vectors),
                 )
         return output
 
