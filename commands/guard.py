@@ -49,9 +49,8 @@ NO_DEVICE = (
     "not compiled with CUDA enabled",
     "invalid device ordinal",
     "Attempting to deserialize object on a CUDA device",
-    "No supported gpu backend found",
 )
-"""What torch and Lightning say about a device that is not there."""
+"""What torch says about a device that is not there."""
 
 NO_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What torch says where memory is used up."""

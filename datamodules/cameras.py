@@ -196,7 +196,7 @@ class CameraSampler(pl.LightningDataModule):
             raise ViewDistillError(
                 f"data.views_per_step is {self.views_per_step}; give a multiple of the {processes} processes"
             )
-        return DataLoader(StepStream(self.own_batch, start), batch_size=None)
+        return step_loader(self.own_batch, start)
 
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """One batch: the ring."""
@@ -220,6 +220,16 @@ class StepStream(IterableDataset[Batch]):
             with phase("sample cameras"):
                 batch = self.batch(step)
             yield batch
+
+
+def step_loader(batch: Callable[[int], Batch], start: int) -> DataLoader[Batch]:
+    """The stream of a fit's batches, in memory that a GPU can copy from while the program goes on.
+
+    Args:
+        batch: The batch of a step, tensors in named tuples.
+        start: First step.
+    """
+    return DataLoader(StepStream(batch, start), batch_size=None, pin_memory=torch.cuda.is_available())
 
 
 def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:

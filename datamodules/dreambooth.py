@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.cameras import StepStream, read_rgba
+from datamodules.cameras import read_rgba, step_loader
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
 from datamodules.prompts import Prompts
@@ -146,4 +146,4 @@ class DreamBooth(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[DreamBoothBatch]:
         """The stream of batches from the trainer's step on, without end."""
         start = self.trainer.global_step if self.trainer else 0
-        return DataLoader(StepStream(self.batch, start), batch_size=None)
+        return step_loader(self.batch, start)

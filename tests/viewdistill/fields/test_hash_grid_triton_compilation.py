@@ -30,12 +30,13 @@ for kernel in (kernels.gather, kernels.scatter, kernels.slope):
         types = {**dict.fromkeys(kernel.arg_names, "*fp32"), **numbers, "levels": "*i64"}
         if kernel is not kernels.scatter:  # sums are float32
             types["table"] = table
+        pointers = [i for i, name in enumerate(kernel.arg_names) if name not in constants and "*" in types[name]]
         source = ASTSource(
             fn=kernel,
             signature={name: "constexpr" if name in constants else types[name] for name in kernel.arg_names},
             constexprs={(kernel.arg_names.index(name),): value for name, value in constants.items()},
             # what a launch finds out: tensors begin at multiples of 16 bytes
-            attrs={(i,): [["tt.divisibility", 16]] for i, name in enumerate(kernel.arg_names) if name not in constants and "*" in types[name]},
+            attrs={(i,): [["tt.divisibility", 16]] for i in pointers},
         )
         compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32))
         # several features in one load: v2.b32 or v4.b32, or two halves as one number of 32 bits and so none of 16
