@@ -218,7 +218,7 @@ class ObjectStore:
             self._place("pictures", start + first, there)
             if self.encoder is not None:
                 encoded = self.encoder.moments(there[:, :, :3].flatten(0, 1).float() / 255)
-                self._place("moments", start + first, encoded.half().unflatten(0, moved.shape[:2]))
+                self._place("moments", start + first, encoded.half().unflatten(0, there.shape[:2]))
         assert end <= self._capacity
 
     @property
