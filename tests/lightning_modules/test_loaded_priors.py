@@ -1,6 +1,7 @@
 """How a prior is made ready for its device; what it computes stays the same."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,13 @@ CPU = torch.device("cpu")
 def outputs(prior: TextConditionedPrior | ViewConditionedPrior) -> list[Tensor]:
     """A prediction of the UNet, a latent, and an image."""
     torch.manual_seed(0)
-    config = prior.unet.config
+    config, vae = prior.unet.config, cast(Any, prior.vae)
     latents = torch.randn(2, config["in_channels"], 8, 8)
     tokens = torch.randn(2, 3, config["cross_attention_dim"])
     with torch.no_grad():
         predicted = prior.unet(latents, torch.tensor([500, 20]), tokens).sample
-        mean = prior.vae.encode(torch.rand(2, 3, 16, 16)).latent_dist.mean
-        return [predicted, mean, prior.vae.decode(mean).sample]
+        mean = vae.encode(torch.rand(2, 3, 16, 16)).latent_dist.mean
+        return [predicted, mean, vae.decode(mean).sample]
 
 
 def test_channels_last_changes_no_result(tiny_prior_folder: Path) -> None:
