@@ -212,7 +212,7 @@ class CameraSampler(pl.LightningDataModule):
             raise ViewDistillError(
                 f"data.views_per_step is {self.views_per_step}; give a multiple of the {processes} processes"
             )
-        return DataLoader(StepStream(self.own_batch, start), batch_size=None)
+        return step_loader(self.own_batch, start)
 
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """Return a single batch: the ring."""
@@ -236,6 +236,16 @@ class StepStream(IterableDataset[Batch]):
             with phase("sample cameras"):
                 batch = self.batch(step)
             yield batch
+
+
+def step_loader(batch: Callable[[int], Batch], start: int) -> DataLoader[Batch]:
+    """Return the stream of a fit's batches, in memory from which a GPU copies while the program goes on.
+
+    Args:
+        batch: The batch of a step, tensors in named tuples.
+        start: First step.
+    """
+    return DataLoader(StepStream(batch, start), batch_size=None, pin_memory=torch.cuda.is_available())
 
 
 def check_ranges(

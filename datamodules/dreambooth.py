@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.cameras import StepStream
+from datamodules.cameras import step_loader
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views, read_rgba
 from datamodules.prompts import Prompts
@@ -145,4 +145,4 @@ class DreamBooth(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[DreamBoothBatch]:
         """Return the infinite stream of batches from the trainer's step on."""
         start = self.trainer.global_step if self.trainer else 0
-        return DataLoader(StepStream(self.batch, start), batch_size=None)
+        return step_loader(self.batch, start)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.cameras import CameraBatch, CameraSampler, InputView, StepStream, place_of
+from datamodules.cameras import CameraBatch, CameraSampler, InputView, place_of, step_loader
 from datamodules.posed_views import PosedViews, load_views
 from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
@@ -178,7 +178,7 @@ class RefinedViewRays(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[SurfaceBatch]:
         """Return the infinite stream of batches from the trainer's step on."""
-        return DataLoader(StepStream(self.own_batch, self.trainer.global_step if self.trainer else 0), batch_size=None)
+        return step_loader(self.own_batch, self.trainer.global_step if self.trainer else 0)
 
     def val_dataloader(self) -> DataLoader[CameraBatch]:
         """Return a single batch: the ring."""

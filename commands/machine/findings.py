@@ -62,8 +62,9 @@ def rows(found: Diagnosis) -> list[tuple[str, str]]:
 
 
 def preset_table(found: Diagnosis) -> Table:
-    """Tabulate each preset's requirements, one row per preset."""
-    table = Table(title=Text("Presets: what one object takes"), title_justify="left")
+    """Tabulate what each preset takes, a row per preset."""
+    table = Table(title=Text("Presets: what one object takes"), title_justify="left", caption_justify="left")
+    table.caption = Text("download: 2 bytes for each parameter of the absent weights; disk: that and one run")
     table.add_column("preset", style="bold")
     for name in ("download", "disk", "minutes"):
         table.add_column(name, justify="right")

@@ -20,9 +20,8 @@ PRIOR_KEYS = ("view_prior", "text_prior", "prior")
 EMBEDDED = "priors/nano/"
 """Folder of the embedded priors, whose names are those of published ones."""
 
-WEIGHTS_GB = {"zero123-xl": 2.5, "stable-diffusion-2-1-base": 2.6}
-"""Published weights in half precision, GB: parameters of UNet, autoencoder and tower, 2 bytes each. A repository of the
-hub holds more where it keeps several formats."""
+HALF = 2e-9
+"""GB of a parameter in half precision. A repository of the hub holds more where it keeps several formats."""
 
 RUN_GB = {"nano": 0.1, "full": 1.0}
 """Disk of one run, GB: 12 MB for the smallest preset, with room for W&B; full size estimated from its checkpoints."""
@@ -33,8 +32,24 @@ NANO_SECONDS = {"field": 97, "specialize_1": 49, "specialize_2": 32, "surface": 
 NANO_OTHER_SECONDS = 73
 """The other stages together."""
 
-FULL_MINUTES = 130
-"""The preset zero123-xl on a GPU of 80 GB, estimated from its steps; not measured."""
+VIEW_UNET, TEXT_UNET_32, TEXT_UNET_64 = 0.176, 0.181, 0.804
+"""Operations of a prediction, TFLOP: Zero-1-to-3's, and Stable Diffusion 2.1's of latents of 32 and 64."""
+
+ENCODER_256, ENCODER_512, DECODER_512 = 0.273, 1.117, 2.515
+"""Operations of the autoencoder for an image of so many pixels a side, TFLOP."""
+
+FULL_TFLOP = {
+    # an encoder's gradient by the image takes as many operations as its value
+    "field": 15_000 * (VIEW_UNET + TEXT_UNET_32 + 2 * TEXT_UNET_64 + 2 * ENCODER_256 + 2 * ENCODER_512),
+    "surface": 20_000 * (2 * TEXT_UNET_64 + 2 * ENCODER_512),
+    "class_images": 200 * (50 * 2 * TEXT_UNET_64 + DECODER_512),
+    "specialize_1": 600 * 2 * (3 * TEXT_UNET_64 + ENCODER_512),
+    "views": 120 * (10 * 2 * TEXT_UNET_64 + ENCODER_512 + DECODER_512),
+}
+"""The priors' operations by stage of the preset zero123-xl; the other stages take less than a hundredth."""
+
+TFLOP_PER_SECOND = 100
+"""A third of an A100's peak in half precision."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +102,11 @@ def preset_state(name: str) -> PresetState:
     """
     command = "make object IMG=…" if name == "nano" else f"make object IMG=… PRESET={name}"
     priors = tuple(prior_state(folder) for folder in prior_folders(name))
-    download = sum(WEIGHTS_GB.get(Path(prior.name).name, 0.0) for prior in priors if not prior.there)
+    download = sum(HALF * PUBLISHED[Path(prior.name).name].parameters for prior in priors if not prior.there)
     if priors:
-        basis = "reckoned from its steps for a GPU of 80 GB, not measured"
-        return PresetState(name, command, download, download + RUN_GB["full"], FULL_MINUTES, basis, priors)
+        minutes = round(sum(FULL_TFLOP.values()) / TFLOP_PER_SECOND / 60)
+        basis = f"at least: the priors' operations at {TFLOP_PER_SECOND} TFLOP/s; rendering on top; not measured"
+        return PresetState(name, command, download, download + RUN_GB["full"], minutes, basis, priors)
     seconds = NANO_OTHER_SECONDS + sum(
         spent * steps(name, stage) / steps("nano", stage) for stage, spent in NANO_SECONDS.items()
     )
@@ -115,9 +131,26 @@ def steps(name: str, stage: str) -> int:
 
 
 def prior_folders(name: str) -> list[str]:
-    """List the folders of published priors that a preset's YAMLs name."""
-    named = [value for layer in layers(name) for value in prior_values(layer)]
+    """List the folders of published priors that a preset's YAMLs name, without those that its own replace."""
+    stages = sorted({path.stem for path in (REPOSITORY / "configs").rglob("*.yaml")})
+    named: list[str] = []
+    for stage in stages:
+        merged: dict[str, Any] = {}
+        for layer in reversed(list(layers(name, stage))):
+            overlay(merged, layer)
+        named += prior_values(merged)
     return [value for value in dict.fromkeys(named) if is_published(value)]
+
+
+def overlay(settings: dict[str, Any], layer: dict[str, Any]) -> None:
+    """Put the settings of a stronger YAML over those of weaker ones."""
+    for key, value in layer.items():
+        below = settings.get(key)
+        if isinstance(value, dict):
+            settings[key] = dict(below) if isinstance(below, dict) else {}
+            overlay(settings[key], value)
+        else:
+            settings[key] = value
 
 
 def is_published(prior: str) -> bool:

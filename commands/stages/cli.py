@@ -30,6 +30,9 @@ from viewdistill.precision import fast_bfloat16
 CHECKPOINT = "last.ckpt"
 """The checkpoint in a stage's folder."""
 
+NO_GPU = "No supported gpu backend found"
+"""What Lightning says where settings ask for a GPU that is not there."""
+
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 """Lightning's precisions that keep weights and positions in float32."""
 
@@ -107,6 +110,12 @@ class StageCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except MisconfigurationException as error:
+            if NO_GPU in str(error):
+                wanted = self.config["trainer"]["accelerator"]
+                raise ViewDistillError(
+                    f"trainer.accelerator is {wanted}, and torch can use none here; `viewdistill doctor` says why and "
+                    "which preset suits this machine"
+                ) from error
             raise ViewDistillError(f"configuration: {' '.join(str(error).split())}") from error
         except ValueError as error:
             # jsonargparse wraps an error of ours in others

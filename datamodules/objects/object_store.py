@@ -187,7 +187,7 @@ class ObjectStore:
     def cameras(self, items: Int[np.ndarray, " n"], views: Int[np.ndarray, "n k"]) -> Float[Tensor, "n k 3"]:
         """Return azimuth and elevation in degrees, distance."""
         found = [part.objects.cameras[item][row] for part, item, row in self._parts(items, views)]
-        return torch.from_numpy(np.stack(found)).to(self.device, non_blocking=True)
+        return moved(np.stack(found), self.device)
 
     def occupancy(self, items: Int[np.ndarray, " n"]) -> Float[Tensor, "n cells cells cells"]:
         """Return 1 in the objects' occupied cells, else 0; axes z, y, x of `viewdistill.objects.occupancy`."""
@@ -195,7 +195,7 @@ class ObjectStore:
             part.occupied[item] for part, item, _ in self._parts(items, items[:, None]) if part.occupied is not None
         ]
         cells = np.unpackbits(np.stack(rows), axis=1).reshape(len(items), CELLS, CELLS, CELLS)
-        return torch.from_numpy(cells).to(self.device, non_blocking=True).float()
+        return moved(cells, self.device).float()
 
     def _parts(self, items: np.ndarray, views: np.ndarray) -> list[tuple[StoredObjects, int, list[int]]]:
         numbers = np.searchsorted(self.starts, items, "right") - 1
@@ -205,7 +205,7 @@ class ObjectStore:
         ]
 
     def _indices(self, items: np.ndarray, views: np.ndarray) -> tuple[Tensor, Tensor]:
-        both = torch.from_numpy(np.concatenate([items[:, None], views], 1)).to(self.device, non_blocking=True)
+        both = moved(np.concatenate([items[:, None], views], 1), self.device)
         return both[:, :1], both[:, 1:]
 
     def _hold(self, part: StoredObjects) -> None:
@@ -214,11 +214,11 @@ class ObjectStore:
         for first in range(0, len(part), 64):
             rows = range(first, min(first + 64, len(part)))
             pictures = np.stack([part.pictures(item, range(part.views)) for item in rows])
-            moved = torch.from_numpy(pictures).to(self.device).permute(0, 1, 4, 2, 3)
-            self._place("pictures", start + first, moved)
+            there = moved(pictures, self.device).permute(0, 1, 4, 2, 3)
+            self._place("pictures", start + first, there)
             if self.encoder is not None:
-                encoded = self.encoder.moments(moved[:, :, :3].flatten(0, 1).float() / 255)
-                self._place("moments", start + first, encoded.half().unflatten(0, moved.shape[:2]))
+                encoded = self.encoder.moments(there[:, :, :3].flatten(0, 1).float() / 255)
+                self._place("moments", start + first, encoded.half().unflatten(0, there.shape[:2]))
         assert end <= self._capacity
 
     @property
@@ -255,3 +255,9 @@ def _mapped(path: Path, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
         open_memmap(partial, "w+", dtype, shape).flush()
         partial.replace(path)
     return np.load(path, mmap_mode="r+")
+
+
+def moved(values: np.ndarray, device: torch.device) -> Tensor:
+    """Values on a device; a GPU copies them from pinned memory while the program goes on."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

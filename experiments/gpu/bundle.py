@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.runs.run_folder import make_folder
-from experiments.gpu.check_parts import BROUGHT, FIT
+from experiments.gpu.fits import BROUGHT, FIT
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 

@@ -8,6 +8,7 @@ noted and passed over; what it had measured until then is kept. The folder then 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import subprocess
 import sys
@@ -33,17 +34,19 @@ class CheckPart:
     """In the table."""
     limit: float
     """Seconds that it may take."""
+    module: str
+    """In `experiments`, with a function of the part's name."""
     background: bool = False
     """Whether it runs beside the others: a compiler, which leaves the GPU alone until it is done."""
 
 
 PARTS = (
-    CheckPart("nerfacc", "nerfacc's CUDA code compiles, and marches as ours", 420, background=True),
-    CheckPart("kernels", "hash grid, marching, compositing and placement agree with the CPU", 90),
-    CheckPart("steps", "the field's step: time by phase, precision, memory, compile, offload", 180),
-    CheckPart("grid", "hash grid: Triton against plain torch and tiny-cuda-nn", 45),
-    CheckPart("fits", "field and surface of the embedded priors, to the end", 150),
-    CheckPart("training", "a minute of the priors' training", 100),
+    CheckPart("nerfacc", "nerfacc's CUDA code compiles, and marches as ours", 420, "kernels", background=True),
+    CheckPart("kernels", "hash grid, marching, compositing and placement agree with the CPU", 90, "kernels"),
+    CheckPart("steps", "the field's step: time by phase, precision, memory, compile, offload", 180, "steps"),
+    CheckPart("grid", "hash grid: Triton against plain torch and tiny-cuda-nn", 45, "grid"),
+    CheckPart("fits", "field and surface of the embedded priors, to the end", 150, "fits"),
+    CheckPart("training", "a minute of the priors' training", 100, "training"),
 )
 """In order of importance, except background parts, which start first."""
 
@@ -96,11 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_here(name: str, out: Path, dry_run: bool) -> int:
     """One part, in this process; its figures are written whenever there are more."""
-    # Here and not above: the process that waits for the parts needs neither torch nor Lightning.
-    from experiments.gpu.check_parts import RUN
-
+    part = next(part for part in PARTS if part.name == name)
     try:
-        RUN[name](PartFigures(out / f"{name}.json"), out, dry_run)
+        # only now: most parts need neither diffusers nor Lightning, the process that waits for them not even torch
+        run = getattr(importlib.import_module(f"experiments.gpu.{part.module}"), name)
+        run(PartFigures(out / f"{name}.json"), out, dry_run)
     except (ModuleNotFoundError, ViewDistillError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return LACKS if isinstance(error, ModuleNotFoundError) else 1

@@ -35,7 +35,10 @@ Variant = tuple[str, list[Path], dict[str, Any]]
 
 
 def steps(figures: PartFigures, out: Path, dry_run: bool) -> None:
-    """The field's step of the embedded priors and at full size, in each precision, compiled, offloaded, by memory."""
+    """The field's step of the embedded priors and at full size, in each precision, compiled, offloaded, by memory.
+
+    Then `usd` against the official eight evaluations.
+    """
     run = RunFolder(out / "steps")
     viewdistill("input", REPOSITORY / "examples" / "robot.png", "--out", run.root)
     for variant in tiny_variants() if dry_run else embedded_variants():
@@ -47,6 +50,7 @@ def steps(figures: PartFigures, out: Path, dry_run: bool) -> None:
         if name == "full fp16":
             measured["hours of 15,000 steps"] = measured.get("step_ms", 0.0) * FULL_STEPS / 3.6e6
         figures.add(**{name: measured})
+    official_ratio(figures, out, dry_run)
 
 
 def tiny_variants(name: str = "nano fp32") -> list[Variant]:

@@ -8,6 +8,7 @@ import torch
 from commands.devices import device_of
 from commands.main import main
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU that is there is taken")
@@ -21,6 +22,26 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_made(
     assert "--accelerator gpu: no GPU that torch can use" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU that is there is taken")
+def test_a_preset_for_a_gpu_ends_in_one_line_where_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    picture, run = str(REPOSITORY / "examples" / "robot.png"), tmp_path / "robot"
+    assert main(["input", picture, "--out", str(run)]) == 0
+    preset = REPOSITORY / "configs" / "presets" / "zero123-xl" / "field.yaml"
+    for command in (
+        ["field", str(run), "--config", str(preset)],
+        ["object", picture, "--preset=zero123-xl", f"--runs={tmp_path / 'runs'}"],
+    ):
+        capsys.readouterr()
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert "trainer.accelerator is gpu, and torch can use none here; `viewdistill doctor` says why" in error
+        assert error.count("\n") == 1
+    assert not (run / "field" / "last.ckpt").exists()
 
 
 def test_a_device_is_that_of_its_name():

@@ -1,5 +1,6 @@
 """The GPU check: every part's code at tiny sizes on a CPU, and what becomes of parts that fail."""
 
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -11,9 +12,9 @@ from datamodules.runs.run_folder import read_json
 from experiments.gpu import check as gpu_check
 from experiments.gpu.bundle import main as bundle
 from experiments.gpu.check import PARTS, CheckPart, finish, main, run_here
-from experiments.gpu.check_parts import RUN
 from experiments.gpu.steps import MEMORY, embedded_variants, field_parser, full_size_variants, settings_of
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
 # Of jsonargparse, about names that it is about to drop; the pinned versions fit together.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
@@ -58,7 +59,16 @@ def test_a_bundle_wants_a_run(tmp_path: Path) -> None:
 
 
 def test_every_part_can_be_run() -> None:
-    assert {part.name for part in PARTS} == set(RUN) == set(FIGURES)
+    assert {part.name for part in PARTS} == set(FIGURES)
+
+
+@pytest.mark.parametrize("part", ["kernels", "grid"])
+def test_a_part_loads_only_what_it_needs(part: str) -> None:
+    """The seconds of a GPU are few, and diffusers and Lightning take eight to import."""
+    module = next(each.module for each in PARTS if each.name == part)
+    code = f"import sys, experiments.gpu.check, experiments.{module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    assert not {"diffusers", "transformers", "pytorch_lightning"} & set(loaded.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +86,7 @@ def test_a_part_that_does_not_pass_is_noted(
     monkeypatch.setattr(
         gpu_check.subprocess, "Popen", lambda _, **options: popen([sys.executable, "-c", code], **options)
     )
-    part = CheckPart("grid", "nothing", limit)
+    part = CheckPart("grid", "nothing", limit, "grid")
     process = gpu_check.start(part, tmp_path, False)
     outcome = finish(part, process, gpu_check.time.monotonic() + limit, tmp_path)
     assert (outcome.status, outcome.output.strip()) == (status, "seen")

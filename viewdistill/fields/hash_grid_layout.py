@@ -36,6 +36,10 @@ class HashGridConfig:
     """Growth of the resolution from one level to the next."""
     interpolation: Interpolation = "linear"
     """Trilinear weights of the fraction t itself, or of 3t^2 - 2t^3 (continuous first derivative)."""
+    half_features: bool = False
+    """Whether features are read rounded to half precision, which halves what Triton's kernels read.
+
+    Parameters, sums and gradients stay in float32."""
 
     def __post_init__(self) -> None:
         """Reject sizes that tiny-cuda-nn rejects too.

@@ -60,7 +60,12 @@ class TritonSums:
         if output.numel() and active_levels:
             with self._current_device():
                 kernels.gather[self._programs(points, active_levels)](
-                    points, _or(vectors, points), params, output, *self._sizes(points), **self._options(vectors)
+                    points,
+                    _or(vectors, points),
+                    self._read(params),
+                    output,
+                    *self._sizes(points),
+                    **self._options(vectors),
                 )
         return output
 
@@ -96,13 +101,17 @@ class TritonSums:
                     points,
                     _or(vectors, points),
                     gradient,
-                    params,
+                    self._read(params),
                     output,
                     *self._sizes(points),
                     active_levels,
                     **self._options(vectors),
                 )
         return output
+
+    def _read(self, params: Float[Tensor, " params"]) -> Float[Tensor, " params"]:
+        # exact: such a table comes rounded
+        return params.half() if self.config.half_features else params
 
     def _sizes(self, points: Tensor) -> tuple[Tensor, Tensor, int, int]:
         return self._scales, self._levels, len(points), self.config.n_output_dims

@@ -109,7 +109,7 @@ def gather(
         row = corner_row(x + (c & 1), y + (c >> 1 & 1), z + (c >> 2 & 1), resolution, offset, entries, hashed)
         a = corner_weight(ux, uy, uz, dx, dy, dz, c, DIRECTIONAL)
         features = tl.load(table + row[:, None] * F + f[None, :], mask=valid[:, None], other=0.0)
-        total += a[:, None] * features
+        total += a[:, None] * features.to(tl.float32)
     tl.store(output + i[:, None] * n_columns + level * F + f[None, :], total, mask=valid[:, None])
 
 
@@ -152,12 +152,18 @@ def scatter(
 
 @triton.jit
 @no_type_check
-def feature_product(gradient, features, valid, F: tl.constexpr, BLOCK: tl.constexpr):
-    """<g, θ_c> of one level; both pointers are those of the first feature."""
-    s = tl.full([BLOCK], 0.0, tl.float32)
-    for f in tl.static_range(F):
-        s += tl.load(gradient + f, mask=valid, other=0.0) * tl.load(features + f, mask=valid, other=0.0)
-    return s
+def feature_sum(x, F: tl.constexpr, BLOCK: tl.constexpr):
+    """Sum of [BLOCK, F] over the features, F at most 8, by halves."""
+    if F == 8:
+        even, odd = tl.split(tl.reshape(x, [BLOCK, 4, 2]))
+        x = even + odd
+    if F >= 4:
+        even, odd = tl.split(tl.reshape(x, [BLOCK, 2, 2]))
+        x = even + odd
+    if F >= 2:
+        even, odd = tl.split(tl.reshape(x, [BLOCK, 2]))
+        x = even + odd
+    return tl.reshape(x, [BLOCK])
 
 
 @triton.jit
@@ -184,6 +190,7 @@ def slope(
     vx = tl.load(vectors + i * 3, mask=valid, other=0.0)
     vy = tl.load(vectors + i * 3 + 1, mask=valid, other=0.0)
     vz = tl.load(vectors + i * 3 + 2, mask=valid, other=0.0)
+    f = tl.arange(0, F)
     sum_x = tl.full([BLOCK], 0.0, tl.float32)
     sum_y = tl.full([BLOCK], 0.0, tl.float32)
     sum_z = tl.full([BLOCK], 0.0, tl.float32)
@@ -193,9 +200,12 @@ def slope(
         x, ux, dx, ddx = locate(points, i, 0, valid, scale, SMOOTH)
         y, uy, dy, ddy = locate(points, i, 1, valid, scale, SMOOTH)
         z, uz, dz, ddz = locate(points, i, 2, valid, scale, SMOOTH)
+        # a level's features are read as one vector, as in `gather`
+        g = tl.load(gradient + i[:, None] * n_columns + level * F + f[None, :], mask=valid[:, None], other=0.0)
         for c in tl.static_range(8):
             row = corner_row(x + (c & 1), y + (c >> 1 & 1), z + (c >> 2 & 1), resolution, offset, entries, hashed)
-            s = feature_product(gradient + i * n_columns + level * F, table + row * F, valid, F, BLOCK)
+            features = tl.load(table + row[:, None] * F + f[None, :], mask=valid[:, None], other=0.0)
+            s = feature_sum(g * features.to(tl.float32), F, BLOCK)
             wx = ux if c & 1 else 1.0 - ux
             wy = uy if c >> 1 & 1 else 1.0 - uy
             wz = uz if c >> 2 & 1 else 1.0 - uz

@@ -77,7 +77,7 @@ def visibility(
     lengths: Float[Tensor, " samples"],
     ray_indices: Int64[Tensor, " samples"],
     n_rays: int,
-    alpha_threshold: float,
+    alpha_threshold: float | Float[Tensor, ""],
     early_stop: float,
 ) -> Bool[Tensor, " samples"]:
     """Return the mask of samples to evaluate with gradients: T >= early_stop and α >= alpha_threshold.
@@ -114,7 +114,7 @@ class _ExclusiveSum(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, ray_indices: Tensor, n_rays: int, backwards: bool) -> Tensor:
         ctx.save_for_backward(ray_indices)
         ctx.n_rays, ctx.backwards = n_rays, backwards
-        if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+        if _for_numba(values):
             return _sum_on_cpu(values, ray_indices, backwards)
         return sum_in_torch(values, ray_indices, n_rays, backwards)
 
@@ -122,6 +122,10 @@ class _ExclusiveSum(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         (ray_indices,) = ctx.saved_tensors
         return _ExclusiveSum.apply(grad_outputs[0], ray_indices, ctx.n_rays, not ctx.backwards), None, None, None
+
+
+def _for_numba(values: Tensor) -> bool:
+    return values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
 
 
 def _sum_on_cpu(

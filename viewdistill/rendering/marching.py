@@ -196,9 +196,9 @@ def _intersect(
     origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], box: Float[Tensor, "6"]
 ) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"]]:
     """Return distances where rays enter and leave an axis-aligned box [min xyz, max xyz]; enter > leave for misses."""
-    if bool(box[0] > box[3]):
-        return torch.full_like(origins[:, 0], torch.inf), torch.full_like(origins[:, 0], -torch.inf)
     # a direction along a face would give 0 * inf; 1e-12 moves no ray by a visible amount
     safe = torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
     a, b = (box[:3] - origins) / safe, (box[3:] - origins) / safe
-    return torch.minimum(a, b).amax(-1), torch.maximum(a, b).amin(-1)
+    # a box without cells is entered nowhere; decided without asking a GPU which it is
+    nowhere = torch.where(box[0] > box[3], torch.inf, -torch.inf)
+    return torch.minimum(a, b).amax(-1).maximum(nowhere), torch.maximum(a, b).amin(-1).minimum(-nowhere)

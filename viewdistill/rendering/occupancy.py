@@ -93,9 +93,9 @@ class OccupancyGrid(nn.Module):
             result = torch.where(inside, cells[level].take(flat), result)
         return result
 
-    def mean_occupancy(self) -> float:
+    def mean_occupancy(self) -> Float[Tensor, ""]:
         """Return the mean running occupancy, nerfacc's bound on the opacity threshold of visibility."""
-        return float(self.occs.mean())
+        return self.occs.mean()
 
     @torch.no_grad()
     def update_every_n_steps(

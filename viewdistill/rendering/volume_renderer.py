@@ -221,7 +221,7 @@ class VolumeRenderer(ViewRenderer):
                 origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
             )
         with phase("cull"):
-            threshold = min(self.alpha_threshold, self.occupancy.mean_occupancy())
+            threshold = self.occupancy.mean_occupancy().clamp(max=self.alpha_threshold)
             points = samples.points(origins, directions)
             features = self.field.encode(points)
             density = self.field.density(points, features)

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 import torch
 from packaging.requirements import Requirement
+from torch.utils.flop_counter import FlopCounterMode
 
 from commands.machine import diagnosis, environment, presets
 from commands.machine.environment import Missing, missing_make, missing_packages, missing_priors
 from commands.main import main
+from experiments.random_priors import PARTS
 from viewdistill.diffusion import hub
 from viewdistill.rendering.occupancy import OccupancyGrid
 
@@ -270,3 +272,29 @@ def test_each_preset_has_its_estimate_and_downloads_go_where_its_yaml_looks():
         assert prior.page.startswith("https://huggingface.co/")
     assert full.disk_gb > full.download_gb > 5
     assert states["zero123-xl/8gb"].priors == full.priors
+
+
+def test_another_prior_takes_the_place_of_the_one_below():
+    names = [prior.name for prior in presets.preset_state("zero123-xl/stable-zero123").priors]
+    assert sorted(names) == ["priors/stable-diffusion-2-1-base", "priors/stable-zero123"]
+
+
+def test_estimates_are_those_of_the_networks():
+    def operations(work: Callable[[], object]) -> float:
+        with FlopCounterMode(display=False) as counter:
+            work()
+        return counter.get_total_flops() / 1e12
+
+    with torch.device("meta"):
+        view, text = PARTS["zero123-xl"]["unet"](), PARTS["stable-diffusion-2-1-base"]["unet"]()
+        vae, t = PARTS["zero123-xl"]["vae"](), torch.zeros(1)
+        one, many = torch.zeros(1, 1, 768), torch.zeros(1, 77, 1024)
+        counted = [
+            operations(lambda: view(torch.zeros(1, 8, 32, 32), t, one)),
+            *(operations(lambda side=side: text(torch.zeros(1, 4, side, side), t, many)) for side in (32, 64)),
+            *(operations(lambda side=side: vae.encoder(torch.zeros(1, 3, side, side))) for side in (256, 512)),
+            operations(lambda: vae.decoder(torch.zeros(1, 4, 64, 64))),
+        ]
+    unets = (presets.VIEW_UNET, presets.TEXT_UNET_32, presets.TEXT_UNET_64)
+    autoencoder = (presets.ENCODER_256, presets.ENCODER_512, presets.DECODER_512)
+    assert counted == pytest.approx([*unets, *autoencoder], abs=6e-4)

@@ -6,7 +6,7 @@ small.
 
 import importlib.util
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -62,6 +62,7 @@ def sized(n_features: int, smooth: bool) -> HashGridConfig:
 
 
 SIZES = [pytest.param(sized(1, True), id="1-smooth"), pytest.param(sized(2, False), id="2-linear")]
+SIZES += [pytest.param(replace(sized(2, False), half_features=True), id="2-half")]
 LARGER_SIZES = [pytest.param(sized(4, False), id="4-linear"), pytest.param(sized(8, True), id="8-smooth")]
 
 

@@ -21,18 +21,29 @@ from viewdistill.fields.hash_grid_triton import INTERPRETED
 
 assert not INTERPRETED
 sizes = {}
+# features, type of the table, and whether a_c is a derivative
+variants = [(2, "*fp32", False), (2, "*fp32", True), (2, "*fp16", True), (8, "*fp32", False)]
 for kernel in (kernels.gather, kernels.scatter, kernels.slope):
-    for directional in (False, True):
-        constants = {"F": 2, "SMOOTH": True, "DIRECTIONAL": directional, "BLOCK": 128}
+    for features, table, directional in variants:
+        constants = {"F": features, "SMOOTH": True, "DIRECTIONAL": directional, "BLOCK": 128}
         numbers = dict.fromkeys(("n_points", "n_columns", "n_levels"), "i32")
         types = {**dict.fromkeys(kernel.arg_names, "*fp32"), **numbers, "levels": "*i64"}
+        if kernel is not kernels.scatter:  # sums are float32
+            types["table"] = table
+        pointers = [i for i, name in enumerate(kernel.arg_names) if name not in constants and "*" in types[name]]
         source = ASTSource(
             fn=kernel,
             signature={name: "constexpr" if name in constants else types[name] for name in kernel.arg_names},
             constexprs={(kernel.arg_names.index(name),): value for name, value in constants.items()},
+            # what a launch finds out: tensors begin at multiples of 16 bytes
+            attrs={(i,): [["tt.divisibility", 16]] for i in pointers},
         )
         compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32))
-        sizes[f"{kernel.__name__} {directional}"] = [len(compiled.asm["cubin"]), compiled.asm["ptx"].count("atom")]
+        # several features in one load: v2.b32 or v4.b32, or two halves as one number of 32 bits and so none of 16
+        ptx = compiled.asm["ptx"]
+        name = f"{kernel.__name__} {features} {table} {directional}"
+        loads = ptx.count("ld.global.v"), ptx.count("ld.global.b16")
+        sizes[name] = [len(compiled.asm["cubin"]), ptx.count("atom"), *loads]
 print(json.dumps(sizes))
 """
 
@@ -51,7 +62,10 @@ def test_every_kernel_compiles_for_a_gpu(tmp_path: Path):
     )
     assert result.returncode == 0, result.stderr
     sizes = json.loads(result.stdout)
-    assert len(sizes) == 6
-    for name, (n_bytes, n_atomics) in sizes.items():
+    assert len(sizes) == 12
+    for name, (n_bytes, n_atomics, n_vectors, n_halves) in sizes.items():
         assert n_bytes > 1000, name
         assert (n_atomics > 0) == name.startswith("scatter"), name
+        corners = 0 if "scatter" in name or "fp16" in name else 8
+        assert n_vectors == (2 * corners if " 8 " in name else corners), name
+        assert n_halves == 0, name
