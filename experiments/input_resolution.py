@@ -4,8 +4,9 @@
 
 The run's object, which must be one of the generator's, is rendered from the input's camera at 1,024 pixels. Two copies
 of the run take this picture as their input: as it is, and reduced to Zero-1-to-3's 256 pixels. The mesh stage then
-makes both meshes from the same surface (or field). The script prints the PSNR of their front against the picture, and
-draws the part of it with the strongest edges: the picture and both meshes, and in front of them the object as a whole.
+makes both meshes from the same surface (or field). The script prints the PSNR of their fronts against the picture, of
+all pixels and of those that object and mesh both cover, where the outline takes no part; and draws the part with the
+strongest edges within the object: the picture and both meshes, and in front of them the object as a whole.
 """
 
 import shutil
@@ -16,12 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
+from jaxtyping import UInt8
 
 from commands import options
 from commands.arguments import add_option
-from commands.evaluation.truth import GeneratedTruth, render_textured, truth_of_run
+from commands.evaluation.truth import SUPERSAMPLE, GeneratedTruth, truth_of_run
 from commands.main import main as viewdistill
 from commands.parsing import OneLineParser
 from datamodules.posed_views import ViewCamera
@@ -31,6 +31,8 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.input.framing import LARGEST_SIDE, SMALLEST_SIDE
 from viewdistill.mesh.contact_sheet import grid
 from viewdistill.mesh.loading import load_mesh
+from viewdistill.mesh.projection import COVERED
+from viewdistill.mesh.raster import MeshViews, render_mesh
 from viewdistill.metrics.images import psnr
 from viewdistill.objects.render import render
 from viewdistill.pictures import over_white, resize_pixels, to_bytes, to_tensor, write_picture
@@ -102,24 +104,23 @@ def run(request: Request) -> None:
     folder = RunFolder(request.run)
     truth, camera = truth_of_run(folder, request.azimuth), ViewCamera.of_input(InputMeta.load(folder.input_meta))
     native = picture(truth, camera, request.side)
-    target = over_white(to_tensor(native[None]))
     fronts = {
         side: front(copied(request, resize_pixels(native, side)), camera, request.side)
         for side in (SMALLEST_SIDE, request.side)
     }
-    scores = {side: float(psnr(render, target)[0]) for side, render in fronts.items()}
-    for side, score in scores.items():
-        print(f"input of {side} pixels: front {score:.2f} dB")
-    figures = {"psnr_db": scores, "side": request.side, "texture_size": request.texture_size}
-    write_json(request.work / "input_resolution.json", figures)
-    write_picture(request.out, drawing(target, fronts, scores, request.drawn))
+    scores = {side: score(native, view) for side, view in fronts.items()}
+    for side, (whole, covered) in scores.items():
+        print(f"input of {side} pixels: front {whole:.2f} dB, where both cover {covered:.2f} dB")
+    named = {side: {"psnr_db": whole, "covered_psnr_db": covered} for side, (whole, covered) in scores.items()}
+    write_json(request.work / "input_resolution.json", {"side": request.side, "inputs": named})
+    write_picture(request.out, drawing(native, fronts, scores, request.drawn))
     print(request.out)
 
 
 def picture(truth: GeneratedTruth, camera: ViewCamera, side: int) -> UInt8[np.ndarray, "side side 4"]:
     """The object from the input's camera, with straight alpha."""
     turned = ViewCamera(**asdict(camera) | {"azimuth_deg": camera.azimuth_deg + truth.azimuth})
-    return render(truth.obj, turned.c2w[None].double().numpy(), camera.fovy_deg, side, supersample=4).rgba[0]
+    return render(truth.obj, turned.c2w[None].double().numpy(), camera.fovy_deg, side, SUPERSAMPLE).rgba[0]
 
 
 def copied(request: Request, rgba: UInt8[np.ndarray, "side side 4"]) -> RunFolder:
@@ -144,31 +145,42 @@ def copied(request: Request, rgba: UInt8[np.ndarray, "side side 4"]) -> RunFolde
     return folder
 
 
-def front(folder: RunFolder, camera: ViewCamera, side: int) -> Float[Tensor, "1 3 side side"]:
-    """A mesh as the input's camera sees it, over white."""
+def front(folder: RunFolder, camera: ViewCamera, side: int) -> MeshViews:
+    """A mesh as the input's camera sees it."""
     mesh = load_mesh(folder.glb).textured
     assert mesh is not None, folder.glb
-    return render_textured(mesh, [camera], side)
+    return render_mesh(mesh, camera.c2w[None], camera.fovy_deg, side, SUPERSAMPLE)
+
+
+def score(native: UInt8[np.ndarray, "side side 4"], view: MeshViews) -> tuple[float, float]:
+    """PSNR of a mesh's front, dB: of the whole picture over white, and of the pixels that it and the object cover."""
+    target, rendered = over_white(to_tensor(native[None])), torch.from_numpy(view.rgb).movedim(-1, 1)
+    covered = torch.from_numpy((native[..., 3] == 255) & (view.alpha[0] > COVERED))
+    pixels = [image[:, :, covered][..., None] for image in (rendered, target)]
+    return float(psnr(rendered, target)[0]), float(psnr(*pixels)[0])
 
 
 def drawing(
-    target: Float[Tensor, "1 3 side side"],
-    fronts: Mapping[int, Float[Tensor, "1 3 side side"]],
-    scores: Mapping[int, float],
+    native: UInt8[np.ndarray, "side side 4"],
+    fronts: Mapping[int, MeshViews],
+    scores: Mapping[int, tuple[float, float]],
     size: int,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The whole picture, then the close-up of it and of the meshes' fronts."""
-    close = most_detailed(target, round(CLOSE_UP * target.shape[-1]))
-    whole = resize_pixels(to_bytes(target[0].movedim(0, -1)), size)
-    parts = [resize_pixels(to_bytes(image[0].movedim(0, -1))[close], size) for image in (target, *fronts.values())]
-    labels = [f"mesh, {side} px: {score:.1f} dB" for side, score in scores.items()]
-    return grid([[whole, *parts]], column_labels=["the object", "close-up", *labels])
+    target = to_bytes(over_white(to_tensor(native[None]))[0].movedim(0, -1))
+    close = most_detailed(native, round(CLOSE_UP * len(native)))
+    images = (target, *(to_bytes(view.rgb[0]) for view in fronts.values()))
+    labels = [f"mesh, {side} px: {covered:.1f} dB" for side, (_, covered) in scores.items()]
+    parts = [resize_pixels(np.ascontiguousarray(image[close]), size) for image in images]
+    return grid([[resize_pixels(target, size), *parts]], column_labels=["the object", "close-up", *labels])
 
 
-def most_detailed(image: Float[Tensor, "1 3 side side"], width: int) -> tuple[slice, slice]:
-    """Rows and columns of the square with the strongest differences between neighbouring pixels."""
-    edges = (image - image.roll(1, -1)).abs() + (image - image.roll(1, -2)).abs()
-    sums = torch.nn.functional.avg_pool2d(edges.mean(1, keepdim=True), width, stride=8)[0, 0]
+def most_detailed(native: UInt8[np.ndarray, "side side 4"], width: int) -> tuple[slice, slice]:
+    """Rows and columns of the square with the strongest differences between neighbouring pixels of the object."""
+    rgba = to_tensor(native[None])
+    edges = sum((rgba[:, :3] - rgba[:, :3].roll(1, axis)).abs().mean(1) for axis in (-1, -2))
+    inside = -torch.nn.functional.max_pool2d(-(rgba[:, 3] == 1).float(), 5, stride=1, padding=2)
+    sums = torch.nn.functional.avg_pool2d((edges * inside)[:, None], width, stride=8)[0, 0]
     row, column = divmod(int(sums.argmax()), sums.shape[1])
     return slice(8 * row, 8 * row + width), slice(8 * column, 8 * column + width)
 
