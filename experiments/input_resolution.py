@@ -58,8 +58,8 @@ class Request:
     """Where the input camera stands in the object's own frame, degrees."""
     side: int = LARGEST_SIDE
     """Side of the native picture, pixels."""
-    texture_size: int | None = None
-    """Side of the textures, texels; the mesh stage's own when not given."""
+    mesh: Path | None = None
+    """Overlay on the settings of the mesh stage."""
     drawn: int = 192
     """Side of a drawn picture, pixels."""
 
@@ -81,10 +81,7 @@ def build_parser() -> OneLineParser:
     sides = options.Integer(SMALLEST_SIDE, LARGEST_SIDE)
     add_option(parser, "--side", sides, Request.side, "N", "side of the native picture")
     parser.add_argument(
-        "--texture-size",
-        type=options.Integer(16, 8192),
-        metavar="N",
-        help="side of the textures (default: the stage's)",
+        "--mesh", type=options.existing_file, metavar="YAML", help="overlay on the settings of the mesh stage"
     )
     add_option(parser, "--drawn", options.Integer(16, 1024), Request.drawn, "N", "side of a drawn picture")
     return parser
@@ -137,9 +134,9 @@ def copied(request: Request, rgba: UInt8[np.ndarray, "side side 4"]) -> RunFolde
             shutil.copytree(source.stage(stage), folder.stage(stage))
     image, meta = request.work / f"input-{side}.png", InputMeta.load(source.input_meta)
     write_picture(image, rgba)
-    size = [] if request.texture_size is None else [f"--texture-size={request.texture_size}"]
+    overlay = [] if request.mesh is None else [f"--config={request.mesh}"]
     known = [f"--elevation={meta.elevation_deg}", "--keep-framing", "--class-word=object"]
-    for words in (["input", str(image), f"--out={folder.root}", *known], ["mesh", str(folder.root), *size]):
+    for words in (["input", str(image), f"--out={folder.root}", *known], ["mesh", str(folder.root), *overlay]):
         if viewdistill(words) != 0:
             raise ViewDistillError(f"{folder.root}: {words[0]} failed; its message is above")
     return folder
