@@ -1,7 +1,7 @@
 # ViewDistill's pipeline and habits. `make help` explains every target.
 #
 # `make object` is one call of `viewdistill object`, which runs the stages in one process and skips those whose results hold; the
-# rule for that is in datamodules/staleness.py. `make -n object` lists the commands of the stages that would be run. The arrows
+# rule for that is in datamodules/runs/staleness.py. `make -n object` lists the commands of the stages that would be run. The arrows
 # between the stages are below as well: `make -j2 object` runs independent branches side by side, a process per stage, and
 # `make field`, `make mesh`, … complete one stage and what it reads.
 
@@ -12,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # What the user may set -------------------------------------------------------------------------------------------------------
 # An image, or words in its place; what is known of it; the overlays and the seed of all stages.
-VARIABLES := IMG TEXT MASK CLASS ELEVATION SEED PRESET
+VARIABLES := IMG TEXT MASK CLASS ELEVATION REFERENCE SEED PRESET
 # What the mesh is made from: `surface` is the whole method, `field` the radiance field alone.
 SOURCE ?= surface
 # VIEW=1 shows the fields in a browser while they are fitted.
@@ -24,12 +24,12 @@ VARIABLES += RUNS OBJ GT
 VARIABLES += IMGS OUT AT_ONCE
 # More options of one stage, and of single commands: words as in a shell, without anything that a shell would run.
 OPTIONS := PICTURE INPUT FIELD NOVEL_VIEWS CLASS_IMAGES SPECIALIZE_1 SPECIALIZE_2 VIEWS SURFACE MESH
-VARIABLES += $(OPTIONS) EVALUATE PROFILE ABLATE TESTS
+VARIABLES += $(OPTIONS) EVALUATE PROFILE ABLATE TESTS KILLS
 # For experiments and habits.
 WORKERS ?= 2
 GALLERY ?= robot mug house duck chair mushroom
 TEXTS ?= "a brown chair" "a red mushroom with white dots"
-VARIABLES += WORKERS GALLERY TEXTS STAGE ONLY QUICK QUOTED PYTHON
+VARIABLES += WORKERS GALLERY TEXTS STAGE ONLY QUICK QUOTED PYTHON GPU GPU_CHECK
 # Values are taken as they were typed, and reach recipes through the environment: make never expands them, no shell parses them.
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
@@ -79,17 +79,17 @@ choice = $(if $($1),--$2="$$$1")
 stage_options = $(foreach stage,$(OPTIONS),$(if $($(stage)),--options="$(stage)=$$$(stage)"))
 shared_choices = $(call choice,PRESET,preset) $(call choice,SEED,seed) --source="$$SOURCE" $(stage_options)
 object = $(strip $(VIEWDISTILL) object --runs="$$RUNS" $(call choice,TEXT,text) $(call choice,MASK,mask) $(call choice,CLASS,class-word) \
-	$(call choice,ELEVATION,elevation) $(shared_choices) $(if $(VIEW),--live))
+	$(call choice,ELEVATION,elevation) $(call choice,REFERENCE,reference) $(shared_choices) $(if $(VIEW),--live))
 image = $(if $(IMG),-- "$$IMG")
 # Letters of make's own options come first, in one word; `-j` has a word of its own.
 dry_run = $(findstring n,$(firstword -$(MAKEFLAGS)))
 side_by_side = $(filter -j%,$(MAKEFLAGS))
 
 .PHONY: object
-object: | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
+object: | $(INSTALLED) ## IMG=… (or TEXT="a red mug") to a mesh in runs/<name>/; also MASK= CLASS= ELEVATION= REFERENCE=back.png:180,30 SEED= PRESET= SOURCE=field VIEW=1 FIELD="--option value"
 	+@$(if $(side_by_side),$(MAKE) report && )$(if $(dry_run),[ ! -x $(VIEWDISTILL) ] || $(object) --dry-run $(image),$(object) $(image))
 
-# The stages, and what each reads: as in datamodules/stages.py, with which a test compares it.
+# The stages, and what each reads: as in datamodules/runs/stages.py, with which a test compares it.
 input: $(if $(TEXT),picture)
 field: input
 novel_views: input
@@ -97,7 +97,7 @@ class_images: input
 specialize_1: input novel_views class_images
 specialize_2: input novel_views specialize_1
 views: input field specialize_2
-surface: input views
+surface: input field views
 mesh: input $(if $(filter field,$(SOURCE)),field,surface views)
 report: input mesh
 
@@ -139,15 +139,15 @@ sync: $(INSTALLED) ## OBJ=robot: send to W&B what it kept offline, stage by stag
 # The experiments -------------------------------------------------------------------------------------------------------------
 .PHONY: ablations
 ablations: $(INSTALLED) ## arms of A1 to A8 on test objects, stages shared, resumes; ONLY="A2 A6", QUICK=1 for a look, ABLATE="--option value"
-	@set -f; $(BIN)/python -m experiments.ablate $$ONLY $${QUICK:+--quick} --out="$$RUNS/ablations" $$ABLATE
+	@set -f; $(BIN)/python -m experiments.running.ablate $$ONLY $${QUICK:+--quick} --out="$$RUNS/ablations" $$ABLATE
 
 .PHONY: tables
 tables: $(INSTALLED) ## the ablations as Markdown, LaTeX, CSV and plots in runs/ablations/tables; ONLY="A2 A6", QUOTED=1 adds figures of others
-	@set -f; $(BIN)/python -m experiments.tables $$ONLY $${QUOTED:+--quoted} --runs="$$RUNS/ablations"
+	@set -f; $(BIN)/python -m experiments.reporting.tables $$ONLY $${QUOTED:+--quoted} --runs="$$RUNS/ablations"
 
 .PHONY: wandb-ablations
 wandb-ablations: $(INSTALLED) ## finished ablations as comparable W&B groups, kept offline unless WANDB_MODE=online; ONLY="A2 A6"
-	@set -f; $(BIN)/python -m experiments.wandb_group $$ONLY --runs="$$RUNS/ablations"
+	@set -f; $(BIN)/python -m experiments.reporting.wandb_group $$ONLY --runs="$$RUNS/ablations"
 
 # Data and priors -------------------------------------------------------------------------------------------------------------
 .PHONY: examples
@@ -161,15 +161,15 @@ pictures: ## make the pictures of the README again
 
 .PHONY: gallery
 gallery: $(INSTALLED) ## the twelve examples through the whole pipeline, scored, six in a picture: docs/gallery.png; over an hour on two cores, resumes
-	@$(BIN)/python -m experiments.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out="$$RUNS/ablations"
-	@$(BIN)/python -m experiments.tables experiments/pipeline.yaml --runs="$$RUNS/ablations" --out=experiments/results
+	@$(BIN)/python -m experiments.running.ablate experiments/pipeline.yaml --preset= --quick --objects=12 --out="$$RUNS/ablations"
+	@$(BIN)/python -m experiments.reporting.tables experiments/pipeline.yaml --runs="$$RUNS/ablations" --out=experiments/results
 	@set -f --; for name in $$GALLERY; do set -- "$$@" "$$RUNS/ablations/pipeline/whole/$$name-seed0"; done; \
-	$(BIN)/python -m experiments.gallery "$$@" --out docs/gallery.png
+	$(BIN)/python -m experiments.reporting.gallery "$$@" --out docs/gallery.png
 
 .PHONY: words
 words: $(INSTALLED) ## two texts through the whole pipeline: docs/words.png; a quarter of an hour on two cores, resumes; TEXTS='"a red mug" "a chair"'
 	@printf '%s\n' "$$TEXTS" | xargs sh -c 'for text; do shift; "$$0/viewdistill" object --runs="$$RUNS" --text="$$text" </dev/null || exit 255; \
-		set -- "$$@" "$$RUNS/$$(printf %s "$$text" | tr " :%#/" _)"; done; "$$0/python" -m experiments.gallery "$$@" --out docs/words.png' "$(BIN)"
+		set -- "$$@" "$$RUNS/$$(printf %s "$$text" | tr " :%#/" _)"; done; "$$0/python" -m experiments.reporting.gallery "$$@" --out docs/words.png' "$(BIN)"
 
 .PHONY: objects-preview
 objects-preview: $(INSTALLED) ## draw a contact sheet of procedural objects: runs/objects-preview.png
@@ -200,8 +200,13 @@ test: $(INSTALLED) ## run the tests, two at a time; WORKERS=n for more, TESTS=pa
 	@set -f; OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses "$$WORKERS" $$TESTS
 
 .PHONY: test-kills
-test-kills: $(INSTALLED) ## `make object` killed with -9 in every stage ends with the same mesh: minutes, not part of `make test`
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kills.py
+test-kills: $(INSTALLED) ## an object killed, stopped and left without room in every stage ends with the same mesh: a quarter of an hour; KILLS="disk" for a part
+	@set -f; OMP_NUM_THREADS=1 $(BIN)/python -m tests.running.measure $$KILLS
+	@$(BIN)/python -m pytest tests/running/ray_faults.py
+
+.PHONY: check-inputs
+check-inputs: $(INSTALLED) ## run all bad inputs (names, files, options, settings, machines) and write their table into docs/reliability.md: minutes, not part of `make test`
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.inputs --workers "$$WORKERS" --table
 
 .PHONY: lint
 lint: $(INSTALLED) ## check style, formatting, types and the direction of imports
@@ -236,11 +241,11 @@ smoke-full: $(INSTALLED) ## two steps of every stage of every full-size preset w
 
 .PHONY: gpu-check
 gpu-check: $(INSTALLED) ## what only a GPU can show, in eight minutes: runs/gpu-check/gpu_check.md; GPU_CHECK="--parts kernels grid"
-	@$(BIN)/python -m experiments.gpu_check --out=$(call quoted,$(RUNS)/gpu-check) $(GPU_CHECK)
+	@set -f; $(BIN)/python -m experiments.gpu.check --out="$$RUNS/gpu-check" $$GPU_CHECK
 
 .PHONY: gpu-bundle
 gpu-bundle: $(INSTALLED) ## what a machine with a GPU and no network needs for that, in one folder: runs/gpu-bundle
-	@$(BIN)/python -m experiments.gpu_bundle --out=$(call quoted,$(RUNS)/gpu-bundle) --run=$(call quoted,$(RUNS)/robot)
+	@$(BIN)/python -m experiments.gpu.bundle --out="$$RUNS/gpu-bundle" --run="$$RUNS/robot"
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what this machine has, which back ends are in use, and how to get what is missing

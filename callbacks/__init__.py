@@ -1,1 +1,1 @@
-"""What happens beside training: media, guards, averages and timings."""
+"""Callbacks of training: media, guards, averages and timings."""

@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or absent, hold nothing that is not finite, and are read without running code."""
+"""Atomic checkpoints with finite values only, read without running code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,27 +12,27 @@ from viewdistill.files import check_digest, sealed_path
 from viewdistill.finite import non_finite
 
 ADVICE = "a lower learning rate, or precision fp32"
-"""What to try where a state is not finite."""
+"""Advice for a non-finite state."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames.
+    """Writes checkpoints beside the target, then renames.
 
-    Lightning's own writer moves a file from the system's temporary folder, which is a copy where that is another file
-    system: killed in the middle, it leaves half a checkpoint under the final name.
+    Lightning's own writer moves a file from the system's temporary folder, which is a copy if that is another file
+    system: a kill in the middle leaves half a checkpoint under the final name.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint so that it is whole at any moment.
+        """Write a checkpoint that is complete at any moment.
 
         Args:
             checkpoint: State of the trainer.
             path: File to write.
-            storage_options: None; Lightning's signature has it for remote file systems.
+            storage_options: Must be None; part of Lightning's signature for remote file systems.
 
         Raises:
             TypeError: ``storage_options`` is given.
-            ViewDistillError: A weight, a buffer or the optimiser's state is not finite; the file stays as it was.
+            ViewDistillError: A weight, a buffer or the optimiser's state is not finite; the file is unchanged.
         """
         if storage_options is not None:
             raise TypeError("checkpoints are local files here: storage_options must be None")
@@ -48,11 +48,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint of tensors and plain values; anything else in it is refused.
+        """Read a checkpoint of tensors and plain values; anything else is rejected.
 
         Raises:
-            ViewDistillError: It is not the file that was written, since torch itself reads changed numbers without a
-                word, or it holds a state that is not finite.
+            ViewDistillError: The file has changed since it was written, which torch itself does not check, or its state
+                is not finite.
         """
         check_digest(Path(path), "delete it to start this stage again")
         checkpoint = torch.load(path, map_location=map_location or "cpu", weights_only=weights_only is not False)

@@ -1,25 +1,26 @@
-"""What was logged, as a table beside the checkpoint: readable without the tracker."""
+"""Logged values as a table beside the checkpoint, readable without the tracker."""
 
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.curves import CURVES_FILE, CurveRow, load_rows, save_rows
+from datamodules.runs.curves import CURVES_FILE, CurveRow, load_rows, save_rows
 
 
 class Curves(Callback):
-    """Writes ``curves.csv`` into the trainer's ``default_root_dir``: a row every ``log_every_n_steps``, and the last.
+    """Writes ``curves.csv`` into the trainer's ``default_root_dir``: one row per ``log_every_n_steps``, and the last.
 
-    It is written with every checkpoint and at the end. A resumed fit goes on after the rows of its checkpoint, so that
-    the table is that of an undisturbed fit. Callbacks whose metrics it is to hold stand before it in the YAML.
+    It is written with every checkpoint and at the end. A resumed fit continues after the rows of its checkpoint, so
+    that the table equals that of an uninterrupted fit. Callbacks whose metrics it records must come before it in the
+    YAML.
     """
 
     def __init__(self) -> None:
         self.rows: list[CurveRow] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Read the rows of the steps that are behind the checkpoint."""
+        """Read the rows up to the checkpoint."""
         known = load_rows(table(trainer)) if trainer.global_step else []
         self.rows = [row for row in known if row.step <= trainer.global_step]
 
@@ -36,7 +37,7 @@ class Curves(Callback):
             self.rows.append(CurveRow(step, metrics))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Write the table before the checkpoint, which thus never lacks its rows."""
+        """Write the table before the checkpoint, so that its rows are never missing."""
         self.write(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -44,11 +45,11 @@ class Curves(Callback):
         self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
-        """Write the table; not where training never started, as in a fit that is complete already."""
+        """Write the table, unless training never started, as for a complete fit."""
         if self.rows is not None and trainer.is_global_zero:
             save_rows(table(trainer), self.rows)
 
 
 def table(trainer: Trainer) -> Path:
-    """Where the curves go."""
+    """Return the path of the curves."""
     return Path(trainer.default_root_dir) / CURVES_FILE

@@ -1,4 +1,4 @@
-"""Losses and gradients of the first steps, to compare one precision with another."""
+"""Losses and gradients of the first steps, for comparing precisions."""
 
 import time
 from typing import Any
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 class GradientProbe(Callback):
-    """Keeps the loss, the gradient and the seconds of every step, and ends the fit after some.
+    """Stores the loss, the gradient and the seconds of every step, and ends the fit after a number of steps.
 
-    With learning rates of zero, all steps start from the same weights, whatever the precision.
+    With learning rates of zero, all steps start from the same weights in any precision.
 
     Args:
-        steps: How many.
+        steps: Number of steps.
     """
 
     def __init__(self, steps: int) -> None:
@@ -30,18 +30,18 @@ class GradientProbe(Callback):
         self.started = time.perf_counter()
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Keep the loss."""
+        """Store the loss."""
         self.losses.append(float(loss.detach()))
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the gradient, all parameters in one vector."""
+        """Store the gradient, all parameters in one vector."""
         parts = [p.grad.flatten().float().cpu() for p in pl_module.parameters() if p.grad is not None]
         self.gradients.append(torch.cat(parts))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop the clock, and the fit when enough is known."""
+        """Stop the clock, and the fit after the last step."""
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
         self.seconds.append(time.perf_counter() - self.started)

@@ -1,4 +1,4 @@
-"""The field in a browser while it is fitted: every viewer sees it from a camera of their own."""
+"""Live view of a field in a browser during the fit; every viewer has a camera of their own."""
 
 import importlib.util
 from typing import Any
@@ -15,11 +15,11 @@ from viewdistill.pictures import to_bytes
 
 
 class LiveView(Callback):
-    """Renders the field from the camera of everyone who looks, every few steps; what is fitted does not change by it.
+    """Renders the field from every viewer's camera, every few steps, without affecting the fit.
 
     Args:
-        host: Address to listen on; by default this machine alone.
-        port: Port; the next free one where it is taken.
+        host: Address to listen on; by default this machine only.
+        port: Port; the next free one if it is in use.
         every: Steps between pictures.
         size: Height of a picture, pixels; the browser enlarges it.
 
@@ -35,7 +35,7 @@ class LiveView(Callback):
         self.server: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open the server and say where it is."""
+        """Start the server and print its address."""
         if not trainer.is_global_zero:
             return
         # Imported here because viser is an extra.
@@ -46,7 +46,7 @@ class LiveView(Callback):
         except OSError as error:
             raise ViewDistillError(f"{self.host}:{self.port}: cannot listen there ({error})") from error
         self.server.scene.set_up_direction("+z")
-        # Opposite the input, which looks from azimuth 0, one sees what the priors made up: so from beside.
+        # From beside the input camera: opposite it, the priors have invented everything.
         self.server.initial_camera.position = (1.2 * DISTANCE, 0.8 * DISTANCE, 0.6 * DISTANCE)
         self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
         print(f"the field, live: http://{self.host}:{self.server.get_port()}", flush=True)
@@ -54,14 +54,14 @@ class LiveView(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show everyone the field as it is now."""
+        """Send the current field to all viewers."""
         if self.server is None or trainer.global_step % self.every:
             return
         for client in self.server.get_clients().values():
             client.scene.set_background_image(self.picture(pl_module, client.camera), format="jpeg")
 
     def picture(self, field: Any, camera: Any) -> UInt8[np.ndarray, "height width 3"]:
-        """The field from a browser's camera, in the shape of the browser's window.
+        """Render the field from a browser's camera, at the aspect of the browser's window.
 
         Args:
             field: A `lightning_modules.fitted_field.FittedField`.
@@ -88,7 +88,7 @@ class LiveView(Callback):
 
 
 def camera_to_world(camera: Any) -> Float[torch.Tensor, "4 4"]:
-    """A browser's camera, as viser has it, to ours, which looks along -z with y up."""
+    """Convert viser's camera to ours, which looks along -z with y up."""
     # Imported here because viser is an extra.
     from viser.transforms import SO3
 
@@ -99,7 +99,7 @@ def camera_to_world(camera: Any) -> Float[torch.Tensor, "4 4"]:
 
 
 def reshaped(square: UInt8[np.ndarray, "size size 3"], aspect: float) -> UInt8[np.ndarray, "size width 3"]:
-    """The square picture with as many columns as the aspect asks for: white ones are added, or outer ones cut off."""
+    """Pad a square picture with white columns, or crop it, to an aspect."""
     size = len(square)
     width = max(2, round(size * aspect))
     shown = np.full((size, width, 3), 255, np.uint8)

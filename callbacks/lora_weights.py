@@ -1,4 +1,4 @@
-"""What a specialisation stage leaves for later stages and for other programs."""
+"""Results of a specialisation stage for later stages and other programs."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from viewdistill.finite import non_finite
 
 
 class LoraWeights(Callback):
-    """Writes the LoRA in the layout that diffusers loads, and the prompts that it was trained with."""
+    """Writes the LoRA in diffusers' layout, and its training prompts."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: Specialization) -> None:  # type: ignore[override]
-        """Write both; also where a resumed fit finds nothing left to do.
+        """Write both, even if a resumed fit has nothing left to do.
 
         Raises:
             ViewDistillError: A weight is not finite.

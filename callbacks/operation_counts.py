@@ -1,4 +1,4 @@
-"""What a step computes and moves, operation by operation, written into torch's own trace."""
+"""FLOPs and memory traffic of a step, by operation, recorded in torch's own trace."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,22 +17,22 @@ COUNT = "count"
 """First word of a count's name in the trace: ``count|operation|FLOPs|bytes``."""
 
 BACKWARD_COUNT = "count-backward"
-"""The same for work that the forward pass leaves to the backward pass."""
+"""The same for work of the backward pass, noted in the forward pass."""
 
 UNTOUCHED = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach", "alias"})
-"""Operations that read and write nothing."""
+"""Operations without memory traffic."""
 
 
 class OperationCounts(TorchDispatchMode):
-    """While active, notes the FLOPs and bytes of every operation of torch in the profiler's trace.
+    """Context that records the FLOPs and bytes of every torch operation in the profiler's trace.
 
-    FLOPs are those that torch has formulas for: matrix products, convolutions and attention, forwards and backwards
-    (a multiplication and an addition are two). Bytes are the sizes of all inputs and outputs: what would be moved if no
-    cache kept anything between operations.
+    FLOPs cover the operations in torch's own formulas: matrix products, convolutions and attention, forwards and
+    backwards (a multiplication and an addition are two). Bytes are the sizes of all inputs and outputs: the traffic
+    without caching between operations.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and note it."""
+        """Run an operation and record it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         name = func._overloadpacket.__name__
@@ -45,10 +45,10 @@ class OperationCounts(TorchDispatchMode):
 
 
 class HashGridCounts:
-    """Notes what the hash grids' own kernels do, of which torch sees nothing; to be removed when done.
+    """Records the work of the hash grids' own kernels, which torch does not see; call `remove` at the end.
 
     Args:
-        module: Whose grids.
+        module: Module with the grids.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
@@ -56,15 +56,15 @@ class HashGridCounts:
         self.handles = [grid.register_forward_hook(note_hash_grid) for grid in grids]
 
     def remove(self) -> None:
-        """Take no more notes."""
+        """Stop recording."""
         for handle in self.handles:
             handle.remove()
 
 
 def note_hash_grid(grid: HashGrid, inputs: tuple[Any, ...], output: Tensor) -> None:
-    """Note an encoding, and where it has a gradient, the sum over corners that gives the table's.
+    """Record an encoding and, if it has a gradient, the sum over corners for the table's gradient.
 
-    Features that are known already are not computed again.
+    Known features are not computed again.
     """
     work = hash_grid_work(grid.config, grid.active_levels, len(output))
     if not any(isinstance(known, Tensor) for known in inputs[1:]):
@@ -74,10 +74,10 @@ def note_hash_grid(grid: HashGrid, inputs: tuple[Any, ...], output: Tensor) -> N
 
 
 def hash_grid_work(config: HashGridConfig, levels: int, n_points: int) -> tuple[int, int]:
-    """FLOPs and bytes of one pass over all corners of all points, forwards or (the same) to the table's gradient.
+    """Return FLOPs and bytes of a pass over all corners of all points, forwards or (the same) to the table's gradient.
 
-    A corner costs two products for its weight, and a product and a sum for each of its features; its features are four
-    bytes each, and so are the point's three numbers and the features handed over.
+    A corner takes two products for its weight, and a product and a sum for each of its features; its features are four
+    bytes each, and so are the point's three coordinates and the input or output features.
     """
     corners = n_points * levels * 8
     flops = corners * (2 + 2 * config.n_features_per_level)
@@ -86,18 +86,18 @@ def hash_grid_work(config: HashGridConfig, levels: int, n_points: int) -> tuple[
 
 
 def note(kind: str, name: str, flops: int, n_bytes: int) -> None:
-    """Put a count on the timeline."""
+    """Record a count on the timeline."""
     with record_function(f"{kind}|{name}|{int(flops)}|{n_bytes}"):
         pass
 
 
 def tensors(nested: Any) -> Iterator[Tensor]:
-    """All tensors in nested arguments."""
+    """Yield all tensors in nested arguments."""
     return (leaf for leaf in tree_leaves(nested) if isinstance(leaf, Tensor))
 
 
 def touched_bytes(tensor: Tensor) -> int:
-    """Size of a tensor; of an expanded one, that of what it repeats."""
+    """Return the size of a tensor, bytes; for an expanded one, that of its storage."""
     repeated = 1
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         repeated *= size if stride == 0 else 1

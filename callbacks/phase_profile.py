@@ -1,4 +1,4 @@
-"""Runs the first steps of a fit under torch's profiler, then ends it."""
+"""Profile of a fit's first steps by torch's profiler."""
 
 import time
 from contextlib import ExitStack
@@ -15,17 +15,17 @@ from viewdistill.phases import phase
 
 
 class PhaseProfile(Callback):
-    """Measures steps in three ways, one after the other, since each disturbs what the next would measure.
+    """Measures steps in three ways, one after the other, because they disturb each other.
 
-    First by the clock alone, for the seconds of a step; then under the profiler, for the shares of the phases and the
-    trace that is worth looking at; last with every operation's size noted, for FLOPs, bytes and memory by phase.
+    First by the clock alone, for the seconds per step; then under the profiler, for the shares of the phases and a
+    readable trace; last with every operation's size recorded, for FLOPs, bytes and memory by phase.
 
     Args:
-        times: Trace to write of the second kind of steps; a name that ends in ``.gz`` is compressed.
-        counts: Trace to write of the third kind.
+        times: Trace file of the second kind of steps; compressed if its name ends in ``.gz``.
+        counts: Trace file of the third kind.
         warmup: Steps before all of these.
-        steps: Steps by the clock, and as many under the profiler.
-        counted: Steps whose operations are counted.
+        steps: Number of steps by the clock, and under the profiler.
+        counted: Steps with counted operations.
     """
 
     def __init__(self, times: Path, counts: Path, warmup: int = 3, steps: int = 10, counted: int = 1) -> None:
@@ -40,7 +40,7 @@ class PhaseProfile(Callback):
         self.ranges: dict[str, record_function] = {}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Go over to the next way of measuring where it is time; open the step's range."""
+        """Switch to the next kind of measurement when due; open the step's range."""
         if self.clock_from < batch_idx <= self.times_from:
             wait(pl_module.device)
             self.step_seconds.append(time.perf_counter() - self.started)
@@ -54,7 +54,7 @@ class PhaseProfile(Callback):
             self.counting.callback(grids.remove)
             self.counting.enter_context(OperationCounts())
         elif batch_idx == self.end:
-            # the first batch after the last measured step: until here, so that the loop around it is measured too
+            # the first batch after the last measured step, so that the loop around it is measured too
             trainer.should_stop = True
         self.open("training step")
         self.started = time.perf_counter()
@@ -64,24 +64,24 @@ class PhaseProfile(Callback):
         self.open("backward")
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close it."""
+        """Close the backward pass's range."""
         self.close("backward")
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Open the optimiser's range, which takes in looking at the gradients and the schedules."""
+        """Open the optimiser's range, which includes gradient checks and schedules."""
         self.open("optimiser")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Close the ranges that are open."""
+        """Close all open ranges."""
         for name in ("optimiser", "training step"):
             self.close(name)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave nothing recording behind."""
+        """Stop all recording."""
         if self.recording is not None:
             self.stop(pl_module.device)
 
@@ -91,18 +91,18 @@ class PhaseProfile(Callback):
         self.ranges[name].__enter__()
 
     def close(self, name: str) -> None:
-        """End it, if it was begun."""
+        """End a phase, if it was begun."""
         if name in self.ranges:
             self.ranges.pop(name).__exit__(None, None, None)
 
     def record(self, trace: Path, device: torch.device, profile_memory: bool = False) -> None:
-        """Begin to record."""
+        """Start recording."""
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
         self.recording, self.recorded_to = profile(activities=activities, profile_memory=profile_memory), trace
         self.recording.start()
 
     def stop(self, device: torch.device) -> None:
-        """End what is being recorded, and write it."""
+        """Stop recording and write the trace."""
         assert self.recording is not None, "stopped before anything was recorded"
         wait(device)
         self.counting.close()
@@ -112,6 +112,6 @@ class PhaseProfile(Callback):
 
 
 def wait(device: torch.device) -> None:
-    """Until a GPU has done what it was given."""
+    """Wait for the GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

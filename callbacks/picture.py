@@ -1,11 +1,11 @@
-"""Chooses one of several pictures of a text and writes it as the input image of an object."""
+"""Choice of one of several pictures of a text as an object's input image."""
 
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from datamodules.picture import PictureBatch, PictureText
-from datamodules.run_folder import write_json
+from datamodules.runs.run_folder import write_json
 from lightning_modules.picture import Candidate, choose
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.contact_sheet import grid
@@ -18,13 +18,13 @@ class PictureWriter(Callback):
     def __init__(self) -> None:
         self.candidates: list[Candidate] = []
         self.figures: dict[str, Any] = {}
-        """Of the choice, for the stage's record."""
+        """Figures of the choice, for the stage's record."""
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin with no candidates.
+        """Start without candidates.
 
         Raises:
-            ViewDistillError: Several processes share the candidates, so that none could compare them all.
+            ViewDistillError: Several processes share the candidates, so that none can compare them all.
         """
         if trainer.world_size > 1:
             raise ViewDistillError("pictures are compared in one process; set trainer.devices to 1")
@@ -39,14 +39,14 @@ class PictureWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the candidates of one batch."""
+        """Store the candidates of one batch."""
         self.candidates += outputs
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose and write.
 
         Raises:
-            ViewDistillError: No candidate shows a whole object, and none is asked for by its index.
+            ViewDistillError: No candidate shows a complete object, and no index is given.
         """
         data: PictureText = trainer.datamodule  # type: ignore[attr-defined]
         folder, candidates = data.run_folder, self.candidates

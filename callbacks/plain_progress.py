@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 
 class PlainProgress(Callback):
-    """Prints a line at every tenth of a fit's steps, with seconds and metrics, and at every batch of predictions."""
+    """Prints a line per tenth of a fit's steps, with seconds and metrics, and per batch of predictions."""
 
     def __init__(self) -> None:
         self.start = 0.0
@@ -21,7 +21,7 @@ class PlainProgress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Print when another tenth is done."""
+        """Print after every tenth."""
         steps, total = trainer.global_step, trainer.max_steps
         if total < 1 or not trainer.is_global_zero or 10 * steps // total == 10 * (steps - 1) // total:
             return
@@ -39,6 +39,6 @@ class PlainProgress(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Print that a batch is done."""
+        """Print after every batch."""
         if trainer.is_global_zero:
             print(f"batch {batch_idx + 1} of {int(trainer.num_predict_batches[dataloader_idx])}", flush=True)

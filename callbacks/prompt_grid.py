@@ -1,4 +1,4 @@
-"""Whether each prompt means what it should: samples of all of them, beside the training images."""
+"""Samples of all prompts beside the training images, to check what each prompt has learned."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from viewdistill.pictures import to_pictures, write_picture
 
 
 class PromptGrid(Callback):
-    """At the end of a fit, draws samples of "a {class}", "a [V] {class}" and, in stage 2, "a [S] [V] {class}".
+    """Draws samples of "a {class}", "a [V] {class}" and, in stage 2, "a [S] [V] {class}" at the end of a fit.
 
     Rows share their noise column by column. The first row shows instances.
 
     Args:
         samples: Of each prompt.
-        steps: Of DDIM.
+        steps: Of DPM++.
         guidance_scale: Of classifier-free guidance.
         file: Where the picture goes, within the trainer's ``default_root_dir``.
     """

@@ -1,4 +1,4 @@
-"""The random state in the checkpoint, so that a resumed fit draws the numbers that an undisturbed one draws."""
+"""Random state in the checkpoint, so that a resumed fit draws the same numbers as an uninterrupted one."""
 
 import random
 from typing import Any
@@ -9,17 +9,17 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 
 class RandomState(Callback):
-    """Saves the state of torch, numpy and Python with every checkpoint and puts it back before the first resumed step.
+    """Saves the random state of torch, numpy and Python in every checkpoint and restores it before the first step.
 
-    It is put back at the first training batch and not on loading, because building the data loaders and the sanity
-    check draw numbers in between.
+    It is restored at the first training batch, not on loading, because building the data loaders and the sanity check
+    draw numbers in between.
     """
 
     def __init__(self) -> None:
         self.loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The state in tensors and plain values, which a checkpoint may hold."""
+        """Return the state as tensors and plain values, for a checkpoint."""
         kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
         return {
             "torch": torch.get_rng_state(),
@@ -29,11 +29,11 @@ class RandomState(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the state until training starts."""
+        """Store the state until training starts."""
         self.loaded = state_dict
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Put a loaded state back, once."""
+        """Restore a loaded state, once."""
         if self.loaded is None:
             return
         state, self.loaded = self.loaded, None

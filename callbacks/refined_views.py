@@ -1,4 +1,4 @@
-"""Writes refined views for later stages, and what refinement changed for people."""
+"""Refined views for later stages, and a comparison with the renders for people."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from viewdistill.pictures import to_pictures, write_picture
 
 
 class RefinedViewsWriter(Callback):
-    """Writes refined views as a folder of posed views, and before and after side by side as a picture.
+    """Writes refined views as a folder of posed views, and a picture of before and after side by side.
 
     Args:
-        columns: Views a row of the picture.
-        file: Its name, within the folder of views.
+        columns: Views per row of the picture.
+        file: Its name within the folder of views.
     """
 
     def __init__(self, columns: int = 9, file: str = "before_after.png") -> None:

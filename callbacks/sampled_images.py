@@ -1,4 +1,4 @@
-"""Writes sampled images one by one, so that a stopped run has lost one batch at most."""
+"""Sampled images, written one by one, so that a stopped run loses one batch at most."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -11,7 +11,7 @@ from viewdistill.pictures import write_picture
 
 
 class SampledImagesWriter(Callback):
-    """Writes the images that were missing, each under its own name at once and whole."""
+    """Writes missing images under their own names, immediately and atomically."""
 
     def on_predict_batch_end(
         self,
@@ -27,7 +27,7 @@ class SampledImagesWriter(Callback):
         indices = batch.indices.tolist()
         for index, image in zip(indices, outputs, strict=True):
             if index in data.missing:
-                # Runs of several objects may write to one cache, so the temporary name is one of a kind.
+                # Runs of several objects may write to one cache, so the temporary name is unique.
                 write_picture(data.paths[index], image, shared=True)
 
 
@@ -37,9 +37,9 @@ class NovelViewsWriter(SampledImagesWriter):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the list of cameras, which completes the folder.
 
-        Not in `on_predict_end`, which a run that finds every view in place does not reach.
+        Not in `on_predict_end`, which is not called if all views exist already.
         """
         data: NovelViewCameras = trainer.datamodule  # type: ignore[attr-defined]
-        trainer.strategy.barrier()  # other processes may be at their last views
+        trainer.strategy.barrier()  # other processes may still write their last views
         if trainer.is_global_zero and all(path.is_file() for path in data.paths):
             save_cameras(data.folder, data.cameras)

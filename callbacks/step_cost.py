@@ -1,15 +1,15 @@
-"""What a step costs."""
+"""Time and memory per step."""
 
 import time
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from datamodules.memory import peak_memory_mb
+from datamodules.runs.memory import peak_memory_mb
 
 
 class StepCost(Callback):
-    """Logs the seconds of each step, data loading, validation and checkpoints apart, and the peak memory so far."""
+    """Logs the seconds of each step, without data loading, validation and checkpoints, and the peak memory so far."""
 
     def __init__(self) -> None:
         self.start = 0.0
@@ -21,6 +21,6 @@ class StepCost(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log."""
+        """Log both."""
         seconds = time.perf_counter() - self.start
         pl_module.log_dict({"cost/step_seconds": seconds, "cost/peak_memory_mb": peak_memory_mb()})

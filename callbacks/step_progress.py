@@ -1,4 +1,4 @@
-"""Progress of a fit in steps: as a bar in a terminal, or told to whoever shows it."""
+"""Progress of a fit in steps: a bar in a terminal, or reports to a function."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,31 +8,31 @@ from pytorch_lightning.callbacks import RichProgressBar
 
 
 class StepProgress(RichProgressBar):
-    """Lightning's bar for fits that count steps and know no epochs."""
+    """Lightning's bar for fits that count steps, not epochs."""
 
     def _get_train_description(self, current_epoch: int) -> str:
-        # Lightning writes "Epoch 0/-2" where the number of epochs is not limited.
+        # Lightning writes "Epoch 0/-2" if the number of epochs is not limited.
         return "Steps"
 
 
 class StepReport(Callback):
-    """Tells the steps that are done.
+    """Reports completed steps.
 
     Args:
-        report: Told the steps done and the steps in all.
+        report: Called with the completed steps and the total.
     """
 
     def __init__(self, report: Callable[[int, int], None]) -> None:
         self.report = report
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell where a resumed fit goes on."""
+        """Report the first step of a resumed fit."""
         self.report(trainer.global_step, trainer.max_steps)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Tell a step."""
+        """Report a step."""
         self.report(trainer.global_step, trainer.max_steps)
 
     def on_predict_batch_end(
@@ -44,6 +44,6 @@ class StepReport(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Tell a batch of predictions."""
+        """Report a batch of predictions."""
         total = trainer.num_predict_batches[dataloader_idx]
         self.report(batch_idx + 1, int(total))

@@ -1,4 +1,4 @@
-"""Pictures of a field while it is fitted."""
+"""Pictures of a field during the fit."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from viewdistill.pictures import to_bytes, write_picture
 
 
 class ViewRing(Callback):
-    """Saves what validation rendered as one picture, colour above opacity, the input image first, and logs it to W&B.
+    """Saves the validation renders as one picture, colour above opacity, after the input image; logs it to W&B.
 
     Args:
-        folder: Where pictures go, within the trainer's ``default_root_dir``.
-        keep: How many of the latest pictures stay on disk.
+        folder: Folder of the pictures within the trainer's ``default_root_dir``.
+        keep: Number of latest pictures to keep on disk.
     """
 
     def __init__(self, folder: str = "views", keep: int = 20) -> None:
@@ -53,7 +53,7 @@ class ViewRing(Callback):
 def contact_sheet(
     rgb: Float[Tensor, "views size size 3"], opacity: Float[Tensor, "views size size"], view: InputView
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Input image and mask in the first column, colour (top) and opacity (bottom) of every view in the others."""
+    """Arrange image and mask of the input in the first column, colour and opacity of the views in the others."""
     size = rgb.shape[1]
     input_rgb, input_mask = view.resized(size)
     colors = torch.cat([input_rgb[0].movedim(0, -1)[None], rgb])

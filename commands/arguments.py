@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from commands import options
-from datamodules.stages import Source
+from datamodules.runs.stages import Source
 
 
 def add_run_argument(parser: argparse.ArgumentParser, holds: str = "") -> None:

@@ -8,7 +8,7 @@ import torch
 from viewdistill.errors import ViewDistillError
 
 Accelerator = Literal["auto", "cpu", "gpu"]
-"""Devices by Lightning's names; auto is a GPU where there is one."""
+"""Devices by Lightning's names; auto is a GPU if available."""
 
 
 def add_accelerator_argument(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_accelerator_argument(parser: argparse.ArgumentParser) -> None:
         "--accelerator",
         choices=get_args(Accelerator),
         default="auto",
-        help="device to compute on (default: a GPU where there is one)",
+        help="device to compute on (default: a GPU if available)",
     )
 
 
@@ -25,7 +25,7 @@ def device_of(accelerator: Accelerator) -> torch.device:
     """Return the device of an accelerator.
 
     Raises:
-        ViewDistillError: A GPU is asked for, and there is none that torch can use.
+        ViewDistillError: A GPU is requested, but torch can use none.
     """
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise ViewDistillError("--accelerator gpu: no GPU that torch can use; `viewdistill doctor` says why")

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; those of the process when not given.
 
     Returns:
-        Exit status: 0, 2 for a problem that the user can mend, 1 for a failure, 130 when interrupted, 143 when
+        Exit status: 0, 2 for a problem that the user can fix, 1 for a failure, 130 when interrupted, 143 when
         terminated. An error is one line on the standard error (`commands.guard`).
     """
     prepare_process()
@@ -30,6 +30,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def log_folder(call: Call) -> Path | None:
-    """The run's folder, or the one that is written to, if the options name one that is there."""
+    """Return the existing run folder or output folder named by the options, if any."""
     folders = (getattr(call.request, name, None) for name in ("run_folder", "out"))
     return next((folder for folder in folders if isinstance(folder, Path) and folder.is_dir()), None)

@@ -1,4 +1,4 @@
-"""Types of command-line options: each says what is allowed, and refuses the rest before any file is touched.
+"""Types of command-line options: each states the allowed values, and rejects others before any file is touched.
 
 They are given as ``type=`` to `argparse.ArgumentParser.add_argument`; argparse puts the name of the option in front.
 """
@@ -9,11 +9,13 @@ from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.runs.memory_limit import parse_bytes
+
 LARGEST_SEED = 2**32 - 1
 """Largest seed that numpy takes."""
 
 LARGEST_COUNT = 10**9
-"""Upper bound of counts that have no smaller one of their own: far above use, far below overflow."""
+"""Default upper bound of counts: far above use, far below overflow."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Integer:
         Raises:
             ArgumentTypeError: The text is not an integer within the bounds.
         """
-        # Longer numbers are out of every bound, and Python refuses to parse some of them.
+        # Longer numbers are out of any bounds, and Python refuses to parse some of them.
         value = int(text) if re.fullmatch(r"[+-]?[0-9]{1,30}", text) else None
         if value is None or not self.low <= value <= self.high:
             raise ArgumentTypeError(f"{shown(text)}: must be an integer from {self.low:,} to {self.high:,}")
@@ -47,7 +49,7 @@ class Number:
     high: float = math.inf
     """Largest value."""
     above: bool = False
-    """Whether ``low`` itself is refused."""
+    """Whether ``low`` itself is excluded."""
     unit: str = ""
     """Unit, for the message."""
 
@@ -79,7 +81,7 @@ class Number:
 
 
 COUNT = Integer(low=1)
-"""How many of something, at least 1."""
+"""A count, at least 1."""
 
 SEED = Integer(high=LARGEST_SEED)
 """Seed of a random generator."""
@@ -109,25 +111,27 @@ def text(value: str) -> str:
 
 
 def path(value: str) -> Path:
-    """Parse a path, whether or not anything is there.
+    """Parse a path, existing or not.
 
     Raises:
-        ArgumentTypeError: It is empty, or no file system can hold it.
+        ArgumentTypeError: The path is empty, or invalid on any file system.
     """
     if not value or "\0" in value:
         raise ArgumentTypeError(f"{shown(value)}: must be a path")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):  # how Python shows bytes that are no UTF-8
+        raise ArgumentTypeError(f"{shown(value)}: must be a path in UTF-8; rename the file or folder")
     try:
-        Path(value).exists()  # looks, and so meets names that are too long and loops of links
+        Path(value).exists()  # a look-up, which detects too long names and loops of links
     except (OSError, ValueError, RuntimeError) as error:
         raise ArgumentTypeError(f"{shown(value)}: must be a path ({reason(error)})") from error
     return Path(value)
 
 
 def run_folder(value: str) -> Path:
-    """Parse the folder of a run; a missing one is left to the subcommand, which knows the stage to run first.
+    """Parse the folder of a run; the subcommand reports a missing one, with the stage to run first.
 
     Raises:
-        ArgumentTypeError: Something else than a folder is there.
+        ArgumentTypeError: The path is not a folder.
     """
     found = path(value)
     if found.exists() and not found.is_dir():
@@ -203,12 +207,24 @@ def output_file(value: str) -> Path:
 
 
 def shown(value: str) -> str:
-    """A value as messages show it: in one line, not longer than a line, visible where it is empty."""
+    """Format a value for messages: one short line, visible if empty."""
     printable = "".join(c if c.isprintable() else "?" for c in value)
     short = printable if len(printable) <= 80 else f"{printable[:77]}..."
     return short if short.strip() else f"'{short}'"
 
 
 def reason(error: BaseException) -> str:
-    """The reason of an error of the system, without the path that the message already has."""
+    """Return the reason of a system error, without the path, which the message has already."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def memory(text: str) -> int:
+    """Parse a size of memory, as ``8GB``; bytes.
+
+    Raises:
+        ArgumentTypeError: It is none, or too small.
+    """
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{shown(text)}: {error}") from error

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from commands import options
 from commands.table import SUBCOMMANDS, Subcommand
+from datamodules.runs.memory_limit import limit_set
 from viewdistill.version import __version__
 
 Request = TypeVar("Request")
@@ -17,7 +19,7 @@ class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        """End with status 2 and one line that says what was wrong and where help is."""
+        """End with status 2 and one line with the fault and the help command."""
         self.exit(2, f"{self.prog}: {one_line(message)} (see `{self.prog} --help`)\n")
 
 
@@ -31,10 +33,13 @@ class Call:
     """Its function."""
     request: Any
     """Its options: the ``Request`` of its module."""
+    memory_limit: int | None = None
+    """Bytes that its stages may use; none where the option was not given."""
 
     def __call__(self) -> None:
         """Run it."""
-        self.run(self.request)
+        with limit_set(self.memory_limit):
+            self.run(self.request)
 
 
 def given(argv: Sequence[str] | None) -> list[str]:
@@ -43,7 +48,7 @@ def given(argv: Sequence[str] | None) -> list[str]:
 
 
 def command_name(words: Sequence[str]) -> str:
-    """The subcommand's name; ends the process where the first word is none."""
+    """Parse the subcommand's name; end the process if the first word is none."""
     return build_top_parser().parse_args(words[:1]).command
 
 
@@ -61,8 +66,9 @@ def parse(argv: Sequence[str] | None = None) -> Call:
     if settings and not subcommand.open_ended:
         parser.error(f"unrecognised arguments: {' '.join(settings)}")
     module = subcommand.load()
+    limit = vars(arguments).pop("memory_limit", None)
     more = {"settings": tuple(settings)} if subcommand.open_ended else {}
-    return Call(name, module.run, request_of(module.Request, arguments, more))
+    return Call(name, module.run, request_of(module.Request, arguments, more), limit)
 
 
 def request_of(kind: type[Request], arguments: argparse.Namespace, more: Mapping[str, Any] | None = None) -> Request:
@@ -101,6 +107,13 @@ def build_parser(subcommand: Subcommand) -> OneLineParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
+    if subcommand.runs_stages:
+        parser.add_argument(
+            "--memory-limit",
+            type=options.memory,
+            metavar="SIZE",
+            help="memory that a stage may use, as 8GB (default: what is free here)",
+        )
     return parser
 
 

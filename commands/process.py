@@ -1,4 +1,4 @@
-"""What holds for the whole process, set before heavy libraries are imported: they read it once."""
+"""Settings of the whole process, made before heavy libraries are imported, which read them once."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 SPINS = "10000"
-"""Rounds that a waiting thread stays awake: a quarter off a field's step on two idle cores (docs/performance.md)."""
+"""Spins of a waiting thread: they save a quarter of a field's step on two idle cores (docs/performance.md)."""
 
 CACHES = {
     "MPLCONFIGDIR": "matplotlib",
@@ -16,12 +16,12 @@ CACHES = {
     "WANDB_CACHE_DIR": "wandb-cache",
     "WANDB_CONFIG_DIR": "wandb-config",
 }
-"""Variable → folder of what libraries keep in the home folder. Downloaded weights are read from where they are."""
+"""Variable → folder for libraries' files in the home folder. Downloaded weights stay in their place."""
 
 
 def prepare_process() -> None:
-    """Make output, temporary files, caches and threads fit for this machine; what the user has set is left alone."""
-    # Of transformers, at every start: a bar for the milliseconds in which the weights of a prior are read.
+    """Adapt output, temporary files, caches and threads to this machine; the user's settings are kept."""
+    # transformers' bar for the milliseconds of reading a prior's weights.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     set_output()
     set_folders()
@@ -29,7 +29,7 @@ def prepare_process() -> None:
 
 
 def set_output() -> None:
-    """Make printing safe: where the locale has no ε or a stream was closed, output is poorer, not an error."""
+    """Make printing safe: a locale without ε or a closed stream degrades the output instead of raising."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # the caller closed it
@@ -42,10 +42,10 @@ def set_folders() -> None:
     """Choose a folder for temporary files, and one for caches where the home folder cannot be written."""
     try:
         temporary = tempfile.gettempdir()
-    except OSError:  # no folder can be written; what needs one says so
+    except OSError:  # no folder can be written; code that needs one reports it
         return
     if not Path(os.environ.get("TMPDIR") or temporary).is_dir():
-        os.environ["TMPDIR"] = temporary  # other programs, as W&B's service, take the variable at its word
+        os.environ["TMPDIR"] = temporary  # other programs, such as W&B's service, use the variable unchecked
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home())
     except RuntimeError:  # a user without an entry among the system's users
@@ -58,8 +58,9 @@ def set_folders() -> None:
 def set_waiting() -> None:
     """Set how torch's threads wait for each other between parallel loops.
 
-    Asleep where stages run side by side (`make -j`): waiting awake, they would keep each other from the cores. A lone
-    stage has some thousand short loops per step, and its threads wait awake for a moment (`SPINS`) before they sleep.
+    With parallel stages (`make -j`) they sleep at once, because spinning threads would block the other stages' cores. A
+    single stage has about a thousand short loops per step, so its threads spin for a moment (`SPINS`) before they
+    sleep.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     side_by_side = any(flag.startswith(("-j", "--jobserver")) for flag in os.environ.get("MAKEFLAGS", "").split())

@@ -1,31 +1,31 @@
-"""What a stage needs to have been run before it."""
+"""Requirements of a stage: complete earlier stages."""
 
 from collections.abc import Iterable
 
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stages import STAGES
 from viewdistill.errors import ViewDistillError
 
 
 def require(folder: RunFolder, *stages: str) -> InputMeta:
-    """Make sure that stages are complete, and read what is known about the input.
+    """Check that stages are complete, and read the description of the input.
 
     Args:
         folder: The run.
         stages: Stages besides ``input``.
 
     Raises:
-        ViewDistillError: One is not complete; the message names the command to run.
+        ViewDistillError: A stage is not complete; the message names the command to run.
     """
     require_stages(folder, ("input", *stages))
     return InputMeta.load(folder.input_meta)
 
 
 def require_stages(folder: RunFolder, stages: Iterable[str]) -> None:
-    """Make sure that stages are complete.
+    """Check that stages are complete.
 
     Raises:
-        ViewDistillError: One is not; the message names the command to run.
+        ViewDistillError: A stage is not complete; the message names the command to run.
     """
     for stage in stages:
         if not folder.record(stage).is_file():

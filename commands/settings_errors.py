@@ -1,4 +1,4 @@
-"""jsonargparse's errors in one line: which setting, its value, what is allowed; no types of Python."""
+"""jsonargparse's errors in one line: setting, value and allowed values, without Python types."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -20,23 +20,23 @@ NOUNS = {
     "tuple": "a list",
     "Path": "a path",
 }
-"""Types of Python → words for a YAML's reader."""
+"""Python types → words for a YAML's reader."""
 
 
 def settings_message(message: str) -> str:
-    """An error of jsonargparse for a reader who knows the YAML and not the program.
+    """Rewrite an error of jsonargparse for a reader who knows the YAML, not the program.
 
     Args:
         message: Of the `argparse.ArgumentError` that jsonargparse raised.
 
     Returns:
-        One line, as ``trainer.max_steps is abc: must be an integer``.
+        One line, such as ``trainer.max_steps is abc: must be an integer``.
     """
     keys, block = innermost(message.splitlines())
     value = next((found[1] for line in block if (found := re.search(r"(?:Got|Given) value: (.*)", line))), None)
     told = [line.removeprefix("- ") for line in block if line and not line.startswith(NOISE)]
     if value is not None and (nested := NESTED.fullmatch(value)):
-        # The key within the setting was refused, not the value: what is said about the setting's own type is no help.
+        # The key within the setting was rejected, not the value: the setting's own type does not help.
         return f"{'.'.join([*keys, nested['key']])}: {words(' '.join(told)) or 'no such setting'}"
     expected = [match[1] for line in block if (match := re.match(r"(?:- )?Expected an? (?!path but)(.*)", line))]
     allowed = list(dict.fromkeys(merged(re.sub(r"\. Got value:.*", "", each) for each in expected)))
@@ -58,11 +58,11 @@ NOISE = (
     "- Expected",
     "Expected",
 )
-"""Beginnings of lines about how jsonargparse went through a union."""
+"""Prefixes of lines about jsonargparse's walk through a union."""
 
 
 def innermost(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The keys on the way to the innermost problem, and the lines about it."""
+    """Return the keys that lead to the innermost problem, and the lines about it."""
     keys: list[str] = []
     start, depth, first = 0, -1, ""
     for index, line in enumerate(lines):
@@ -83,7 +83,7 @@ def indent(line: str) -> int:
 
 
 def words(text: str) -> str:
-    """Text in which types of Python are words."""
+    """Replace Python types in a text by words."""
     text = re.sub(r"(?:typing\.)?Literal\[([^\]]*)\]", lambda m: one_of(m[1]), text)
     text = re.sub(r"dot import path string(: .*)?", "the dotted path of a class", text)
     return re.sub(r"(?:a |an )?<class '(?:[\w.]*\.)?(\w+)'>", lambda m: NOUNS.get(m[1], f"settings of {m[1]}"), text)

@@ -1,8 +1,10 @@
-"""The subcommands of `viewdistill`; only the module of the one that is asked for is imported."""
+"""The subcommands of `viewdistill`; only the module of the requested one is imported."""
 
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+
+from datamodules.runs.stages import STAGES
 
 
 @dataclass(frozen=True)
@@ -10,13 +12,18 @@ class Subcommand:
     """One subcommand."""
 
     name: str
-    """As typed."""
+    """Name on the command line."""
     path: str
     """Its module, which has ``add_arguments`` and ``run``."""
     help: str
-    """One line."""
+    """One-line help."""
     open_ended: bool = False
-    """Whether options that it does not know are settings of its YAML."""
+    """Whether unknown options are settings of its YAML."""
+
+    @property
+    def runs_stages(self) -> bool:
+        """Whether it runs stages of an object, and has their options."""
+        return self.name in ("object", "objects") or any(self.name == stage.subcommand[0] for stage in STAGES.values())
 
     def load(self) -> ModuleType:
         """Import its module."""

@@ -1,4 +1,4 @@
-"""Paths of cameras for videos: around the object, or as a file lists them."""
+"""Camera paths for videos: around the object, or from a file."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ from viewdistill.cameras import DISTANCE, FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
 
 SPIRAL_ELEVATIONS = (-20.0, 60.0)
-"""Elevations where a spiral begins and ends, degrees."""
+"""First and last elevation of a spiral, degrees."""
 
 SPIRAL_TURNS = 2
 """Turns of a spiral."""
@@ -17,7 +17,7 @@ SPIRAL_TURNS = 2
 def orbit(
     frames: int, elevation: float, distance: float = DISTANCE, fovy: float = FOVY_ZERO123
 ) -> tuple[ViewCamera, ...]:
-    """One turn at equal steps of azimuth, from the input view's side.
+    """Return one turn at equal steps of azimuth, from the input view's side.
 
     Args:
         frames: Number of cameras.
@@ -29,7 +29,7 @@ def orbit(
 
 
 def spiral(frames: int, distance: float = DISTANCE, fovy: float = FOVY_ZERO123) -> tuple[ViewCamera, ...]:
-    """Two turns up from below the horizon; slow at both ends, where the elevation turns.
+    """Return two turns up from below the horizon; slow at both ends, where the elevation turns.
 
     Args:
         frames: Number of cameras.
@@ -50,18 +50,18 @@ def spiral(frames: int, distance: float = DISTANCE, fovy: float = FOVY_ZERO123) 
 
 
 def listed(path: Path) -> tuple[ViewCamera, ...]:
-    """Cameras of a ``cameras.json``, see `datamodules.posed_views`.
+    """Read cameras from a ``cameras.json``, see `datamodules.posed_views`.
 
     Args:
         path: The file, or its folder.
 
     Raises:
-        ViewDistillError: There is no such file, it is damaged, or lists no camera.
+        ViewDistillError: The file is missing or damaged, or lists no cameras.
     """
     folder = path if path.is_dir() else path.parent
     if not path.is_dir() and path.name != CAMERAS_FILE:
-        raise ViewDistillError(f"{path}: a path of cameras is orbit, spiral or a {CAMERAS_FILE}")
+        raise ViewDistillError(f"{path}: not a camera path; give orbit, spiral or a {CAMERAS_FILE}")
     cameras = tuple(view.camera for view in ListedViews.load(folder).views)
     if not cameras:
-        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no cameras; name at least one")
+        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no cameras; add at least one")
     return cameras

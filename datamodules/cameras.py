@@ -16,18 +16,20 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.posed_views import ViewCamera, load_references, read_rgba
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import look_at, relative_pose
 from viewdistill.errors import ViewDistillError
 from viewdistill.phases import phase
-from viewdistill.pictures import read_picture, resize_rgba, to_tensor
+from viewdistill.pictures import resize_rgba
+from viewdistill.references import FurtherReference
 
 Batch = TypeVar("Batch")
 
 ElevationSampling = Literal["area", "official"]
-"""Uniform in area on the sphere; or as the official code has it, half of them uniform in degrees, half by a sine whose
-bounds are narrower than those asked for (-6.4 to 30 for -10 to 45 degrees)."""
+"""Distribution of elevations: uniform in area on the sphere, or as in the official code: half of them uniform in
+degrees, half by a sine with narrower bounds than requested (-6.4 to 30 for -10 to 45 degrees)."""
 
 
 class CameraBatch(NamedTuple):
@@ -47,22 +49,27 @@ class CameraBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class InputView:
-    """The input image with its camera."""
+    """A picture that the user gave of the object, with its camera."""
 
     rgb: Float[Tensor, "3 height width"]
     """Straight colour in [0, 1]."""
     alpha: Float[Tensor, "1 height width"]
     """Coverage in [0, 1]."""
     cameras: CameraBatch
-    """Its one camera; the relative pose is that of no motion."""
+    """Its one camera; for the input image itself the relative pose is that of no motion."""
 
     @property
     def side(self) -> int:
-        """Side of the image as it was framed, pixels."""
+        """Side of the framed image, pixels."""
         return self.rgb.shape[-1]
 
+    @property
+    def further(self) -> FurtherReference:
+        """The picture as a prior looks at it beside the input image, which has azimuth 0."""
+        return FurtherReference(self.resized(self.side)[0], float(self.cameras.azimuth), float(self.cameras.elevation))
+
     def resized(self, size: int) -> tuple[Float[Tensor, "1 3 size size"], Float[Tensor, "1 1 size size"]]:
-        """The image over white and its mask, both antialiased, at ``size`` pixels a side."""
+        """Return the image over white and its mask, both antialiased, at ``size`` pixels per side."""
         return resize_rgba(torch.cat([self.rgb, self.alpha])[None], size)
 
 
@@ -74,14 +81,14 @@ class CameraSampler(pl.LightningDataModule):
 
     Args:
         run_folder: Folder of one object, ``runs/<object>``; its ``input`` stage is read.
-        views_per_step: Novel views in a training batch, of all processes together.
+        views_per_step: Novel views per training batch, over all processes.
         elevation_range: Lowest and highest elevation, degrees.
-        elevation_sampling: How elevations are drawn from it.
-        azimuth_range: Width of the range of azimuths around the input view, degrees; 360 is all around.
+        elevation_sampling: Distribution of elevations in it.
+        azimuth_range: Width of the range of azimuths around the input view, degrees; 360 for all around.
         distance_range: Nearest and farthest camera, world units; the input camera's own distance when not given.
         fovy: Vertical field of view, degrees; the input camera's own when not given.
-        stratified: Spread the azimuths of a batch: one in each of ``views_per_step`` equal sectors, turned at random.
-        ring_views: Cameras of the ring that validation renders.
+        stratified: Stratify the azimuths of a batch: one in each of ``views_per_step`` equal sectors, randomly rotated.
+        ring_views: Cameras in the validation ring.
         ring_elevation: Elevation of that ring, degrees.
         seed: Seed of the training cameras.
     """
@@ -117,20 +124,29 @@ class CameraSampler(pl.LightningDataModule):
         self.seed = seed
 
     def setup(self, stage: str) -> None:
-        """Read the input image and its camera.
+        """Read the input image, the further references, and their cameras.
 
         Raises:
-            ViewDistillError: The input stage has not been run, or a file of it is damaged.
+            ViewDistillError: The input stage is missing, or one of its files is damaged.
         """
         self.meta = InputMeta.load(self.run_folder.input_meta)
-        rgba = read_rgba(self.run_folder.rgba)
-        camera = self.cameras(
-            torch.tensor([self.meta.azimuth_deg]),
-            torch.tensor([self.meta.elevation_deg]),
-            torch.tensor([self.meta.distance]),
-            self.meta.fovy_deg,
-        )
-        self.input_view = InputView(rgba[:3], rgba[3:], camera)
+        self.input_view = self.view(self.run_folder.rgba, ViewCamera.of_input(self.meta))
+        self.references = tuple(self.view(*listed) for listed in load_references(self.run_folder))
+
+    @property
+    def input_views(self) -> tuple[InputView, ...]:
+        """The input image, then the further references."""
+        return (self.input_view, *self.references)
+
+    def view(self, path: Path, camera: ViewCamera) -> InputView:
+        """Read a picture of the user's.
+
+        Raises:
+            ViewDistillError: It is missing or damaged.
+        """
+        rgba = read_rgba(path)
+        azimuth, elevation, distance = torch.tensor([[camera.azimuth_deg], [camera.elevation_deg], [camera.distance]])
+        return InputView(rgba[:3], rgba[3:], self.cameras(azimuth, elevation, distance, camera.fovy_deg))
 
     def cameras(
         self,
@@ -139,7 +155,7 @@ class CameraSampler(pl.LightningDataModule):
         distance: Float[Tensor, " batch"],
         fovy: float,
     ) -> CameraBatch:
-        """Cameras with their poses relative to the input camera."""
+        """Return cameras with their poses relative to the input camera."""
         pose = relative_pose(
             torch.full_like(azimuth, self.meta.azimuth_deg),
             torch.full_like(azimuth, self.meta.elevation_deg),
@@ -151,7 +167,7 @@ class CameraSampler(pl.LightningDataModule):
         return CameraBatch(look_at(azimuth, elevation, distance), pose, azimuth, elevation, fovy)
 
     def batch(self, step: int) -> CameraBatch:
-        """The novel cameras of one training step."""
+        """Return the novel cameras of one training step."""
         count = self.views_per_step
         u = torch.rand(3, count, generator=generator_at(self.seed, step, Purpose.CAMERAS))
         if self.stratified:
@@ -163,30 +179,30 @@ class CameraSampler(pl.LightningDataModule):
         return self.cameras(azimuth, elevation, near + u[2] * (far - near), self.fovy or self.meta.fovy_deg)
 
     def elevations(self, u: Float[Tensor, " batch"], step: int) -> Float[Tensor, " batch"]:
-        """Elevations for numbers that are uniform in [0, 1), degrees."""
+        """Map uniform numbers in [0, 1) to elevations, degrees."""
         if self.elevation_sampling == "area":
             low, high = np.sin(np.deg2rad(self.elevation_range))
             return torch.rad2deg(torch.asin(low + u * (high - low)))
         low, high = self.elevation_range
         degrees = low + u * (high - low)
-        # threestudio's bounds of the sine: right for the whole sphere, narrower than asked for otherwise
+        # threestudio's bounds of the sine: exact for the whole sphere, narrower than requested otherwise
         sine = 2 * (degrees + 90) / 180 - 1
         flat = torch.rand(len(u), generator=generator_at(self.seed, step, Purpose.ELEVATIONS)) < 0.5
         return torch.where(flat, degrees, torch.rad2deg(torch.asin(sine)))
 
     def ring(self, count: int, elevation: float) -> CameraBatch:
-        """Cameras at equal steps of azimuth, the first on the input view's side."""
+        """Return cameras at equal steps of azimuth, the first on the input view's side."""
         azimuth = self.meta.azimuth_deg + torch.arange(count) * (360.0 / count)
         distance = torch.full_like(azimuth, self.meta.distance)
         return self.cameras(azimuth, torch.full_like(azimuth, elevation), distance, self.fovy or self.meta.fovy_deg)
 
     def own_batch(self, step: int) -> CameraBatch:
-        """This process's part of the novel cameras of one training step."""
+        """Return this process's share of one training step's novel cameras."""
         batch, (rank, processes) = self.batch(step), place_of(self)
         return CameraBatch(*(part[rank::processes] for part in batch[:4]), fovy=batch.fovy)
 
     def train_dataloader(self) -> DataLoader[CameraBatch]:
-        """The stream of batches from the trainer's step on, without end.
+        """Return the infinite stream of batches from the trainer's step on.
 
         Raises:
             ViewDistillError: The processes cannot divide a batch evenly.
@@ -199,49 +215,36 @@ class CameraSampler(pl.LightningDataModule):
         return DataLoader(StepStream(self.own_batch, start), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[CameraBatch]:
-        """One batch: the ring."""
+        """Return a single batch: the ring."""
         return DataLoader([self.ring(self.ring_views, self.ring_elevation)], batch_size=None)  # type: ignore[arg-type]
 
 
 def place_of(data: pl.LightningDataModule) -> tuple[int, int]:
-    """Number of this process among those that share the fit of a data module's trainer, and how many they are."""
+    """Return this process's rank and the number of processes that share the fit of a data module's trainer."""
     return (data.trainer.global_rank, data.trainer.world_size) if data.trainer else (0, 1)
 
 
 class StepStream(IterableDataset[Batch]):
-    """Training batches that are a function of the step, from ``start`` on."""
+    """Training batches as a function of the step, from ``start`` on."""
 
     def __init__(self, batch: Callable[[int], Batch], start: int) -> None:
         self.batch, self.start = batch, start
 
     def __iter__(self) -> Iterator[Batch]:
-        """Batches without end."""
+        """Yield batches without end."""
         for step in itertools.count(self.start):
             with phase("sample cameras"):
                 batch = self.batch(step)
             yield batch
 
 
-def read_rgba(path: Path) -> Float[Tensor, "4 height width"]:
-    """Straight colour and alpha in [0, 1] of an RGBA image.
-
-    Raises:
-        ViewDistillError: The file is missing, damaged, or not RGBA.
-    """
-    remedy = "run `viewdistill input` again"
-    image = read_picture(path, None, remedy)
-    if image.mode != "RGBA":
-        raise ViewDistillError(f"{path}: not an 8-bit RGBA image; {remedy}")
-    return to_tensor(np.asarray(image))
-
-
 def check_ranges(
     elevation_range: tuple[float, float], azimuth_range: float, distance_range: tuple[float, float] | None
 ) -> None:
-    """Refuse ranges that no camera can be drawn from.
+    """Reject invalid camera ranges.
 
     Raises:
-        ViewDistillError: A range is reversed or beyond what there is.
+        ViewDistillError: A range is reversed or out of bounds.
     """
     low, high = elevation_range
     if not -90 <= low <= high <= 90:

@@ -1,4 +1,4 @@
-"""Requests for the images of a class that are not in the cache yet."""
+"""Requests for images of a class that are missing from the cache."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.class_images import ClassImages, folder_name
 from datamodules.prompts import Prompts, check_template
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.sampled_images import SampledImages
 from viewdistill.diffusion.fingerprints import fingerprint
 from viewdistill.diffusion.loading import locate
@@ -23,19 +23,19 @@ class ClassImageBatch(NamedTuple):
     """Images to sample."""
 
     indices: Int[Tensor, " images"]
-    """Into the images of the class; they seed the noise."""
+    """Indices of the images; they seed the noise."""
     prompt: str
     """Like "a {class}"."""
 
 
 class ClassImageCache(SampledImages):
-    """Images of the class of one object, in the cache that all objects share.
+    """Images of one object's class, in the cache shared by all objects.
 
     Args:
         run_folder: Folder of the object, ``runs/<object>``.
-        template: Prompt with ``{}`` for the class word; also that of the specialisation.
-        count: Images of a class.
-        images_per_batch: Images that are sampled together.
+        template: Prompt with ``{}`` for the class word; the specialisation uses the same.
+        count: Images per class.
+        images_per_batch: Images sampled together.
         cache: Folder of the cache.
     """
 
@@ -47,7 +47,7 @@ class ClassImageCache(SampledImages):
         self.cache = Path(cache)
 
     def setup(self, stage: str) -> None:
-        """Find the images of the class that are not in the cache.
+        """Find the images of the class missing from the cache.
 
         Raises:
             ViewDistillError: The input stage is not complete.
@@ -59,10 +59,10 @@ class ClassImageCache(SampledImages):
         super().setup(stage)
 
     def key(self, sampler: Mapping[str, Any]) -> str:
-        """Name in the cache of images that are sampled in one way: a digest of all that decides them.
+        """Return the cache folder's name: a digest of everything that determines the images.
 
         Args:
-            sampler: Settings of the sampling module, with the folder of its ``prior``, whose content counts and not
+            sampler: Settings of the sampling module, with the folder of its ``prior``; the folder's content counts, not
                 its place.
         """
         prior = fingerprint(locate(Path(sampler["prior"]), TEXT_COMPONENTS))
@@ -76,5 +76,5 @@ class ClassImageCache(SampledImages):
         return self.images.paths
 
     def batch(self, indices: list[int]) -> ClassImageBatch:
-        """The request for some of the images."""
+        """Return the request for some of the images."""
         return ClassImageBatch(torch.tensor(indices), self.images.prompts.of_class)

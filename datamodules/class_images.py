@@ -1,7 +1,7 @@
-"""Images of a class, sampled from the text-conditioned prior and shared by all objects of that class.
+"""Images of a class, sampled from the text-conditioned prior and shared by all objects of the class.
 
-They lie in a cache, ``<cache>/<fingerprint>/<class>/000.png``, …; the fingerprint stands for the prior and for how it
-was sampled. A run keeps only the list of them, in the record of its ``class_images`` stage.
+They lie in a cache, ``<cache>/<fingerprint>/<class>/000.png``, …; the fingerprint stands for the prior and the sampling
+settings. A run keeps only their list, in the record of its ``class_images`` stage.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.schema import Range, parse
@@ -19,12 +19,12 @@ from viewdistill.schema import Range, parse
 
 @dataclass(frozen=True)
 class ClassImages:
-    """Where the images of a class are, and what they were asked for."""
+    """Place and prompt of a class's images."""
 
     prompts: Prompts
     """Template and class word."""
     folder: Path
-    """Within the cache."""
+    """Folder within the cache."""
     count: int
     """Images ``000.png`` to ``count - 1``."""
 
@@ -35,13 +35,13 @@ class ClassImages:
 
     @property
     def figures(self) -> dict[str, object]:
-        """What `load` reads, for the stage's record."""
+        """The entries of the stage's record, for `load`."""
         template, class_word = self.prompts.template, self.prompts.class_word
         return {"template": template, "class_word": class_word, "folder": str(self.folder), "count": self.count}
 
     @classmethod
     def load(cls, folder: RunFolder) -> "ClassImages":
-        """Read the record of a run's ``class_images`` stage, and make sure that the images are there.
+        """Read the record of a run's ``class_images`` stage, and check that the images exist.
 
         Raises:
             ViewDistillError: The stage is not complete, its record is damaged, or the cache has been emptied since.
@@ -55,7 +55,7 @@ class ClassImages:
 
     @classmethod
     def recorded(cls, folder: RunFolder) -> "ClassImages":
-        """Read the record of a run's ``class_images`` stage, whether or not the images are still there.
+        """Read the record of a run's ``class_images`` stage, without checking the images.
 
         Raises:
             ViewDistillError: The stage is not complete, or its record is damaged.
@@ -78,12 +78,12 @@ class _Figures:
 
 @dataclass(frozen=True)
 class _Record:
-    """What is read of the stage's record."""
+    """Entries read from the stage's record."""
 
     figures: _Figures
 
 
 def folder_name(class_word: str) -> str:
-    """A folder name for a class word; different words get different names."""
+    """Return a folder name for a class word; different words get different names."""
     plain = re.sub(r"[^a-z0-9]+", "-", class_word.lower()).strip("-")
     return plain if plain == class_word else f"{plain}-{hashlib.sha256(class_word.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Training images of the two DreamBooth stages: instances of what is taught, and negatives that hold the rest in place.
+"""Training images of the two DreamBooth stages: instances of the new concept, and negatives that preserve the rest.
 
 Stage 1 teaches [V]: instances "a [V] {class}" are the input image and the novel views, negatives "a {class}" the images
 of the class. Stage 2 teaches [S] on top: the instance "a [S] [V] {class}" is the input image alone, negatives
@@ -15,11 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.cameras import StepStream, read_rgba
+from datamodules.cameras import StepStream
 from datamodules.class_images import ClassImages
-from datamodules.posed_views import load_views
+from datamodules.posed_views import load_views, read_rgba
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.pictures import over_white, read_rgb, resize
@@ -35,27 +35,27 @@ class PromptedImages(Dataset[Float[Tensor, "3 size size"]]):
     """
 
     def __init__(self, images: list[Float[Tensor, "1 3 _ _"]], prompt: str, size: int) -> None:
-        # One by one: they may come in several sizes.
+        # One by one: sizes may differ.
         resized = [resize(x, size).clamp(0, 1) for x in images]
         self.images: Float[Tensor, "images 3 size size"] = torch.cat(resized)
         self.prompt = prompt
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of images."""
         return len(self.images)
 
     def __getitem__(self, index: int) -> Float[Tensor, "3 size size"]:
-        """One image."""
+        """Return one image."""
         return self.images[index]
 
 
 class DreamBoothBatch(NamedTuple):
-    """Which images a training step sees; their latents are encoded once, so indices are all that travels."""
+    """Images of a training step, as indices: their latents are encoded once."""
 
     instances: Int[Tensor, " instances"]
-    """Into the instance set."""
+    """Indices into the instance set."""
     negatives: Int[Tensor, " negatives"]
-    """Into the negative set."""
+    """Indices into the negative set."""
 
 
 class DreamBooth(pl.LightningDataModule):
@@ -66,11 +66,10 @@ class DreamBooth(pl.LightningDataModule):
     Args:
         run_folder: Folder of one object, ``runs/<object>``.
         stage: 1 teaches the object from all sides, 2 the look of the input image.
-        identifier: [V] in stage 1, [S] in stage 2: words that mean nothing yet to the prior's text encoder.
-        instances_per_step: Instances in a batch.
-        negatives_per_step: Negatives in a batch.
-        image_size: Side of the images, pixels, in which they are encoded and sampled; best the prior's own,
-            less to save memory.
+        identifier: [V] in stage 1, [S] in stage 2: words without a meaning to the prior's text encoder.
+        instances_per_step: Instances per batch.
+        negatives_per_step: Negatives per batch.
+        image_size: Side of the encoded and sampled images, pixels; best the prior's own, less to save memory.
         seed: Seed of the draw.
     """
 
@@ -86,7 +85,7 @@ class DreamBooth(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         if not identifier.strip():
-            raise ViewDistillError("data.identifier is empty; give a rare word that stands for what is taught")
+            raise ViewDistillError("data.identifier is empty; give a rare word for the new concept")
         if min(instances_per_step, negatives_per_step, image_size) < 1:
             raise ViewDistillError("data: instances_per_step, negatives_per_step and image_size must be at least 1")
         self.run_folder = RunFolder(Path(run_folder))
@@ -100,7 +99,7 @@ class DreamBooth(pl.LightningDataModule):
         """Read both sets.
 
         Raises:
-            ViewDistillError: An earlier stage is not complete, a file of it is damaged, or [V] and [S] are the same.
+            ViewDistillError: An earlier stage is not complete, one of its files is damaged, or [V] and [S] are equal.
         """
         folder, size = self.run_folder, self.image_size
         input_image = over_white(read_rgba(folder.rgba)[None])
@@ -114,24 +113,24 @@ class DreamBooth(pl.LightningDataModule):
         else:
             before = Prompts.load(folder.prompts("specialize_1"))
             if self.identifier == before.object_identifier:
-                raise ViewDistillError(f"data.identifier {self.identifier!r} is stage 1's already; give another")
+                raise ViewDistillError(f"data.identifier {self.identifier!r} is already used by stage 1; give another")
             self.prompts = prompts = replace(before, input_identifier=self.identifier)
             self.instances = PromptedImages([input_image], prompts.of_input, size)
             self.negatives = PromptedImages(novel_views, prompts.of_object, size)
 
     def batch(self, step: int) -> DreamBoothBatch:
-        """The images of one training step: each set in passes of a random order, as a shuffled loader has them."""
+        """Return the images of one training step: each set in randomly ordered passes, as in a shuffled loader."""
         sets = zip((self.instances, self.negatives), self.counts, strict=True)
         return DreamBoothBatch(*(self.in_turn(step, len(images), n, number) for number, (images, n) in enumerate(sets)))
 
     def in_turn(self, step: int, images: int, count: int, number: int) -> Int[Tensor, " count"]:
-        """Indices that one step takes of the stream in which every image of a set comes once in each pass.
+        """Return one step's indices from a stream with every image of a set once per pass.
 
         Args:
-            step: Of the fit.
+            step: Step of the fit.
             images: Images in the set.
             count: Images of the set per step.
-            number: Of the set, so that the two have orders of their own.
+            number: Number of the set, so that the two have different orders.
         """
         orders: dict[int, list[int]] = {}
         taken: list[int] = []
@@ -144,6 +143,6 @@ class DreamBooth(pl.LightningDataModule):
         return torch.tensor(taken)
 
     def train_dataloader(self) -> DataLoader[DreamBoothBatch]:
-        """The stream of batches from the trainer's step on, without end."""
+        """Return the infinite stream of batches from the trainer's step on."""
         start = self.trainer.global_step if self.trainer else 0
         return DataLoader(StepStream(self.batch, start), batch_size=None)

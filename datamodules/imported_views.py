@@ -1,8 +1,8 @@
 """Posed pictures of any origin as the input and the refined views of a run.
 
 Cameras of a run look at the origin with z up and have square pixels around their axis (`datamodules.posed_views`). Any
-picture of a pinhole camera can be had from such a camera at the same place: turning a camera about its centre and
-changing its lens maps its picture by a homography (Hartley & Zisserman 2004, section 8.4.2), without knowing any depth.
+picture of a pinhole camera can be converted to such a camera at the same place: turning a camera about its centre and
+changing its lens maps its picture by a homography (Hartley & Zisserman 2004, section 8.4.2), independent of depth.
 
 The world is moved and scaled: the origin becomes the point nearest to all optical axes, and the object, whose size
 follows from its silhouettes, fits into the surface's cube. It is turned about z so that the first camera has azimuth 0.
@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.transforms import PosedPicture
 from viewdistill.cameras import spherical_from_c2w
 from viewdistill.errors import ViewDistillError
@@ -26,38 +26,38 @@ from viewdistill.input.cut_out import CutOut, load_cut_out
 from viewdistill.pictures import straight_color, to_bytes, write_picture
 
 OBJECT_RADIUS = 0.5
-"""Radius of the object after scaling, world units, as that of framed objects."""
+"""Radius of the object after scaling, world units; equals that of framed objects."""
 
 FILLED = 0.85
-"""Share of the half side of a view that the object reaches."""
+"""Extent of the object in a view, as a share of its half side."""
 
 LARGEST_SIDE = 512
-"""Side of the views at most, pixels."""
+"""Largest side of the views, pixels."""
 
 LARGEST_ANGLE = 60.0
-"""Angle from the object's middle to its silhouette, seen by a camera, beyond which the view is refused, degrees."""
+"""Largest accepted angle between the object's middle and its silhouette, seen from a camera, degrees."""
 
 
 @dataclass(frozen=True)
 class ImportedView:
-    """A picture as a camera of a run takes it."""
+    """A picture converted to a camera of the run."""
 
     rgba: UInt8[np.ndarray, "side side 4"]
     """Straight alpha."""
     camera: ViewCamera
-    """Looks at the origin."""
+    """Camera that looks at the origin."""
 
 
 def import_views(folder: RunFolder, pictures: list[PosedPicture], source: Path) -> list[str]:
-    """Write posed pictures as the input view (the first) and the refined views (all) of a run.
+    """Write posed pictures as the input view (the first one) and the refined views (all) of a run.
 
     Args:
         folder: The run.
         pictures: The pictures.
-        source: Where they come from, for the run's description.
+        source: Their source, for the run's description.
 
     Returns:
-        What is worth knowing of the pictures.
+        Notes on the pictures.
 
     Raises:
         ViewDistillError: A picture cannot be used, or the cameras do not look at one object.
@@ -76,7 +76,7 @@ def import_views(folder: RunFolder, pictures: list[PosedPicture], source: Path) 
 
 
 def input_meta(folder: RunFolder, camera: ViewCamera, cut_out: CutOut, source: Path) -> InputMeta:
-    """Return what is known of the first picture as the input view."""
+    """Return the description of the first picture as the input view."""
     return InputMeta(
         folder.root.absolute().name,
         camera.elevation_deg,
@@ -91,7 +91,7 @@ def input_meta(folder: RunFolder, camera: ViewCamera, cut_out: CutOut, source: P
 
 
 def rectified(pictures: list[PosedPicture], rgba: list[UInt8[np.ndarray, "_ _ 4"]]) -> list[ImportedView]:
-    """Return pictures as cameras that look at the origin take them.
+    """Convert pictures to cameras that look at the origin.
 
     Args:
         pictures: Cameras in their own world.
@@ -106,9 +106,7 @@ def rectified(pictures: list[PosedPicture], rgba: list[UInt8[np.ndarray, "_ _ 4"
     angles = [silhouette_angle(picture, camera, pixels[..., 3] > 127) for picture, camera, pixels in placed]
     for picture, angle in zip(pictures, angles, strict=True):
         if angle > math.radians(LARGEST_ANGLE):
-            raise ViewDistillError(
-                f"{picture.path}: its camera does not look at the object that the others see; leave it out"
-            )
+            raise ViewDistillError(f"{picture.path}: its camera does not look at the others' object; remove it")
     radius = max(
         float(np.linalg.norm(c2w[:3, 3])) * math.sin(angle) for c2w, angle in zip(cameras, angles, strict=True)
     )
@@ -124,7 +122,7 @@ def common_point(c2w: Float[np.ndarray, "views 4 4"]) -> Float[np.ndarray, "3"]:
     """Return the point with the least sum of squared distances from all optical axes.
 
     Raises:
-        ViewDistillError: The axes are parallel, or there are not two of them.
+        ViewDistillError: The axes are parallel, or there are fewer than two.
     """
     axes, centres = c2w[:, :3, 2], c2w[:, :3, 3]
     across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
@@ -137,7 +135,7 @@ def common_point(c2w: Float[np.ndarray, "views 4 4"]) -> Float[np.ndarray, "3"]:
 def moved(
     c2w: Float[np.ndarray, "4 4"], middle: Float[np.ndarray, "3"], scale: float, turn: float
 ) -> Float[np.ndarray, "4 4"]:
-    """Return a camera in a world with another origin and unit, turned about z.
+    """Transform a camera to a world with another origin and unit, turned about z.
 
     Args:
         c2w: Camera-to-world matrix.
@@ -154,7 +152,7 @@ def moved(
 
 
 def pixel_intrinsics(picture: PosedPicture, width: int, height: int) -> Float[np.ndarray, "3 3"]:
-    """Return the camera's matrix for a size: from its axes x right, y down, z forward to pixels, corner at 0."""
+    """Return the camera's intrinsic matrix for a size: from axes x right, y down, z forward to pixels, corner at 0."""
     return np.diag([width, height, 1.0]) @ picture.intrinsics
 
 
@@ -176,7 +174,7 @@ def warped(
     angle: float,
     side: int,
 ) -> ImportedView:
-    """Return a picture as a camera at its place takes it that looks at the origin.
+    """Convert a picture to a camera at the same place that looks at the origin.
 
     Args:
         picture: Its camera's lens.
@@ -193,7 +191,7 @@ def warped(
     turn = flip @ camera.c2w[:3, :3].numpy().T.astype(np.float64) @ c2w[:3, :3] @ flip
     height, width = rgba.shape[:2]
     homography = lens @ turn @ np.linalg.inv(pixel_intrinsics(picture, width, height))
-    # OpenCV has the middle of the first pixel at 0, not at 0.5.
+    # OpenCV puts the middle of the first pixel at 0, not at 0.5.
     shift = np.array([[1.0, 0, 0.5], [0, 1.0, 0.5], [0, 0, 1.0]])
     homography = np.linalg.inv(shift) @ homography @ shift
     return ImportedView(resampled(rgba, homography, side), camera)
@@ -202,16 +200,16 @@ def warped(
 def resampled(
     rgba: UInt8[np.ndarray, "height width 4"], homography: Float[np.ndarray, "3 3"], side: int
 ) -> UInt8[np.ndarray, "side side 4"]:
-    """Return a picture through a homography; colour over white and alpha go together, so that no rim is dark.
+    """Warp a picture by a homography; colour over white and alpha are warped together to avoid dark rims.
 
     Args:
         rgba: Straight alpha.
-        homography: From its pixels to the result's, the middle of the first pixel at 0.
+        homography: From its pixels to the result's, with the middle of the first pixel at 0.
         side: Of the result, pixels.
     """
     alpha = rgba[..., 3:].astype(np.float32) / 255
     both = np.concatenate([rgba[..., :3] / np.float32(255) * alpha + (1 - alpha), alpha], -1)
-    # Where the result is smaller, pixels are averaged first: a bilinear look-up alone would leave some out.
+    # For a smaller result, pixels are averaged first: bilinear look-up alone would skip some.
     shrink = 1 / np.sqrt(abs(np.linalg.det(homography)) / abs(homography[2, 2]) ** 3)
     if shrink > 1:
         both = cv2.GaussianBlur(both, (0, 0), 0.5 * math.sqrt(shrink**2 - 1) + 1e-3)

@@ -1,7 +1,7 @@
-"""The prompts of the specialisation: one class word, and one identifier a stage.
+"""Prompts of the specialisation: one class word, and one identifier per stage.
 
-The template is a setting of the class images, [V] one of stage 1 and [S] one of stage 2; every stage reads the others'
-words from its predecessor's file, so that they cannot drift apart.
+The template is a setting of the class images, [V] one of stage 1 and [S] one of stage 2. Every stage reads earlier
+words from its predecessor's file, so that they cannot diverge.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,22 +14,22 @@ from viewdistill.files import write_json
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts of one object, growing more specific."""
+    """Prompts of one object, increasingly specific."""
 
     template: str
     """Sentence with ``{}`` for the words, for example ``a {}``."""
     class_word: str
-    """What kind of thing the object is."""
+    """Class word: the kind of object."""
     object_identifier: str = ""
     """[V], which stands for the object from every side; empty before stage 1."""
     input_identifier: str = ""
     """[S], which stands for the look of the input image; empty before stage 2."""
 
     def __post_init__(self) -> None:
-        """Refuse a template that words do not fit into.
+        """Reject an invalid template.
 
         Raises:
-            ViewDistillError: It has no place for them, or several.
+            ViewDistillError: The template does not have exactly one place for the words.
         """
         check_template(self.template)
 
@@ -50,7 +50,7 @@ class Prompts:
 
     @property
     def known(self) -> dict[str, str]:
-        """The prompts that there are words for, by what they are about."""
+        """The prompts with known words, by their subject."""
         prompts = {"class": self.of_class}
         if self.object_identifier:
             prompts["object"] = self.of_object
@@ -64,7 +64,7 @@ class Prompts:
 
     @classmethod
     def load(cls, path: Path) -> "Prompts":
-        """Read what `save` wrote.
+        """Read a file of `save`.
 
         Raises:
             ViewDistillError: The file is missing, damaged, or not of this version.
@@ -73,10 +73,10 @@ class Prompts:
 
 
 def check_template(template: str) -> None:
-    """Refuse a template without exactly one place for the words.
+    """Reject a template without exactly one place for the words.
 
     Raises:
-        ViewDistillError: There is none, or something else in braces.
+        ViewDistillError: The template has no ``{}``, several, or something else in braces.
     """
     if template.count("{}") != 1 or template.replace("{}", "").count("{") + template.replace("{}", "").count("}"):
-        raise ViewDistillError(f"template {template!r}: needs {{}} once, where the class word goes, as in 'a {{}}'")
+        raise ViewDistillError(f"template {template!r}: give exactly one {{}} for the class word, as in 'a {{}}'")

@@ -1,4 +1,4 @@
-"""The field's renders that are to be refined, and the cameras they are made from."""
+"""The field's renders to refine, and their cameras."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,18 +11,18 @@ from torch.utils.data import DataLoader
 
 from datamodules.posed_views import ViewCamera, load_cameras, load_views
 from datamodules.prompts import Prompts
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
 
 GOLDEN_RATIO = 0.618034
-"""Multiples of it, modulo 1, fill [0, 1] evenly however many there are."""
+"""Any number of its multiples, modulo 1, fills [0, 1] evenly."""
 
 
 class RenderBatch(NamedTuple):
     """Renders to refine."""
 
     indices: Int[Tensor, " views"]
-    """Into the cameras; they seed the noise."""
+    """Indices of the cameras; they seed the noise."""
     images: Float[Tensor, "views 3 height width"]
     """Renders over white."""
     opacity: Float[Tensor, "views height width"]
@@ -32,16 +32,16 @@ class RenderBatch(NamedTuple):
 class FieldRenders(pl.LightningDataModule):
     """Renders of the field from the input camera and around the object.
 
-    The cameras are this class's; the renders are read from ``views/renders``, where the ``views`` command puts them.
+    The cameras are defined here; the renders are read from ``views/renders``, written by the ``views`` command.
 
     Args:
         run_folder: Folder of one object, ``runs/<object>``.
         count: Cameras around the object, at equal steps of azimuth.
         elevation_range: Their lowest and highest elevation, degrees; spread between them.
-        angles: Pairs of azimuth and elevation, degrees, in place of those two.
-        cameras_from: A folder with a ``cameras.json`` whose cameras are taken as they are, in place of all of these.
-        image_size: Side of the views, pixels, in which they are refined; best the prior's own.
-        views_per_batch: Views that are refined together.
+        angles: Pairs of azimuth and elevation, degrees, instead of those two.
+        cameras_from: A folder with a ``cameras.json`` whose cameras replace all of these.
+        image_size: Side of the refined views, pixels; best the prior's own.
+        views_per_batch: Views refined together.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FieldRenders(pl.LightningDataModule):
             raise ViewDistillError("data: count must be at least 0, image_size and views_per_batch at least 1")
         low, high = elevation_range
         if not -90 <= low <= high <= 90 or any(abs(elevation) > 90 for _, elevation in angles or []):
-            raise ViewDistillError("data: elevations are degrees from -90 to 90, the lower one first")
+            raise ViewDistillError("data: elevation_range is wrong; give two angles in order, from -90 to 90 degrees")
         self.run_folder = RunFolder(Path(run_folder))
         self.count = count
         self.elevation_range = elevation_range
@@ -69,7 +69,7 @@ class FieldRenders(pl.LightningDataModule):
         self.views_per_batch = views_per_batch
 
     def cameras(self) -> list[ViewCamera]:
-        """The input camera, then those around the object at its distance and field of view; or ``cameras_from``.
+        """Return the input camera and those around the object at its distance and field of view, or ``cameras_from``.
 
         Raises:
             ViewDistillError: The input stage is not complete, or the list of cameras is damaged.
@@ -84,13 +84,13 @@ class FieldRenders(pl.LightningDataModule):
         """Read the renders and the prompts.
 
         Raises:
-            ViewDistillError: An earlier stage is not complete, or a file of it is damaged.
+            ViewDistillError: An earlier stage is not complete, or one of its files is damaged.
         """
         self.prompts = Prompts.load(self.run_folder.prompts("specialize_2"))
         self.views = load_views(self.run_folder.raw_views)
 
     def predict_dataloader(self) -> DataLoader[RenderBatch]:
-        """All renders in order."""
+        """Return all renders in order."""
         indices = torch.arange(len(self.views.cameras))
         parts = (indices, self.views.over_white, self.views.rgba[:, 3])
         batches = [
@@ -100,7 +100,7 @@ class FieldRenders(pl.LightningDataModule):
 
 
 def ring(count: int, elevation_range: tuple[float, float]) -> list[tuple[float, float]]:
-    """Azimuths at equal steps, half a step off the input view's, with elevations spread evenly; degrees."""
+    """Return azimuths at equal steps, half a step off the input view's, with elevations spread evenly; degrees."""
     low, high = elevation_range
     spread = [(index * GOLDEN_RATIO) % 1 for index in range(count)]
     return [((index + 0.5) * 360 / count, low + (high - low) * u) for index, u in enumerate(spread)]

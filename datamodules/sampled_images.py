@@ -1,4 +1,4 @@
-"""Images that are sampled from a prior into one file each, in batches that a stopped run resumes."""
+"""Images sampled from a prior, one file each, in resumable batches."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ from viewdistill.errors import ViewDistillError
 
 @runtime_checkable
 class SampledBatch(Protocol):
-    """What every batch of images to sample has."""
+    """Common interface of batches of images to sample."""
 
     @property
     def indices(self) -> Int[Tensor, " images"]:
-        """Into the images of the stage; they seed the noise."""
+        """Indices of the stage's images; they seed the noise."""
         ...
 
 
 class SampledImages(pl.LightningDataModule):
-    """Requests for the images that are not there yet.
+    """Requests for missing images.
 
-    A batch with a missing image is requested whole, composed as it would have been from the start: sums, and so the
-    last bits of an image, depend on its neighbours in the batch.
+    A batch with a missing image is requested completely, in its original composition: the last bits of an image depend
+    on its neighbours in the batch.
 
     Args:
-        count: Images in all.
-        images_per_batch: Images that are sampled together.
+        count: Total number of images.
+        images_per_batch: Images sampled together.
     """
 
     def __init__(self, count: int, images_per_batch: int) -> None:
@@ -40,7 +40,7 @@ class SampledImages(pl.LightningDataModule):
             raise ViewDistillError("data: count and images_per_batch must be at least 1")
         self.count, self.images_per_batch = count, images_per_batch
         self.missing: frozenset[int] = frozenset()
-        """Indices of the images that were not there at `setup`."""
+        """Indices of the images missing at `setup`."""
 
     @property
     @abstractmethod
@@ -49,19 +49,19 @@ class SampledImages(pl.LightningDataModule):
 
     @abstractmethod
     def batch(self, indices: list[int]) -> Any:
-        """The request for some of the images, a `SampledBatch`."""
+        """Return the request for some of the images, a `SampledBatch`."""
 
     def setup(self, stage: str) -> None:
-        """Find out what is missing."""
+        """Find missing images."""
         self.missing = frozenset(index for index, path in enumerate(self.paths) if not path.is_file())
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        """Batches with a missing image, in order."""
+        """Return batches with a missing image, in order."""
         batches = batches_of(self.count, self.images_per_batch)
         wanted = [self.batch(indices) for indices in batches if not self.missing.isdisjoint(indices)]
         return DataLoader(wanted, batch_size=None)  # type: ignore[arg-type]
 
 
 def batches_of(count: int, size: int) -> list[list[int]]:
-    """Indices 0 to ``count`` − 1 in batches of ``size``; the last may be smaller."""
+    """Return indices 0 to ``count`` − 1 in batches of ``size``; the last may be smaller."""
     return [list(range(start, min(start + size, count))) for start in range(0, count, size)]

@@ -1,13 +1,13 @@
-"""``transforms.json``: posed pictures as nerfstudio and instant-ngp read and write them.
+"""``transforms.json``: posed pictures in the format of nerfstudio and instant-ngp.
 
-Written as both document it: ``transform_matrix`` is camera to world in OpenGL's axes (x right, y up, looking along -z),
-the world is z up, focal lengths and the principal point are in pixels with the image's corner at 0, ``w`` and ``h`` are
-the picture's size, ``file_path`` is relative to the file. Intrinsics stand at the top where all frames share them, and
-in the frames otherwise. ``aabb_scale``, ``scale`` and ``offset`` are instant-ngp's: its unit cube is then the world's
-cube of side 2 around the origin.
+The written form follows both: ``transform_matrix`` is camera to world in OpenGL's axes (x right, y up, looking along
+-z), the world is z up, focal lengths and the principal point are in pixels with the image's corner at 0, ``w`` and
+``h`` are the picture's size, ``file_path`` is relative to the file. Intrinsics are at the top if all frames share them,
+and in the frames otherwise. ``aabb_scale``, ``scale`` and ``offset`` are instant-ngp's: its unit cube is then the
+world's cube of side 2 around the origin.
 
-Read besides: ``camera_angle_x`` in radians in place of ``fl_x`` (Blender's and the NeRF-synthetic sets'), file names
-without an ending, and pictures of any size. Distortion is refused: such pictures have to be undistorted first.
+The reader also accepts ``camera_angle_x`` in radians instead of ``fl_x`` (Blender's and the NeRF-synthetic sets'), file
+names without a suffix, and pictures of any size. It rejects distortion: undistort such pictures first.
 """
 
 import math
@@ -35,7 +35,7 @@ Positive = Annotated[float, Range(0.0, open_ends=True)]
 
 @dataclass(frozen=True)
 class Lens:
-    """Intrinsics as a file gives them, at its top or in a frame."""
+    """Intrinsics in a file, at its top or in a frame."""
 
     fl_x: Positive | None = None
     """Focal length, pixels."""
@@ -46,9 +46,9 @@ class Lens:
     cy: Annotated[float, Range()] | None = None
     """The same, from the top."""
     w: Positive | None = None
-    """Width that these numbers are for, pixels; the picture's own when not given."""
+    """Width of the picture for these numbers, pixels; the picture's own when not given."""
     h: Positive | None = None
-    """Height that these numbers are for."""
+    """Height of the picture for these numbers, pixels."""
     camera_angle_x: Positive | None = None
     """Horizontal field of view, radians."""
 
@@ -58,17 +58,17 @@ class Frame(Lens):
     """An entry of the list."""
 
     file_path: str
-    """Of the picture, relative to the file."""
+    """Path of the picture, relative to the file."""
     transform_matrix: list[list[Annotated[float, Range()]]]
     """Camera to world, 4 rows of 4."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transforms(Lens):
-    """Content of the file, as far as it is used here."""
+    """Content of the file, restricted to the entries used here."""
 
     frames: list[Frame]
-    """In order."""
+    """Frames, in order."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def save_transforms(folder: Path) -> None:
 
 
 def lens_of(picture: Path, fovy: float) -> dict[str, float | int]:
-    """Intrinsics of a view, in the file's names.
+    """Return a view's intrinsics under the file's names.
 
     Raises:
         ViewDistillError: The picture is damaged.
@@ -127,14 +127,14 @@ def load_transforms(path: Path) -> list[PosedPicture]:
     """Read a ``transforms.json``.
 
     Raises:
-        ViewDistillError: It is damaged, lists nothing, names a picture that is not there, has distorted pictures, no
-            focal length, or matrices that are no poses.
+        ViewDistillError: The file is damaged or lists no frames, or a frame has a missing picture, distortion, no focal
+            length, or an invalid pose.
     """
-    remedy = "mend it, as nerfstudio documents its format"
+    remedy = "fix it; nerfstudio documents the format"
     content: Any = read_json(path, remedy)
     listed = parse(Transforms, content, path, remedy, unknown_keys=True)
     if not listed.frames:
-        raise ViewDistillError(f"{path}: lists no frames; name at least one")
+        raise ViewDistillError(f"{path}: lists no frames; add at least one")
     for index, frame in enumerate([content, *content["frames"]]):
         bent = [name for name in DISTORTION if frame.get(name)]
         if bent:
@@ -146,10 +146,10 @@ def load_transforms(path: Path) -> list[PosedPicture]:
 
 
 def posed_picture(path: Path, top: Lens, frame: Frame) -> PosedPicture:
-    """Return one frame with what the top of its file says.
+    """Convert one frame, with the intrinsics at the top of its file.
 
     Raises:
-        ViewDistillError: As `load_transforms`.
+        ViewDistillError: As in `load_transforms`.
     """
     where = f"{path}: {frame.file_path}"
     picture = find_picture(path.parent, frame.file_path)
@@ -159,7 +159,7 @@ def posed_picture(path: Path, top: Lens, frame: Frame) -> PosedPicture:
     except (OSError, SyntaxError) as error:
         raise ViewDistillError(f"{picture}: not readable ({error})") from error
     width, height = (value or own for value, own in zip((frame.w or top.w, frame.h or top.h), size, strict=True))
-    # A frame's own field of view counts for more than a focal length at the top.
+    # A frame's own field of view takes precedence over a focal length at the top.
     focal = next((found for lens in (frame, top) if (found := focal_of(lens, width)) is not None), None)
     if focal is None:
         raise ViewDistillError(f"{where}: no focal length; give fl_x or camera_angle_x")
@@ -170,40 +170,40 @@ def posed_picture(path: Path, top: Lens, frame: Frame) -> PosedPicture:
 
 
 def focal_of(lens: Lens, width: float) -> float | None:
-    """Return a focal length, pixels, of what a lens says; None where it says nothing."""
+    """Return a lens's focal length, pixels; None without one."""
     if lens.fl_x is not None:
         return lens.fl_x
     return None if lens.camera_angle_x is None else 0.5 * width / math.tan(0.5 * lens.camera_angle_x)
 
 
 def given(first: float | None, second: float | None, default: float) -> float:
-    """Return the first number that is given."""
+    """Return the first number that is not None."""
     return next((value for value in (first, second) if value is not None), default)
 
 
 def find_picture(folder: Path, name: str) -> Path:
-    """Return a picture by its name, which NeRF's synthetic sets give without an ending.
+    """Find a picture by its name, which NeRF's synthetic sets give without a suffix.
 
     Raises:
-        ViewDistillError: It is not there, or not in the folder.
+        ViewDistillError: The picture is missing, or outside the folder.
     """
     candidates = [inside(folder, name.removeprefix("./") + ending) for ending in ("", ".png", ".jpg", ".jpeg")]
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
-        raise ViewDistillError(f"{candidates[0]}: no such picture; mend file_path")
+        raise ViewDistillError(f"{candidates[0]}: no such picture; fix file_path")
     return found
 
 
 def pose_of(rows: Sequence[Sequence[float]], where: str) -> Float[np.ndarray, "4 4"]:
-    """Return a matrix that is a rigid pose, its rotation made exact.
+    """Return a rigid pose with its rotation made exact.
 
     Raises:
-        ViewDistillError: It is none.
+        ViewDistillError: The matrix is no rigid pose.
     """
     matrix = np.array(rows, dtype=np.float64) if all(len(row) == 4 for row in rows) else np.zeros((0, 4))
     rotation = matrix[:3, :3]
     if matrix.shape != (4, 4) or np.linalg.det(rotation) <= 0 or np.abs(rotation.T @ rotation - np.eye(3)).max() > 0.01:
-        raise ViewDistillError(f"{where}: transform_matrix is no camera pose; give a rotation and a position, 4 x 4")
+        raise ViewDistillError(f"{where}: transform_matrix is not a camera pose; give a rotation and a position, 4 x 4")
     left, _, right = np.linalg.svd(rotation)
     matrix[:3, :3] = left @ right
     return matrix

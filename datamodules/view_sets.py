@@ -2,18 +2,18 @@
 
 Three forms are read:
 
-- A folder with ``cameras.json`` as `datamodules.posed_views` describes it. Files may have any name, may be RGB (then
-  the background counts as it is) or RGBA (then they are put over white), and are square, all of one size. A view may
-  also name a depth map, and the file says what its counts mean:
+- A folder with ``cameras.json`` as in `datamodules.posed_views`. Files may have any name, may be RGB (with the
+background as it is) or RGBA (composited over white), and must be square, all of one size. A view may also name a depth
+map; the file gives the scale of its counts:
 
       {"format": 1, "depth_scale": 0.0001, "depth_offset": 0.0,
        "views": [{"file": "000.png", "depth": "000_depth.png", "azimuth_deg": 0.0, …}, …]}
 
-  Depth is count · scale + offset, in world units along the viewing axis; a count of 0 means that nothing is there.
+  Depth is count · scale + offset, in world units along the viewing axis; a count of 0 means no surface.
 - A folder of 16 pictures ``000.png`` … ``015.png`` (or ``0.png`` … ``15.png``) without ``cameras.json``: SyncDreamer's
-  cameras, at azimuth 22.5° · number, elevation 30°, distance 1.5. Where ``000-depth.png`` … ``015-depth.png`` lie
-  beside them, they are 16-bit depth from 0.6 to 2.4, of which 0.63 to 2.37 counts.
-- One picture 16 times as wide as high: the same 16 views side by side, as SyncDreamer's sampler writes them.
+  cameras, at azimuth 22.5° · number, elevation 30°, distance 1.5. Optional files ``000-depth.png`` … ``015-depth.png``
+  are 16-bit depth from 0.6 to 2.4, of which 0.63 to 2.37 is valid.
+- One picture 16 times as wide as high: the same 16 views side by side, as written by SyncDreamer's sampler.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ SYNCDREAMER_DEPTH = (0.6, 2.4)
 """Depth of the counts 0 and 65535 in SyncDreamer's maps, world units."""
 
 SYNCDREAMER_VALID = (0.63, 2.37)
-"""Depth that counts in them; the background lies beyond."""
+"""Valid depth in these maps; the background lies beyond."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class ViewSet:
     rgb: Float[Tensor, "views 3 size size"]
     """In [0, 1]."""
     cameras: tuple[ViewCamera, ...]
-    """One a view."""
+    """One per view."""
     names: tuple[str, ...]
-    """What each view is called in messages."""
+    """Name of each view in messages."""
     layout: Layout
-    """Form in which they were found."""
+    """Form of the views."""
     depth: Float[np.ndarray, "views size size"] | None = None
-    """Along the viewing axis, world units, 0 where nothing is; None where the folder has none."""
+    """Depth along the viewing axis, world units, 0 for no surface; None without maps."""
 
     @property
     def c2w(self) -> Float[Tensor, "views 4 4"]:
@@ -76,7 +76,8 @@ def load_view_set(path: Path) -> ViewSet:
     """Read views in one of the forms above.
 
     Raises:
-        ViewDistillError: The path has none of them, a file is damaged, or the views are not square and alike.
+        ViewDistillError: The path has none of these forms, a file is damaged, or the views are not square and of one
+            size.
     """
     if path.is_file():
         return _load_strip(path)
@@ -99,10 +100,10 @@ def load_view_set(path: Path) -> ViewSet:
 def _load_posed(folder: Path) -> ViewSet:
     listed = ListedViews.load(folder)
     if not listed.views:
-        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no views; name at least one")
+        raise ViewDistillError(f"{folder / CAMERAS_FILE}: lists no views; add at least one")
     files = [inside(folder, view.file) for view in listed.views]
     maps = [inside(folder, view.depth) for view in listed.views if view.depth is not None]
-    # Maps of some views alone would compare a part of the surface.
+    # Maps of a subset of the views would cover only a part of the surface.
     depth = _posed_depth(folder, maps, listed) if len(maps) == len(files) else None
     return ViewSet(_pictures(files), tuple(view.camera for view in listed.views), _names(files), "cameras.json", depth)
 
@@ -123,10 +124,10 @@ def _names(files: list[Path]) -> tuple[str, ...]:
 
 
 def _pictures(files: list[Path]) -> Float[Tensor, "views 3 size size"]:
-    """All pictures over white.
+    """Read all pictures over white.
 
     Raises:
-        ViewDistillError: One cannot be read, is not square, or is not of the first one's size.
+        ViewDistillError: A picture cannot be read, is not square, or differs in size from the first.
     """
     pictures = [read_over_white(file) for file in files]
     for file, picture in zip(files, pictures, strict=True):
@@ -137,10 +138,10 @@ def _pictures(files: list[Path]) -> Float[Tensor, "views 3 size size"]:
 
 
 def read_over_white(path: Path) -> Float[Tensor, "3 height width"]:
-    """A picture that a user gives over white, in [0, 1].
+    """Read a user's picture over white, in [0, 1].
 
     Raises:
-        ViewDistillError: It cannot be read.
+        ViewDistillError: The picture cannot be read.
     """
     return over_white(to_tensor(to_rgba(read_image(path)))[None])[0]
 
@@ -159,10 +160,10 @@ def _syncdreamer_depth(files: list[Path]) -> Float[np.ndarray, "views size size"
 
 
 def _counts(files: list[Path]) -> Float[np.ndarray, "views size size"]:
-    """Counts of 16-bit maps.
+    """Read counts of 16-bit maps.
 
     Raises:
-        ViewDistillError: One is missing, no 16-bit grey picture, not square or not of the first one's size.
+        ViewDistillError: A map is missing, not a 16-bit grey picture, not square, or differs in size from the first.
     """
     maps: list[Float[np.ndarray, "h w"]] = []
     for file in files:

@@ -25,7 +25,7 @@ from commands.evaluation.truth import SUPERSAMPLE, GeneratedTruth, truth_of_run
 from commands.main import main as viewdistill
 from commands.parsing import OneLineParser
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill.errors import ViewDistillError
 from viewdistill.input.framing import LARGEST_SIDE, SMALLEST_SIDE

@@ -2,8 +2,8 @@
 
 ε_Z(z_t; ∅) is the UNet with a zero context and a zero image latent. Without the input channels of that latent, the same
 UNet takes latents alone; and a text tower whose last normalisation is zero gives a zero context, whose length does not
-matter, for every text. So ε_S(z_t; ∅) of this prior *is* ε_Z(z_t; ∅), and whatever is made with the rectified guidance
-from it is made with the prior's own classifier-free guidance.
+matter, for every text. So ε_S(z_t; ∅) of this prior *is* ε_Z(z_t; ∅), and rectified guidance from it equals the prior's
+own classifier-free guidance.
 """
 
 import json
@@ -19,16 +19,16 @@ from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.priors import ViewConditionedPrior
 
 COMPLETE = "own_unconditional.json"
-"""Written last: says what it was made from, and that it is whole."""
+"""File written last: it names the source and marks completeness."""
 
 
 def export_own_unconditional(view_prior: Path, text_prior: Path, folder: Path) -> Path:
-    """Write the branch as a prior, unless it is there.
+    """Write the branch as a prior, unless it exists.
 
     Args:
         view_prior: Its prior: a folder or a name on the hub.
-        text_prior: Whose tokenizer is lent, so that there is one; texts mean nothing to the result.
-        folder: Where to write.
+        text_prior: Prior with a tokenizer to copy; texts do not affect the result.
+        folder: Folder to write to.
 
     Returns:
         ``folder``.
@@ -55,7 +55,7 @@ def export_own_unconditional(view_prior: Path, text_prior: Path, folder: Path) -
 
 
 def without_image_latent(unet: UNet2DConditionModel) -> UNet2DConditionModel:
-    """The same UNet where everything beside the noisy latents is zero: with their input channels alone."""
+    """Return the same UNet with the noisy latents' input channels only, since all others are zero."""
     config = dict(cast(Any, unet.config))
     channels = config["out_channels"]
     plain = cast(Any, UNet2DConditionModel).from_config({**config, "in_channels": channels})
@@ -66,7 +66,7 @@ def without_image_latent(unet: UNet2DConditionModel) -> UNet2DConditionModel:
 
 
 def silent_text_tower(width: int, tokenizer: PreTrainedTokenizerBase) -> CLIPTextModel:
-    """A text tower that says zero to every text."""
+    """Return a text tower with zero output for every text."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,

@@ -1,10 +1,10 @@
-"""The settings of a preset with what their comments say of the official ones.
+"""Settings of a preset, with the official values and reasons from their comments.
 
-In the preset that is told from, each setting's line ends in one of
+In such a preset, each setting's line ends in one of
 
     # official                   the value is the official code's or paper's
-    # official VALUE: reason     that has another value; why it is left
-    # ours: reason               the official code has no such setting, or does not tell
+    # official VALUE: reason     the official value, and the reason for another one
+    # ours: reason               the official code has no such setting, or its value is unknown
 """
 
 import re
@@ -29,9 +29,9 @@ class Setting:
     value: str
     """Ours, as the YAML has it."""
     official: str
-    """The official value; a dash where there is none."""
+    """The official value; a dash without one."""
     reason: str
-    """Why ours differs; empty where it does not."""
+    """Reason for a different value; empty if equal."""
 
 
 def settings(path: Path) -> list[Setting]:
@@ -45,7 +45,7 @@ def settings(path: Path) -> list[Setting]:
     assert isinstance(root, yaml.MappingNode), path
     lines, found = text.splitlines(), list[Setting]()
     for name, key, node in entries(root, ""):
-        # A list over several lines is told of where it begins.
+        # A list over several lines is described at its first line.
         if isinstance(node, yaml.SequenceNode) and not node.flow_style:
             value, line, end = listed(node), key.start_mark.line, key.end_mark.column
         else:
@@ -63,7 +63,7 @@ def settings(path: Path) -> list[Setting]:
 
 
 def entries(node: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """Name, key and value of each setting: what is no mapping over several lines."""
+    """Yield name, key and value of each setting: everything but mappings over several lines."""
     for key, value in node.value:
         name = prefix if key.value == "init_args" else f"{prefix}.{key.value}".removeprefix(".")
         if isinstance(value, yaml.MappingNode) and not value.flow_style:

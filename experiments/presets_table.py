@@ -1,4 +1,4 @@
-"""The settings of the full-size presets beside the official ones, as Markdown tables.
+"""Settings of the full-size presets beside the official ones, as Markdown tables.
 
 Read from the comments of configs/presets/zero123-xl/*.yaml (`experiments.preset_settings` has their form), so that a
 value and what is said of it stand in one place. `make presets-table` prints the tables; `--out docs/presets.md` puts
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from commands import options
 from commands.parsing import OneLineParser
-from datamodules.stages import STAGES
+from datamodules.runs.stages import STAGES
 from experiments.pages import put_into_page
 from experiments.preset_settings import Setting, settings
 from experiments.script import parse_request, run_script, script_parser
@@ -23,8 +23,8 @@ PRESETS = REPOSITORY / "configs" / "presets"
 
 TOLD = {
     "zero123-xl": "One image by Zero123-XL and Stable Diffusion 2.1-base",
-    "zero123-xl/stable-zero123": "Stable-Zero123 in place of Zero123-XL: what differs",
-    "zero123-xl/text": "An object in words by Stable Diffusion alone: what differs",
+    "zero123-xl/stable-zero123": "Stable-Zero123 instead of Zero123-XL: differences",
+    "zero123-xl/text": "An object in words by Stable Diffusion alone: differences",
 }
 """Preset → heading."""
 
@@ -37,14 +37,14 @@ class Request:
     """Options of this script."""
 
     out: Path | None = None
-    """Page to put the tables into; printed when not given."""
+    """Page for the tables; printed when not given."""
 
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
     parser = script_parser("presets_table", __doc__)
     parser.add_argument(
-        "--out", type=options.existing_file, metavar="MD", help="page to put the tables into (default: print them)"
+        "--out", type=options.existing_file, metavar="MD", help="page for the tables (default: print them)"
     )
     return parser
 
@@ -58,7 +58,7 @@ def run(request: Request) -> None:
     """Print the tables, or put them into a page.
 
     Raises:
-        ViewDistillError: A setting is not told of, or the page has no place for the tables.
+        ViewDistillError: A setting has no comment, or the page has no place for the tables.
     """
     if request.out is None:
         print(tables(), end="")

@@ -22,9 +22,10 @@ from torch import Tensor
 from commands import options
 from commands.evaluation.evaluate_prior import Pairs, render_pairs, sample
 from commands.parsing import OneLineParser
-from datamodules.object_sets import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from datamodules.objects.object_sets import HELD_OUT_FAMILY_SEEDS, HELD_OUT_SEEDS
+from experiments.prior_card_data import pair_head, text_card, view_card
 from experiments.script import parse_request, run_script, script_parser
-from lightning_modules.trained_prior import TRAINING_FILE
+from lightning_modules.priors.trained_prior import TRAINING_FILE
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.documents import read_json, read_text
 from viewdistill.files import write_json, write_text
@@ -250,6 +251,15 @@ def measure(request: Request) -> None:
             writer.writeheader()
             writer.writerows(curve)
     write_json(priors / "figures.json", figures)
+    write_cards(priors, figures)
+
+
+def write_cards(priors: Path, figures: dict[str, Any]) -> None:
+    """Write the cards of the pair and of both priors, from what was measured.
+
+    Raises:
+        ViewDistillError: What a prior tells of its training cannot be read.
+    """
     folders = {
         "autoencoder": "stable-diffusion/vae",
         "nano-SD": "stable-diffusion",
@@ -258,7 +268,9 @@ def measure(request: Request) -> None:
     }
     trainings = {name: read_json(priors / path / TRAINING_FILE) for name, path in folders.items()}
     megabytes = sum(path.stat().st_size for path in priors.rglob("*.safetensors")) / 1e6
-    write_text(priors / "README.md", card(figures, trainings, megabytes))
+    write_text(priors / "README.md", f"---\n{pair_head()}\n---\n\n{card(figures, trainings, megabytes)}")
+    write_text(priors / "stable-diffusion" / "README.md", text_card())
+    write_text(priors / "zero123" / "README.md", view_card(figures))
 
 
 def build_parser() -> OneLineParser:

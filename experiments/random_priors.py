@@ -8,15 +8,15 @@ import diffusers
 import torch
 import transformers
 
-from datamodules.captions import build_tokenizer
+from datamodules.objects.captions import build_tokenizer
 from viewdistill.diffusion.conditioning import CameraProjection
 
-# diffusers' and transformers' own annotations are narrower than what they take
+# diffusers' and transformers' annotations are narrower than their accepted types
 models: Any = diffusers
 towers: Any = transformers
 
 VIEW_PRIOR, TEXT_PRIOR, STABLE_PRIOR = "zero123-xl", "stable-diffusion-2-1-base", "stable-zero123"
-"""Names of the priors' folders, which decide what the fourth pose number is."""
+"""Names of the priors' folders, which determine the meaning of the fourth pose number."""
 
 UNET: dict[str, Any] = {
     "out_channels": 4,
@@ -64,7 +64,7 @@ NARROW_TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers":
 """In place of the widths of towers."""
 
 Parts = Mapping[str, Mapping[str, Callable[[], Any]]]
-"""Prior → component → what makes it at random."""
+"""Prior → component → factory of random weights."""
 
 PARTS: Parts = {
     VIEW_PRIOR: {
@@ -106,13 +106,13 @@ TINY_PARTS: Parts = {
 
 
 def make_priors(folder: Path, parts: Parts = PARTS) -> None:
-    """Write the priors in half precision, component by component; what is there is kept.
+    """Write the priors in half precision, component by component; existing ones are kept.
 
     Stable-Zero123 is Zero123-XL's files under its own name: the layout is the same.
 
     Args:
         folder: Folder of all of them.
-        parts: What makes them.
+        parts: Factories of the components.
     """
     torch.manual_seed(0)
     for prior, components in parts.items():

@@ -53,7 +53,7 @@ def parse_request(parser: OneLineParser, kind: type[Request], argv: Sequence[str
 
 
 def run_script(name: str, work: Callable[[], int | None]) -> int:
-    """Run a script; whatever ends it early is one line.
+    """Run a script; any error is one line.
 
     Args:
         name: Begins each message.

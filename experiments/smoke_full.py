@@ -24,8 +24,8 @@ from commands.arguments import add_out_argument
 from commands.main import main as viewdistill
 from commands.parsing import OneLineParser
 from commands.pipeline.recipe import Recipe
-from datamodules.run_folder import RunFolder, read_json, write_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder, read_json, write_json
+from datamodules.runs.stages import STAGES
 from experiments.random_priors import PARTS, STABLE_PRIOR, TEXT_PRIOR, TINY_PARTS, VIEW_PRIOR, make_priors
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill import resources
@@ -60,7 +60,7 @@ SHORT: Mapping[str, Mapping[str, Any]] = {
     "views": {"model": {"refinement": {"steps": 5}}, "data": {"count": 1, "views_per_batch": 1}},
     "surface": {"trainer": FIT},
 }
-"""Stage → what makes it two steps long, by part of the YAML."""
+"""Stage → settings for two steps, by part of the YAML."""
 
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "field": {

@@ -14,7 +14,7 @@ from typing import Any
 
 from commands import options
 from commands.parsing import OneLineParser
-from datamodules.run_folder import read_json
+from datamodules.runs.run_folder import read_json
 from experiments.pages import put_into_page
 from experiments.script import parse_request, run_script, script_parser
 

@@ -1,1 +1,1 @@
-"""One LightningModule a stage: losses, optimisers and what is logged."""
+"""One LightningModule per stage: losses, optimisers and logging."""

@@ -1,5 +1,6 @@
-"""Guidance ready for a fit: the method, and the frozen priors with what they know of the input."""
+"""Guidance ready for a fit: the method, and the frozen priors bound to the input."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,33 +20,34 @@ from viewdistill.guidance.timesteps import Timesteps
 
 @dataclass(frozen=True)
 class BoundGuidance:
-    """A method with its priors. No module: neither belongs in a checkpoint or an optimiser of the field."""
+    """A method with its priors. Not a module: neither belongs in a checkpoint or an optimiser of the field."""
 
     method: GuidanceMethod | None
-    """None where novel views are not scored."""
+    """Method; None if novel views are not scored."""
     timesteps: Timesteps
     """Noise levels of the novel views."""
     predictors: Predictors
     """The priors that are needed, and what they know of the input."""
-    reference: ReferenceView | None
-    """The input view, where it is scored."""
+    references: tuple[ReferenceView, ...]
+    """The input view and further references, where they are scored; in turn, one a step."""
 
 
 def bind(
-    settings: GuidanceSettings, view: InputView, caption: str, reference: bool, device: torch.device
+    settings: GuidanceSettings, views: Sequence[InputView], caption: str, reference: bool, device: torch.device
 ) -> BoundGuidance:
-    """Load the priors that a method needs, and tell them of the input.
+    """Load the priors of a method and bind them to the input.
 
     Args:
         settings: Method and priors.
-        view: The input image.
+        views: The input image, then further references.
         caption: Words for the object.
         reference: Whether the reference-view score is asked for, too.
         device: Where the field is fitted.
 
     Raises:
-        ViewDistillError: A prior is missing, damaged or not fit for this, or the method compares nothing.
+        ViewDistillError: A prior is missing, damaged or unsuitable, or the method compares nothing.
     """
+    view, *others = views
     method = settings.build_method()
     sources = {branch.source for branch in method.branches} if method is not None else set[str]()
     if method is not None and not sources:
@@ -60,30 +62,31 @@ def bind(
         text_prior,
         image=view.resized(view_prior.image_size)[0].to(device) if view_prior is not None else None,
         elevation_deg=float(view.cameras.elevation),
+        further=[other.further for other in others],
         text=settings.prompt if settings.prompt is not None else caption,
         negative_text=settings.negative_prompt,
     )
     if method is not None:
         method.bind(predictors)
-    input_view = None
+    references: tuple[ReferenceView, ...] = ()
     if reference and text_prior is not None:
-        input_view = ReferenceView(text_prior, settings.reference_timesteps, view, device)
-    return BoundGuidance(method, settings.timesteps or (method or GuidanceMethod).timesteps, predictors, input_view)
+        references = tuple(ReferenceView(text_prior, settings.reference_timesteps, each, device) for each in views)
+    return BoundGuidance(method, settings.timesteps or (method or GuidanceMethod).timesteps, predictors, references)
 
 
 def own_or_loaded(settings: GuidanceSettings, device: torch.device) -> LatentDiffusionPrior:
-    """The view-conditioned prior: of the user's own class, or of a folder.
+    """Return the view-conditioned prior, of a custom class or from a folder.
 
     Raises:
-        ViewDistillError: It lacks what is asked of such a prior, or the folder is missing or damaged.
+        ViewDistillError: The class lacks a method of `ViewPrior`, or the folder is missing or damaged.
     """
     prior = settings.view_prior
     if isinstance(prior, str):
         return load_view_prior(prior, settings.precision, device, settings.shares_priors)
     if not isinstance(prior, ViewPrior):
         raise ViewDistillError(
-            f"model.guidance.view_prior: {type(prior).__name__} is no view-conditioned prior; give it the methods of "
-            "viewdistill.guidance.ViewPrior"
+            f"model.guidance.view_prior: {type(prior).__name__} is not a view-conditioned prior; give it "
+            "the methods of viewdistill.guidance.ViewPrior"
         )
     prior.freeze()
     prior = prior.to(device)
@@ -92,7 +95,7 @@ def own_or_loaded(settings: GuidanceSettings, device: torch.device) -> LatentDif
 
 
 def place(settings: GuidanceSettings, priors: list[LatentDiffusionPrior], device: torch.device) -> None:
-    """Compile UNets and let networks take turns on the device, as the settings ask."""
+    """Compile UNets and offload networks, depending on the settings."""
     if settings.compile is not None:
         for prior in priors:
             compile_network(prior.unet, settings.compile)

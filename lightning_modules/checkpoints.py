@@ -1,6 +1,6 @@
-"""Reading checkpoints of fitted modules: never unpickled, and one clear line for whatever is wrong with the file.
+"""Reading of fitted modules' checkpoints, without unpickling and with one clear line for any fault of the file.
 
-Only what such files really make torch and the classes raise is caught; an error in the code that reads them stays one.
+Only errors that such files can cause in torch and the classes are caught; bugs in the reading code are not hidden.
 """
 
 import pickle
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 import torch
+from pytorch_lightning import Trainer
 from torch import nn
 
 from viewdistill.errors import ViewDistillError
@@ -21,18 +22,18 @@ Settings = TypeVar("Settings")
 
 
 def read_checkpoint(path: Path, remedy: str, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What a Lightning checkpoint holds.
+    """Read a Lightning checkpoint.
 
     Args:
         path: The checkpoint.
         remedy: The command that writes it again, for the message.
-        device: Where its tensors shall live.
+        device: Device of its tensors.
 
     Returns:
         At least ``state_dict`` and ``hyper_parameters``, both dictionaries.
 
     Raises:
-        ViewDistillError: The file is missing, truncated, holds more than plain data, or is no checkpoint of Lightning.
+        ViewDistillError: The file is missing or truncated, holds more than plain data, or is no Lightning checkpoint.
     """
     if not path.exists():
         raise ViewDistillError(f"{path}: no such file; run {remedy} first")
@@ -47,19 +48,19 @@ def read_checkpoint(path: Path, remedy: str, device: torch.device | str = "cpu")
 
 
 def plain_content(path: Path, damaged: ViewDistillError, device: torch.device | str = "cpu", mmap: bool = False) -> Any:
-    """What a file of `torch.save` holds, without running any code of it.
+    """Read a file of `torch.save` without running any code in it.
 
     Args:
         path: The file.
-        damaged: The error for whatever is wrong with it.
-        device: Where its tensors shall live.
-        mmap: Whether tensors are read from the disk when they are used alone.
+        damaged: The error for any fault of the file.
+        device: Device of its tensors.
+        mmap: Whether tensors are read lazily from the disk.
 
     Raises:
-        ViewDistillError: ``damaged``: the file cannot be opened, is cut short, or holds more than plain data.
+        ViewDistillError: ``damaged``: the file cannot be opened, is truncated, or holds more than plain data.
     """
-    # Anything else torch would take for its older format and raise nearly any error over.
-    if not zipfile.is_zipfile(path):
+    # Opening a pipe would block; anything else torch would take for its older format and raise nearly any error over.
+    if not path.is_file() or not zipfile.is_zipfile(path):
         raise damaged
     try:
         return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
@@ -71,10 +72,10 @@ def plain_content(path: Path, damaged: ViewDistillError, device: torch.device | 
 
 
 def stored_settings(kind: type[Settings], stored: object, path: Path, remedy: str) -> Settings:
-    """A settings dataclass, with the dataclasses that it holds, from what a checkpoint keeps of it.
+    """Restore a settings dataclass, with nested dataclasses, from a checkpoint's plain containers.
 
     Raises:
-        ViewDistillError: The stored names are not those that this version has.
+        ViewDistillError: The stored names are not those of this version.
     """
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if not isinstance(stored, Mapping) or set(stored) != names:
@@ -87,9 +88,9 @@ def stored_settings(kind: type[Settings], stored: object, path: Path, remedy: st
 
 
 def plain_settings(value: object) -> Any:
-    """Settings as plain containers, as a checkpoint that is read without unpickling may hold them.
+    """Convert settings to plain containers, for checkpoints that are read without unpickling.
 
-    An object that is no dataclass, such as a guidance method of the user's own, becomes the path of its class.
+    An object that is no dataclass, such as a custom guidance method, becomes the path of its class.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {entry.name: plain_settings(getattr(value, entry.name)) for entry in fields(value)}
@@ -101,10 +102,10 @@ def plain_settings(value: object) -> Any:
 
 
 def load_weights(module: nn.Module, state: dict[str, Any], path: Path, remedy: str) -> None:
-    """Put the weights of a checkpoint into a module of its settings.
+    """Load the weights of a checkpoint into a module of its settings.
 
     Raises:
-        ViewDistillError: Names or shapes do not fit, or a weight is not finite.
+        ViewDistillError: Names or shapes do not match, or a weight is not finite.
     """
     try:
         module.load_state_dict(state)
@@ -115,7 +116,7 @@ def load_weights(module: nn.Module, state: dict[str, Any], path: Path, remedy: s
 
 
 def another_architecture(module: nn.Module, state: dict[str, Any], path: Path, remedy: str) -> ViewDistillError:
-    """The error for weights that do not fit a module, with the first of them that does not."""
+    """Return the error for weights that do not match a module, with the first mismatch."""
     own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     stored = {name: tuple(value.shape) if hasattr(value, "shape") else type(value) for name, value in state.items()}
     differing = [name for name in {**own, **stored} if own.get(name) != stored.get(name)]
@@ -129,5 +130,14 @@ def another_architecture(module: nn.Module, state: dict[str, Any], path: Path, r
 
 
 def another_version(path: Path, remedy: str) -> ViewDistillError:
-    """The error for a sound checkpoint that this version cannot have written."""
+    """Return the error for a sound checkpoint of another version."""
     return ViewDistillError(f"{path}: checkpoint of another version; delete it and run {remedy}")
+
+
+def last_checkpoint(trainer: Trainer) -> Path | None:
+    """The checkpoint that was written last, in this fit or in the one that it resumed."""
+    saver: Any = trainer.checkpoint_callback
+    if saver is None:
+        return None
+    places = [saver.best_model_path, Path(saver.dirpath or ".") / f"{saver.filename}{saver.FILE_EXTENSION}"]
+    return next((Path(place) for place in places if place and Path(place).is_file()), None)

@@ -1,4 +1,4 @@
-"""The class-images stage: samples of the text-conditioned prior for a class word. Nothing is fitted here."""
+"""The class-images stage: samples of the text-conditioned prior for a class word. Nothing is fitted."""
 
 import numpy as np
 from jaxtyping import UInt8

@@ -1,4 +1,4 @@
-"""Settings of the field stage; the defaults are those of ``configs/field.yaml``, which a test compares."""
+"""Settings of the field stage; a test compares the defaults with ``configs/field.yaml``."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from viewdistill.rendering.volume_renderer import VolumeRenderer
 NANO_GRID = HashGridConfig(
     n_levels=8, n_features_per_level=2, log2_hashmap_size=16, base_resolution=16, per_level_scale=1.3459
 )
-"""The hash grid of both fields: up to 128 cells a side, its tables within a CPU's caches."""
+"""The hash grid of both fields: up to 128 cells per side, its tables within a CPU's caches."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,21 @@ class FieldSettings:
     blob_scale: float = 10.0
     """Density bias at the origin (Magic3D's blob)."""
     blob_radius: float = 0.5
-    """Where that bias is zero, world units from the origin."""
+    """Distance from the origin where that bias is zero, world units."""
     precision: Precision = "auto"
-    """What the networks compute in while training."""
+    """Precision of the networks in training."""
     initialization: Initialization = "xavier"
     """Bounds of the networks' first weights: tiny-cuda-nn's, or those of `torch.nn.Linear` (the official code)."""
     occupancy_resolution: int = 32
-    """Cells a side of the occupancy grid."""
+    """Cells per side of the occupancy grid."""
     n_samples_per_ray: int = 96
     """Samples on a diagonal of the cube; fixes the step size."""
 
     def build(self) -> VolumeRenderer:
-        """A new field within its renderer.
+        """Build a new field within its renderer.
 
         Raises:
-            ViewDistillError: A size cannot be built.
+            ViewDistillError: A size is invalid.
         """
         try:
             density_field = DensityField(
@@ -71,9 +71,8 @@ class FieldSettings:
 class LossWeights(ScheduledWeights):
     """Weight of every term of the loss; each a constant or annealed.
 
-    Score terms are sums over a latent (L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, which is why their
-    weights differ by orders of magnitude. The reference-view score counts as much on latents of any size
-    (`reference_loss`).
+    Score terms are sums over a latent (L = ½‖z − sg(z − g)‖²/B), the others are means over pixels, so their weights
+    differ by orders of magnitude. The reference-view score does not depend on the size of latents (`reference_loss`).
     """
 
     score: Scheduled = 1.0
@@ -94,7 +93,7 @@ class LossWeights(ScheduledWeights):
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW."""
+    """Settings of AdamW."""
 
     encoding_lr: float = 1e-2
     """Learning rate of the hash grid."""
@@ -103,15 +102,15 @@ class OptimizerSettings:
     factor: Scheduled = Annealed(1.0, 0.1, begin=0.6, end=1.0)
     """Factor on both rates."""
     factor_shape: Shape = "linear"
-    """How the factor changes."""
+    """Interpolation of the factor."""
     warm_up: float = 0.0
-    """Fraction of the fit over which the rates rise linearly; 0 for no warm-up."""
+    """Fraction of the fit with linearly rising rates; 0 for no warm-up."""
     warm_up_from: float = 0.01
-    """Share of the rates that a warm-up starts from."""
+    """Initial share of the rates in a warm-up."""
     betas: tuple[float, float] = (0.9, 0.99)
-    """Decay of the two moments."""
+    """Decay rates of the two moments."""
     eps: float = 1e-15
-    """Added to the root of the second moment: hash-grid gradients are tiny, and a larger one would stall them."""
+    """Added to the root of the second moment: hash-grid gradients are tiny, and a larger value would stall them."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
 
@@ -119,7 +118,7 @@ class OptimizerSettings:
         """Check the bounds.
 
         Raises:
-            ViewDistillError: A number is out of them.
+            ViewDistillError: A value is out of bounds.
         """
         if not (0 <= self.warm_up < 1 and 0 <= self.warm_up_from <= 1):
             raise ViewDistillError(
@@ -128,16 +127,16 @@ class OptimizerSettings:
         ends = (self.factor.initial, self.factor.final) if isinstance(self.factor, Annealed) else (self.factor,)
         if self.factor_shape == "exponential" and min(ends) <= 0:
             raise ViewDistillError(
-                f"model.optimizer: factor is {min(ends):g}, which no ratio leads to; give more than 0"
+                f"model.optimizer: factor is {min(ends):g}, which a geometric change cannot reach; give more than 0"
             )
 
     def factor_at(self, progress: float) -> float:
-        """Factor on all rates when a fraction ``progress`` of the fit is done."""
+        """Return the factor on all rates at ``progress``, the completed fraction of the fit."""
         value = value_at(self.factor, progress, self.factor_shape)
         return value * warm_up_factor(progress, self.warm_up, self.warm_up_from)
 
     def adamw(self, groups: list[dict[str, Any]], total_steps: int) -> dict[str, Any]:
-        """AdamW over groups of parameters with rates of their own, and the schedule, as Lightning takes them.
+        """Return AdamW over groups of parameters with their own rates, and the schedule, in Lightning's form.
 
         Args:
             groups: Parameters with ``lr`` and ``name``.

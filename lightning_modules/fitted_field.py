@@ -1,4 +1,4 @@
-"""What the two fitted fields share: their place in the fit, their streams of randomness, and pictures of themselves."""
+"""Common base of the two fitted fields: progress of the fit, random streams, and validation pictures."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,9 @@ from torch import Tensor
 
 from datamodules.cameras import CameraBatch
 from datamodules.seeding import Purpose, generator_at
+from lightning_modules.checkpoints import last_checkpoint
 from viewdistill.errors import ViewDistillError
+from viewdistill.finite import non_finite
 from viewdistill.guidance.gradient import TOLERATED_SHARE, ScoreGradient
 from viewdistill.guidance.predictions import Predictions, Source
 from viewdistill.rendering.volume_renderer import ViewRenderer
@@ -22,7 +24,7 @@ class FieldViews(NamedTuple):
     rgb: Float[Tensor, "views height width 3"]
     """Colour over white, in [0, 1]."""
     opacity: Float[Tensor, "views height width"]
-    """In [0, 1]."""
+    """Opacity, in [0, 1]."""
     depth: Float[Tensor, "views height width"]
     """Weighted sum of distances along the rays, world units."""
 
@@ -30,11 +32,11 @@ class FieldViews(NamedTuple):
 class FittedField(pl.LightningModule):
     """A field within its renderer.
 
-    Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
+    All randomness in a step is a function of (seed, global step), so that a resumed fit equals an uninterrupted one.
 
     Args:
         renderer: The field's renderer.
-        view_size: Side of the pictures that validation renders, pixels.
+        view_size: Side of the validation pictures, pixels.
         seed: Seed of all streams, not negative.
     """
 
@@ -44,34 +46,41 @@ class FittedField(pl.LightningModule):
         self.white: Tensor
         self.register_buffer("white", torch.ones(3), persistent=False)
         self.scored: dict[str, tuple[ScoreGradient, Predictions]] = {}
-        """Score gradients of this step by name, each with the predictions that it was made of."""
+        """Score gradients of this step by name, each with its predictions."""
         self.logged: set[str] = set()
-        """What `log_step` logged last."""
+        """Figures last logged by `log_step`."""
 
     @property
     def progress(self) -> float:
-        """Fraction of the fit that is done."""
+        """Completed fraction of the fit."""
         return self.global_step / max(1, self.trainer.max_steps)
 
+    @torch.no_grad()
+    def share_start(self) -> None:
+        """Give all processes that share the fit the first one's field: on a GPU, sums differ by their order."""
+        if self.trainer.world_size > 1:
+            for value in self.state_dict().values():
+                value.copy_(self.trainer.strategy.broadcast(value))
+
     def generator(self, purpose: Purpose) -> torch.Generator:
-        """The stream of this step for one purpose."""
+        """Yield this step's random stream for one purpose."""
         return generator_at(self.seed, self.global_step, purpose, self.device)
 
     def finite(
         self, name: str, g: Float[Tensor, "batch c h w"], predictions: Predictions
     ) -> Float[Tensor, "batch c h w"]:
-        """The finite part of a score gradient; `on_before_backward` judges the rest.
+        """Return the finite part of a score gradient; `on_before_backward` checks the rest.
 
         Args:
             name: For `score_figures`.
             g: The gradient.
-            predictions: What it was made of.
+            predictions: Its predictions.
         """
         self.scored[name] = score, predictions = ScoreGradient.of(g), predictions
         return score.g
 
     def score_figures(self) -> dict[str, Tensor]:
-        """Figures of this step's score gradients, for the log."""
+        """Return figures of this step's score gradients, for the log."""
         figures: dict[str, Tensor] = {}
         for name, (score, predictions) in self.scored.items():
             figures[f"score/{name}_norm"] = score.norm
@@ -80,9 +89,9 @@ class FittedField(pl.LightningModule):
         return figures
 
     def log_step(self, figures: Mapping[str, Tensor]) -> None:
-        """Log the figures of this step, and drop what was logged before and is not among them.
+        """Log the figures of this step, and drop earlier ones that are missing from it.
 
-        Lightning goes on logging the last value of a figure until the epoch ends, which a fit's one epoch never does.
+        Lightning repeats the last value of a figure until the end of the epoch, which is the end of the fit.
         """
         stale, self.logged = self.logged - set(figures), set(figures)
         results: Any = self.trainer._results
@@ -95,24 +104,29 @@ class FittedField(pl.LightningModule):
         self.log_dict(dict(figures), sync_dist=True)
 
     def on_before_backward(self, loss: Tensor) -> None:
-        """Stop where more than a few entries of a score gradient are not finite; one look at the device per step.
+        """Stop if more than a few entries of a score gradient are non-finite; one synchronisation per step.
 
         Raises:
-            ViewDistillError: They are; the message names the step and the prior.
+            ViewDistillError: They are; the message names the step and the prior, or the part of the field itself that
+                is not finite and led to that.
         """
         scored, self.scored = [*self.scored.values()], {}
         if not scored or bool(torch.stack([s.nonfinite_share for s, _ in scored]).max() <= TOLERATED_SHARE):
             return
+        kept = f"last finite checkpoint: {last_checkpoint(self.trainer) or 'none yet'}"
+        if name := non_finite(dict(self.named_parameters())):
+            raise ViewDistillError(f"step {self.global_step}: {name} is not finite; {kept}; try a lower learning rate")
         share = max(float(score.nonfinite_share) for score, _ in scored)
         sources: dict[Source, None] = {source: None for _, seen in scored for source in seen.nonfinite_sources()}
         culprits = " and ".join(f"the {source}-conditioned prior ({self.prior_names()[source]})" for source in sources)
         raise ViewDistillError(
             f"step {self.global_step}: {share:.0%} of the score is not finite, which comes from "
-            f"{culprits or 'the guidance method itself'}; try precision fp32 for the priors, or fetch them again"
+            f"{culprits or 'the guidance method itself'}; {kept}; "
+            "try precision fp32 for the priors, or fetch them again"
         )
 
     def prior_names(self) -> dict[Source, str]:
-        """The priors in use, for messages."""
+        """Return the names of the priors in use, for messages."""
         return {}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -121,12 +135,12 @@ class FittedField(pl.LightningModule):
         self.log("gradient_norm", torch.nn.utils.get_total_norm(gradients))
 
     def validation_step(self, batch: CameraBatch, batch_idx: int) -> FieldViews:
-        """Pictures of the ring; a callback draws them."""
+        """Render the validation ring; a callback draws it."""
         return self.render_views(batch.c2w, batch.fovy, self.view_size)
 
     @torch.no_grad()
     def render_views(self, c2w: Float[Tensor, "views 4 4"], fovy: float, size: int) -> FieldViews:
-        """Pictures over white, without randomness.
+        """Render pictures over white, without randomness.
 
         Args:
             c2w: Camera-to-world matrices.
@@ -141,5 +155,5 @@ class FittedField(pl.LightningModule):
 
 
 def to_last(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch height width channels"]:
-    """Channels last."""
+    """Move channels to the end."""
     return images.movedim(1, -1)

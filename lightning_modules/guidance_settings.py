@@ -1,4 +1,4 @@
-"""Settings of the guidance, as they stand in ``configs/field.yaml``."""
+"""Settings of the guidance, as in ``configs/field.yaml``."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,12 +20,12 @@ REFERENCE_TIMESTEPS = UniformTimesteps(Annealed(0.02, 0.02), Annealed(0.98, 0.98
 
 @dataclass(frozen=True)
 class GuidanceSettings:
-    """Which score distillation, and with which priors."""
+    """Method of score distillation, and its priors."""
 
     method: MethodName | GuidanceMethod = "sds"
     """Named method, none, or a `GuidanceMethod` of your own by ``class_path``."""
     scale: float | None = None
-    """Guidance scale s; a named method's own when not given."""
+    """Guidance scale s; the named method's own when not given."""
     weighting: Weighting | None = None
     """w(t), likewise."""
     image_weight: float | None = None
@@ -35,30 +35,31 @@ class GuidanceSettings:
     reference_timesteps: UniformTimesteps = REFERENCE_TIMESTEPS
     """Noise levels of the reference-view score."""
     view_prior: str | LatentDiffusionPrior = "priors/nano/zero123"
-    """Folder of the view-conditioned prior, diffusers layout; or, by ``class_path``, one of your own (`ViewPrior`)."""
+    """Folder of the view-conditioned prior, diffusers layout; or, by ``class_path``, your own class (`ViewPrior`)."""
     text_prior: str = "priors/nano/stable-diffusion"
     """Folder of the text-conditioned prior, diffusers layout."""
     precision: Precision = "auto"
     """Precision of the priors; g is always computed in fp32."""
     offload: bool = False
-    """Keep the priors' UNets and encoders in main memory, and on the device only the one that computes."""
+    """Offload: keep the priors' UNets and encoders in main memory, and only the active one on the device."""
     compile: str | None = None
-    """Back end of torch.compile for the UNets, as ``inductor``; the first steps take minutes, the others less."""
+    """Back end of torch.compile for the UNets, such as ``inductor``; the first steps take minutes, later ones less
+    time."""
     prompt: str | None = None
-    """Text for methods that are conditioned on text; the input's caption when not given."""
+    """Text for text-conditioned methods; the input's caption when not given."""
     negative_prompt: str = "unrealistic, blurry, low quality"
-    """Text that NFSD takes away."""
+    """Negative text of NFSD."""
 
     @property
     def shares_priors(self) -> bool:
-        """Whether priors can be those that other fits in this process use: they are left as they are loaded."""
+        """Whether other fits in this process can share the priors, because they are not modified."""
         return not self.offload and self.compile is None
 
     def build_method(self) -> GuidanceMethod | None:
-        """The method with the settings given for it; none for ``none``.
+        """Build the method with its settings; None for ``none``.
 
         Raises:
-            ViewDistillError: A method of the user's own, beside settings of the named ones.
+            ViewDistillError: A custom method comes with settings of the named ones.
         """
         given = {"scale": self.scale, "weighting": self.weighting, "image_weight": self.image_weight}
         given = {name: value for name, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The frozen priors of a folder, loaded once in a process and made ready for the device that evaluates them."""
+"""Frozen priors of a folder, loaded once per process and prepared for their device."""
 
 import functools
 from pathlib import Path
@@ -18,16 +18,15 @@ from viewdistill.precision import Precision, dtype_of
 def load_view_prior(
     folder: str, precision: Precision, device: torch.device, shared: bool = True
 ) -> ViewConditionedPrior:
-    """The frozen view-conditioned prior of a folder, ready to be evaluated on a device.
+    """Load the frozen view-conditioned prior of a folder, ready for evaluation on a device.
 
-    A process that asks for a shared one again gets the same object, unless a file of the prior has changed: leave it as
-    it is.
+    A shared prior is cached per process, until one of its files changes: do not modify it.
 
     Args:
         folder: Diffusers layout, or a name on the hub.
-        precision: Of its weights.
-        device: Where they go.
-        shared: Whether it may be the object that others use.
+        precision: Precision of its weights.
+        device: Device of its weights.
+        shared: Whether to use the cached object.
 
     Raises:
         ViewDistillError: The prior is missing or damaged.
@@ -39,19 +38,19 @@ def load_view_prior(
 def load_text_prior(
     folder: str, precision: Precision, device: torch.device, shared: bool = True
 ) -> TextConditionedPrior:
-    """The frozen text-conditioned prior of a folder, ready to be evaluated; kept as in `load_view_prior`."""
+    """Load the frozen text-conditioned prior of a folder, ready for evaluation; cached as in `load_view_prior`."""
     load = _text_prior if shared else _text_prior.__wrapped__
     return load(folder, precision, device, _state_of_files(folder, TEXT_COMPONENTS))
 
 
 def _state_of_files(folder: str, components: tuple[str, ...]) -> tuple[tuple[str, int, int], ...]:
-    """Path, size (bytes) and time of every file of a prior; digests of gigabytes would take as long as reading them."""
+    """Return path, size (bytes) and time of every file of a prior; digests would take as long as reading gigabytes."""
     source = locate(Path(folder), components)
     files = [path for component in source.files for path in source.paths(component)]
     return tuple((str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
-# Two, so that stages of different precision do not drive each other's priors out.
+# Two, so that stages of different precision do not evict each other's priors.
 @functools.lru_cache(maxsize=2)
 def _view_prior(
     folder: str, precision: Precision, device: torch.device, state: tuple[tuple[str, int, int], ...]
@@ -71,10 +70,10 @@ def _text_prior(
 
 
 def suit_to_device(prior: LatentDiffusionPrior, device: torch.device) -> None:
-    """Let the networks compute in the way that is fastest on a device; what they compute stays the same.
+    """Select the fastest implementation of networks on a device; their function stays the same.
 
-    Attention is plain on a CPU, where the fused form is slower for few tokens. Convolutions are channels-last: their
-    libraries would bring every input into an order of that kind, and back.
+    Attention is unfused on a CPU, where the fused form is slower for few tokens. Convolutions are channels-last,
+    because their libraries would otherwise reorder every input, and back.
     """
     if device.type == "cpu":
         prior.unet.set_attn_processor(AttnProcessor())

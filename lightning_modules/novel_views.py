@@ -1,4 +1,4 @@
-"""The novel-views stage: samples of the view-conditioned prior around the object. Nothing is fitted here."""
+"""The novel-views stage: samples of the view-conditioned prior around the object. Nothing is fitted."""
 
 from dataclasses import asdict
 
@@ -23,10 +23,10 @@ class NovelViewSampler(pl.LightningModule):
     Args:
         view_prior: Folder of the view-conditioned prior, diffusers layout.
         text_prior: Folder of the text-conditioned prior, diffusers layout; gives the unconditional branch.
-        precision: Of both.
+        precision: Precision of both priors.
         sampling: Guidance, start, solver and steps.
-        white_distance: Distance below white, of 1, from which a pixel belongs to the object; decides the masks.
-        seed: Of the noise; that of view i is a function of (seed, i) alone.
+        white_distance: Smallest distance from white, in [0, 1], of an object pixel; defines the masks.
+        seed: Seed of the noise; the noise of view i is a function of (seed, i) alone.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class NovelViewSampler(pl.LightningModule):
         self.sampling = sampling
         self.white_distance = white_distance
         self.seed = seed
-        # A plain list keeps the frozen priors out of the module tree; fits in the same process may share them.
+        # A plain list keeps the frozen priors out of the module tree; other fits in this process may share them.
         self.loaded: list[tuple[ViewConditionedPrior, TextConditionedPrior]] = []
         settings = {"view_prior": view_prior, "text_prior": text_prior, "precision": precision}
         self.save_hyperparameters(
@@ -60,9 +60,9 @@ class NovelViewSampler(pl.LightningModule):
             self.loaded.append((view, load_text_prior(text_folder, self.precision, device)))
 
     def predict_step(self, batch: NovelViewBatch, batch_idx: int) -> UInt8[np.ndarray, "views size size 4"]:
-        """Views as RGBA, with masks derived from the white ground."""
+        """Sample views as RGBA, with masks derived from the white background."""
         view, text = self.loaded[0]
-        condition = view.condition(resize(batch.image, view.image_size), batch.elevation)
+        condition = view.condition(resize(batch.image, view.image_size), batch.elevation, batch.further)
         noise = image_noise(self.seed, batch.indices.tolist(), view.latent_shape, self.device)
         common = image_noise(self.seed, [0], view.latent_shape, self.device, Purpose.COMMON_NOISE)
         images = sample_novel_views(view, text, condition, batch.relative_pose, noise, self.sampling, common)

@@ -1,4 +1,4 @@
-"""The picture stage: an input image for an object that exists in words only. Nothing is fitted here."""
+"""The picture stage: an input image for an object given in words. Nothing is fitted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,21 +18,21 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.pictures import to_bytes
 
 SIZE = 256
-"""Least side of the picture, pixels: what the input stage frames it to."""
+"""Smallest side of the picture, pixels: that of the input stage's framed image."""
 
 SMALLEST_OBJECT = 0.03
-"""Share of the picture below which what was painted is no object."""
+"""Smallest share of the picture that counts as an object."""
 
 
 class Candidate(NamedTuple):
     """One sample of the text."""
 
     rgba: UInt8[np.ndarray, "size size 4"]
-    """The picture, its white ground transparent."""
+    """The picture with its white background made transparent."""
     whole: bool
-    """Whether it shows one object that the frame does not cut."""
+    """Whether it shows one object, not cut by the frame."""
     agreement: float
-    """How much better the prior denoises it under the text than under the empty one: the higher, the closer."""
+    """Advantage of the text over the empty one in denoising the picture; higher means closer to the text."""
 
 
 class PictureSampler(TextSampler):
@@ -48,7 +48,7 @@ def cut_out(prior: TextConditionedPrior, picture: Float[Tensor, "1 3 size size"]
     """Cut the object out of a sample, and rate it."""
     errors = classify(prior, picture, [text, ""]).errors
     factor = max(1, -(-SIZE // picture.shape[-1]))
-    # Enlarged before it is cut out, so that the rim of the object is smooth.
+    # Enlarged before cutting out, for a smooth rim.
     rgb = F.interpolate(picture.cpu(), scale_factor=factor, mode="bicubic", align_corners=False).clamp(0, 1)
     mask = mask_over_white(rgb)
     rim = torch.cat([mask[0, 0], mask[0, -1], mask[0, :, 0], mask[0, :, -1]])
@@ -61,15 +61,15 @@ def cut_out(prior: TextConditionedPrior, picture: Float[Tensor, "1 3 size size"]
 
 
 def choose(candidates: Sequence[Candidate], text: str) -> int:
-    """Index of the whole object with the best agreement.
+    """Return the index of the complete object with the best agreement.
 
     Raises:
-        ViewDistillError: None of them shows a whole object.
+        ViewDistillError: No candidate shows a complete object.
     """
     whole = [index for index, candidate in enumerate(candidates) if candidate.whole]
     if not whole:
         raise ViewDistillError(
-            f'"{text}": none of {len(candidates)} pictures shows a whole object; say it in other words, or try '
+            f'"{text}": none of {len(candidates)} pictures shows a whole object; rephrase the text, or try '
             "another --seed or a larger --data.count"
         )
     return max(whole, key=lambda index: candidates[index].agreement)

@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from datamodules.cameras import CameraBatch, InputView
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
 from lightning_modules.bound_guidance import BoundGuidance, bind
 from lightning_modules.checkpoints import load_weights, plain_settings, read_checkpoint, stored_settings
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
+from lightning_modules.field_start import FieldStart, start_field
 from lightning_modules.fitted_field import FittedField, to_last
 from lightning_modules.guidance_settings import GuidanceSettings
 from viewdistill.cameras import rays
@@ -50,6 +51,7 @@ class RadianceField(FittedField):
         antialias: Whether views are smoothed before they are resized to the prior's size.
         input_size: Side of the input image that the colour and mask terms compare with, pixels.
         input_rays: Random rays of the input view per step and process, for these terms.
+        start: What a new fit starts from.
         seed: Seed of the noise, timesteps and ray shifts.
     """
 
@@ -67,6 +69,7 @@ class RadianceField(FittedField):
         antialias: bool = True,
         input_size: int = 128,
         input_rays: int = 1024,
+        start: FieldStart = "lifting",
         seed: int = 0,
     ) -> None:
         field_settings = field or FieldSettings()
@@ -80,30 +83,39 @@ class RadianceField(FittedField):
                 f"model.patch_size is {patch_size}; give 1 to model.view_size ({view_size}), or null"
             )
         self.patch_size, self.coarseness, self.antialias = patch_size, coarseness, antialias
-        self.input_size, self.input_rays = input_size, input_rays
+        self.input_size, self.input_rays, self.start = input_size, input_rays, start
         # Plain containers only: checkpoints are read without unpickling.
         parts = {"field": self.field_settings, "guidance": self.guidance}
         parts |= {"weights": self.weights, "optimizer": self.optimizer_settings}
         sizes = {"view_size": view_size, "patch_size": patch_size, "coarseness": coarseness, "antialias": antialias}
-        sizes |= {"input_size": input_size, "input_rays": input_rays, "seed": seed}
+        sizes |= {"input_size": input_size, "input_rays": input_rays, "start": start, "seed": seed}
         self.save_hyperparameters({name: plain_settings(part) for name, part in parts.items()} | sizes)
         self.bound: BoundGuidance | None = None
         self.method_state: dict[str, Any] = {}
 
     def on_fit_start(self) -> None:
-        """Load the priors that the method needs and encode the input view once; neither belongs in a checkpoint."""
+        """Load the priors that the method needs and encode the references once; neither belongs in a checkpoint."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        view: InputView = data.input_view
-        rgb, mask = (image.to(self.device) for image in view.resized(self.input_size))
-        origins, directions = rays(
-            view.cameras.c2w.to(self.device), view.cameras.fovy, self.input_size, self.input_size
-        )
-        self.input_pixels = [x.reshape(-1, x.shape[-1]) for x in (origins, directions, *map(to_last, (rgb, mask)))]
-        self.input_cameras = CameraBatch(*(part.to(self.device) for part in view.cameras[:4]), fovy=view.cameras.fovy)
+        views: tuple[InputView, ...] = data.input_views
+        self.input_pixels = [torch.cat(part) for part in zip(*map(self.pixels_of, views), strict=True)]
         reference = self.weights.ever("reference_score")
-        self.bound = bind(self.guidance, view, data.meta.caption, reference, self.device)
+        self.bound = bind(self.guidance, views, data.meta.caption, reference, self.device)
         if self.method_state and self.bound.method is not None:
             self.bound.method.load_state_dict(self.method_state)
+
+    def pixels_of(self, view: InputView) -> list[Float[Tensor, "pixels _"]]:
+        """Origins and directions of the rays through a picture's pixels, their colours over white and their mask."""
+        size = self.input_size
+        origins, directions = rays(view.cameras.c2w.to(self.device), view.cameras.fovy, size, size)
+        rgb, mask = (to_last(image.to(self.device)) for image in view.resized(size))
+        return [x.reshape(-1, x.shape[-1]) for x in (origins, directions, rgb, mask)]
+
+    def on_train_start(self) -> None:
+        """Give a new fit its first field; one that is resumed has it."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.start == "lifting" and self.global_step == 0 and self.bound is not None:
+            start_field(self.renderer, self.bound.predictors, data, self.optimizer_settings, self.input_size, self.seed)
+            self.share_start()
 
     def training_step(self, batch: CameraBatch, batch_idx: int) -> dict[str, Tensor]:
         """One step: render, distil the priors' scores, regularise, compare with the input."""
@@ -120,9 +132,10 @@ class RadianceField(FittedField):
             latents = priors.encode(images, noise)
             t, eps = draw(bound.timesteps, latents, self.progress, priors.schedule, noise)
             queries["novel"] = Query(latents.detach(), t, eps, priors.schedule, method.branches, batch.relative_pose)
-        if weights["reference_score"] and bound.reference is not None:
-            known = self.render_training_views(self.input_cameras, ray_noise).rgb
-            known_latents, queries["reference"] = bound.reference.query(known, self.progress, noise)
+        if weights["reference_score"] and bound.references:
+            reference = bound.references[self.global_step % len(bound.references)]
+            known = self.render_training_views(reference.cameras, ray_noise).rgb
+            known_latents, queries["reference"] = reference.query(known, self.progress, noise)
         predictions = priors.predict(queries)
         if method is not None:
             g = method.combine(seen := predictions["novel"])
@@ -190,7 +203,7 @@ class RadianceField(FittedField):
     def render_input_rays(
         self, generator: torch.Generator
     ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, " rays"], Float[Tensor, "rays 3"], Float[Tensor, " rays"]]:
-        """Colour and opacity of random rays of the input view, then what they should be."""
+        """Colour and opacity of random rays of the input view and further references, then what they should be."""
         total = len(self.input_pixels[0])
         chosen = torch.randint(total, (min(self.input_rays, total),), generator=generator, device=self.device)
         origins, directions, rgb, mask = (x[chosen] for x in self.input_pixels)

@@ -1,10 +1,10 @@
-"""Reference-view score distillation as the stages use it: the input image encoded once, compared with renders of it."""
+"""Reference-view score distillation as the stages use it: a reference encoded once, compared with renders of it."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datamodules.cameras import InputView
+from datamodules.cameras import CameraBatch, InputView
 from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.guidance.predictions import Query
 from viewdistill.guidance.reference import reference_query
@@ -13,12 +13,12 @@ from viewdistill.pictures import resize
 
 
 class ReferenceView:
-    """The input image, as renders from its camera are compared with it.
+    """The input image or a further reference, as renders from its camera are compared with it.
 
     Args:
         prior: The frozen text-conditioned prior.
         timesteps: Noise levels.
-        view: The input image.
+        view: The picture.
         device: Where renders are.
     """
 
@@ -27,16 +27,17 @@ class ReferenceView:
     ) -> None:
         self.prior = prior
         self.timesteps = timesteps
+        self.cameras = CameraBatch(*(part.to(device) for part in view.cameras[:4]), fovy=view.cameras.fovy)
         with torch.no_grad():
             self.latents = prior.encode_images(view.resized(prior.image_size)[0].to(device))
 
     def query(
         self, images: Float[Tensor, "1 3 height width"], progress: float, generator: torch.Generator
     ) -> tuple[Float[Tensor, "1 c h w"], Query]:
-        """Latents of the render, with gradient, and what the prior is to be asked for `reference_gradient`.
+        """Return latents of the render, with gradient, and the query for `reference_gradient`.
 
         Args:
-            images: The render from the input camera in [0, 1], of any size, with gradient.
+            images: The render from `cameras` in [0, 1], of any size, with gradient.
             progress: Fraction of the fit that is done.
             generator: Source of the noise.
         """

@@ -6,15 +6,15 @@ from typing import Literal
 from viewdistill.guidance.timesteps import Annealed
 
 Scheduled = float | Annealed
-"""A constant, or a value that changes once; ``begin`` and ``end`` of the change are fractions of the whole fit."""
+"""A constant, or a value that changes once; its ``begin`` and ``end`` are fractions of the whole fit."""
 
 
 Shape = Literal["linear", "exponential"]
-"""How a value changes between its first and its last: by equal differences, or by equal ratios."""
+"""Interpolation from the first value to the last: linear or geometric."""
 
 
 def value_at(scheduled: Scheduled, progress: float, shape: Shape = "linear") -> float:
-    """The value when a fraction ``progress`` of the fit is done."""
+    """Return the value at ``progress``, the completed fraction of the fit."""
     if not isinstance(scheduled, Annealed):
         return float(scheduled)
     if shape == "linear" or not scheduled.begin < progress < scheduled.end:
@@ -24,12 +24,12 @@ def value_at(scheduled: Scheduled, progress: float, shape: Shape = "linear") -> 
 
 
 def warm_up_factor(progress: float, end: float, start: float) -> float:
-    """A factor that rises linearly to 1.
+    """Return a factor that rises linearly to 1.
 
     Args:
-        progress: Fraction of the fit that is done.
+        progress: Completed fraction of the fit.
         end: Fraction from which it is 1; 0 for no warm-up.
-        start: Its first value.
+        start: Initial value.
     """
     return start + (1 - start) * progress / end if progress < end else 1.0
 
@@ -39,10 +39,10 @@ class ScheduledWeights:
     """Weights of the terms of a loss; each a constant or annealed. Stages add a field for each of their terms."""
 
     def at(self, progress: float) -> dict[str, float]:
-        """All weights when a fraction ``progress`` of the fit is done."""
+        """Return all weights at ``progress``, the completed fraction of the fit."""
         return {entry.name: value_at(getattr(self, entry.name), progress) for entry in fields(self)}
 
     def ever(self, name: str) -> bool:
-        """Whether a term has a weight other than zero at any time."""
+        """Return whether a term ever has a non-zero weight."""
         scheduled: Scheduled = getattr(self, name)
         return (scheduled.initial, scheduled.final) != (0, 0) if isinstance(scheduled, Annealed) else scheduled != 0

@@ -1,4 +1,4 @@
-"""The specialisation stages: DreamBooth with LoRA teaches a 2D prior one object, which then refines renders of it."""
+"""The specialisation stages: DreamBooth with LoRA teaches a 2D prior one object, whose renders it then refines."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -25,17 +25,17 @@ from viewdistill.precision import Precision, dtype_of
 
 
 class EncodedImages(NamedTuple):
-    """A set of training images as the network sees it; computed once."""
+    """Encoded set of training images; computed once."""
 
     posterior: LatentPosterior
-    """Of every image."""
+    """Posteriors of all images."""
     text: Float[Tensor, "1 length dim"]
     """Embedding of their prompt."""
 
     def draw(
         self, indices: Int[Tensor, " n"], generator: torch.Generator
     ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n length dim"]]:
-        """Latents of some of the images, drawn from their posteriors, each with the prompt."""
+        """Draw latents of given images from their posteriors, each with the prompt."""
         chosen = LatentPosterior(self.posterior.mean[indices], self.posterior.std[indices])
         return chosen.sample(generator), self.text.expand(len(indices), -1, -1)
 
@@ -46,24 +46,24 @@ class RefinedViews(NamedTuple):
     rgb: Float[Tensor, "views height width 3"]
     """Colour over white, in [0, 1]."""
     opacity: Float[Tensor, "views height width"]
-    """The field's, in [0, 1]."""
+    """The field's opacity, in [0, 1]."""
 
 
 class Specialization(pl.LightningModule):
     """Trains a LoRA of the text-conditioned prior on an instance and a negative set; predicts refined views with it.
 
-    Everything random in a step is a function of (seed, global step), so that a resumed fit repeats an undisturbed one.
+    All randomness in a step is a function of (seed, global step), so that a resumed fit equals an uninterrupted one.
 
     Args:
         prior: Folder of the text-conditioned prior, diffusers layout.
-        precision: Of its frozen weights; the LoRA's are fp32.
+        precision: Precision of its frozen weights; the LoRA's are fp32.
         rank: Rank of a new LoRA.
-        initial_lora: Go on from this LoRA in place of a new one, as stage 2 does from stage 1's.
-        learning_rate: Of AdamW, constant.
+        initial_lora: LoRA with initial weights, as from stage 1 for stage 2; a new LoRA when not given.
+        learning_rate: Constant learning rate of AdamW.
         weight_decay: Decoupled weight decay.
         negative_weight: Weight of the negatives' error (DreamBooth's prior weight).
-        refinement: How prediction refines.
-        seed: Seed of the LoRA's first weights, of the noise and of the timesteps.
+        refinement: Settings of the refinement in prediction.
+        seed: Seed of the LoRA's initial weights, of the noise and of the timesteps.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Specialization(pl.LightningModule):
         self.refinement = refinement
         self.seed = seed
         self.lora = nn.ParameterList()
-        # A plain list keeps the frozen prior out of the module tree, hence out of checkpoints and optimisers.
+        # A plain list keeps the frozen prior out of the module tree, checkpoints and optimisers.
         self.loaded: list[TextConditionedPrior] = []
         # Plain containers only: checkpoints are read without unpickling.
         settings = {"prior": prior, "precision": precision, "rank": rank, "initial_lora": initial_lora}
@@ -97,7 +97,7 @@ class Specialization(pl.LightningModule):
         self.save_hyperparameters(settings | {"refinement": asdict(self.refinement), "seed": seed})
 
     def configure_model(self) -> None:
-        """Load the frozen prior and put the LoRA into it; Lightning calls this before it reads a checkpoint."""
+        """Load the frozen prior and insert the LoRA; Lightning calls this before it reads a checkpoint."""
         if self.loaded:
             return
         device = self.trainer.strategy.root_device if self._trainer else self.device
@@ -115,7 +115,7 @@ class Specialization(pl.LightningModule):
         return self.loaded[0]
 
     def place(self) -> None:
-        """Move the prior, which Lightning does not know of, to where the LoRA is."""
+        """Move the prior, which Lightning does not manage, to the LoRA's device."""
         self.prior.to(self.device)
         suit_to_device(self.prior, self.device)
 
@@ -127,18 +127,18 @@ class Specialization(pl.LightningModule):
         self.instances, self.negatives = self.encode(data.instances), self.encode(data.negatives)
 
     def on_predict_start(self) -> None:
-        """Make the prior ready."""
+        """Prepare the prior."""
         self.place()
 
     def training_step(self, batch: DreamBoothBatch, batch_idx: int) -> Tensor:
-        """One step: noise instances and negatives, predict the noise, compare."""
+        """Run one step: noise instances and negatives, predict the noise, compare."""
         generator = generator_at(self.seed, self.global_step, Purpose.DIFFUSION, self.device)
         drawn = self.instances.draw(batch.instances, generator), self.negatives.draw(batch.negatives, generator)
         latents, text = (torch.cat(parts) for parts in zip(*drawn, strict=True))
 
         error = self.denoising_error(latents, text, generator)
         terms = dict(zip(("instance", "negative"), error.split([len(part) for part in batch]), strict=True))
-        # One mean over both halves, as the official code has it: a sum of two means would meet the clip twice as soon.
+        # One mean over both halves, as in the official code: a sum of two means would reach the clip twice as soon.
         loss = (terms["instance"].sum() + self.negative_weight * terms["negative"].sum()) / len(error)
 
         self.log("loss", loss, prog_bar=True)
@@ -151,7 +151,7 @@ class Specialization(pl.LightningModule):
         text: Float[Tensor, "batch length dim"],
         generator: torch.Generator,
     ) -> Float[Tensor, " batch"]:
-        """Mean squared error of the network's own target, ε or v, at timesteps drawn uniformly; with gradient."""
+        """Return the mean squared error of the network's target, ε or v, at uniform timesteps; with gradient."""
         prior, schedule = self.prior, self.prior.schedule
         total, device = schedule.num_train_timesteps, latents.device
         timesteps = torch.randint(total, (len(latents),), generator=generator, device=device)
@@ -165,7 +165,7 @@ class Specialization(pl.LightningModule):
 
     @torch.no_grad()
     def encode(self, images: PromptedImages) -> EncodedImages:
-        """Posteriors of a set of images, at their own size, and the embedding of its prompt."""
+        """Encode a set of images: posteriors, at the images' own size, and the prompt's embedding."""
         parts = [self.prior.encode_image_moments(x.to(self.device)) for x in images.images.split(8)]
         mean, std = torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
         return EncodedImages(LatentPosterior(mean, std), self.prior.encode_text([images.prompt]))
@@ -174,12 +174,15 @@ class Specialization(pl.LightningModule):
     def sample(
         self, prompt: str, count: int, size: int, steps: int, guidance_scale: float
     ) -> Float[Tensor, "n 3 size size"]:
-        """Images of a prompt by DDIM, ``size`` pixels a side, from the same noise for every prompt."""
+        """Images of a prompt by DPM++, ``size`` pixels a side, from the same noise for every prompt."""
         noise = image_noise(self.seed, range(count), self.prior.latent_shape_of(size), self.device)
-        return sample_text(self.prior, prompt, noise, TextSampling(steps=steps, guidance_scale=guidance_scale))
+        sampling = TextSampling(
+            scheduler="DPMSolverMultistepScheduler", steps=steps, spacing="trailing", guidance_scale=guidance_scale
+        )
+        return sample_text(self.prior, prompt, noise, sampling)
 
     def predict_step(self, batch: RenderBatch, batch_idx: int) -> RefinedViews:
-        """Refined views with the prompt that both stages have led up to; a callback writes them."""
+        """Refine views with the final prompt of both stages; a callback writes them."""
         prior, data = self.prior, self.trainer.datamodule  # type: ignore[attr-defined]
         shape = prior.latent_shape_of(batch.images.shape[-1])
         noise = image_noise(self.seed, batch.indices.tolist(), shape, self.device)
@@ -188,7 +191,7 @@ class Specialization(pl.LightningModule):
         return RefinedViews(refined.movedim(1, -1), batch.opacity)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW on the LoRA, at a constant rate."""
+        """Return AdamW on the LoRA, at a constant rate."""
         return torch.optim.AdamW(self.lora, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

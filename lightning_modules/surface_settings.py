@@ -1,4 +1,4 @@
-"""Settings of the surface stage; the defaults are those of ``configs/surface.yaml``, which a test compares."""
+"""Settings of the surface stage; a test compares the defaults with ``configs/surface.yaml``."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ from viewdistill.precision import Precision
 from viewdistill.rendering.neus import NeusRenderer
 
 ColorRays = Literal["all", "hit"]
-"""Rays that colours are compared on: all, or those that meet any sample of the surface (instant-nsr-pl)."""
+"""Rays of the colour term: all, or those with any sample of the surface (instant-nsr-pl)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SurfaceSettings:
     radius: float = 0.65
     """Half the side of the cube that the field fills, world units."""
     sphere_radius: float = 0.4
-    """Radius of the sphere that the fit starts from, world units."""
+    """Radius of the initial sphere, world units."""
     hidden_width: int = 32
     """Width of the hidden layers of both networks."""
     n_hidden_layers: int = 1
@@ -37,31 +37,31 @@ class SurfaceSettings:
     """An exact sphere plus a network of the hash features; or ``geometric``, instant-nsr-pl's network of position and
     features with biases and weight normalisation."""
     n_geometry_features: int = 13
-    """Outputs of a geometric network, the distance included, which the colour network reads."""
+    """Outputs of a geometric network, the distance included; the colour network reads them."""
     view_dependent: bool = False
     """Whether colour may depend on the direction of view."""
     gradients: Literal["analytic", "finite_difference"] = "analytic"
-    """How the gradient of the distance is computed."""
+    """Computation of the distance's gradient."""
     epsilon: float | None = None
     """Step of finite differences, world units; the finest active level's cell when not given."""
     initial_inverse_std: float = 40.0
     """NeuS's s at the start, per world unit; learned."""
     precision: Precision = "auto"
-    """What the colour network computes in while training."""
+    """Precision of the colour network in training."""
     occupancy_resolution: int = 32
-    """Cells a side of the occupancy grid."""
+    """Cells per side of the occupancy grid."""
     n_samples_per_ray: int = 96
     """Samples on a diagonal of the cube; fixes the step size."""
     alpha_threshold: float = 1e-3
-    """Samples that are less opaque than this are left out; 0 keeps all."""
+    """Samples less opaque than this are dropped; 0 keeps all."""
     early_stop: float = 1e-4
-    """Samples behind a transmittance below this are left out; 0 keeps all."""
+    """Samples behind a transmittance below this are dropped; 0 keeps all."""
 
     def build(self) -> NeusRenderer:
-        """A new field within its renderer.
+        """Build a new field within its renderer.
 
         Raises:
-            ViewDistillError: A size cannot be built.
+            ViewDistillError: A size is invalid.
         """
         try:
             sdf_field = SDFField(
@@ -88,15 +88,15 @@ class SurfaceSettings:
 
 @dataclass(frozen=True)
 class SurfaceSchedule:
-    """What changes besides weights and rates; fractions of the whole fit."""
+    """Schedules besides weights and rates; fractions of the whole fit."""
 
     active_levels: Scheduled = Annealed(4.0, 8.0, begin=0.0, end=0.5)
-    """Levels of the hash grid, from the coarsest, that are read; rounded down, at most all."""
+    """Number of active levels of the hash grid, from the coarsest; rounded down, at most all."""
     annealing: Scheduled = Annealed(0.0, 1.0, begin=0.0, end=0.5)
     """r of NeuS's annealed cosine, from 0 to 1."""
 
     def levels_at(self, progress: float, n_levels: int) -> int:
-        """Active levels when a fraction ``progress`` of the fit is done."""
+        """Return the number of active levels at ``progress``, the completed fraction of the fit."""
         return max(1, min(n_levels, int(value_at(self.active_levels, progress))))
 
 
@@ -111,24 +111,24 @@ class SurfaceWeights(ScheduledWeights):
     eikonal: Scheduled = 0.5
     """Mean of (|∇f| - 1)² over the samples and over random points of the cube."""
     normal_smoothness: Scheduled = 0.02
-    """Mean difference of the normals of surface points and of points ``smoothness_distance`` beside them."""
+    """Mean difference between normals at surface points and at points offset by ``smoothness_distance``."""
     input_color: Scheduled = 10.0
-    """The colour term of the input view, where the reference is ``mse`` or ``both``."""
+    """Colour term of the input view, if the reference is ``mse`` or ``both``."""
     input_mask: Scheduled = 0.1
-    """The mask term of the input view, likewise."""
+    """Mask term of the input view, likewise."""
     reference_score: Scheduled = 0.00125
-    """Reference-view score distillation, where the reference is ``refsd`` or ``both``; in the unit of `reference_loss`,
-    so that 1 is the paper's weight for a prior of any latent size."""
+    """Reference-view score distillation, if the reference is ``refsd`` or ``both``; in the unit of `reference_loss`, so
+    that 1 is the paper's weight for a prior of any latent size."""
 
 
 @dataclass(frozen=True)
 class ReferenceSettings:
-    """How the input view takes part."""
+    """Use of the input view."""
 
     method: Literal["none", "mse", "refsd", "both"] = "both"
-    """Not at all, by its pixels, by reference-view score distillation (the paper), or both."""
+    """None, its pixels, reference-view score distillation (the paper), or both."""
     interval: int = 16
-    """Steps from one score to the next: each renders the whole view and asks the prior twice."""
+    """Steps between scores: each renders the whole view and evaluates the prior twice."""
     timesteps: UniformTimesteps = REFERENCE_TIMESTEPS
     """Noise levels of the score."""
     text_prior: str = "priors/nano/stable-diffusion"
@@ -137,13 +137,13 @@ class ReferenceSettings:
     """Precision of the prior; g is always computed in fp32."""
 
     def __post_init__(self) -> None:
-        """Reject an interval that is none.
+        """Reject an interval below 1.
 
         Raises:
-            ViewDistillError: It is below 1.
+            ViewDistillError: The interval is below 1.
         """
         if self.interval < 1:
-            raise ViewDistillError(f"model.reference.interval is {self.interval}; give a number of steps from 1 on")
+            raise ViewDistillError(f"model.reference.interval is {self.interval}; give 1 step or more")
 
     @property
     def by_pixels(self) -> bool:
@@ -158,7 +158,7 @@ class ReferenceSettings:
 
 @dataclass(frozen=True)
 class SurfaceOptimizer(OptimizerSettings):
-    """AdamW, with a rate for NeuS's s."""
+    """Settings of AdamW, with a rate for NeuS's s."""
 
     inverse_std_lr: float = 1e-3
     """Learning rate of (ln s) / 10."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +19,19 @@ def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both priors with random weights, for 16-pixel images, in the folders of `priors/nano`."""
+    folder = tmp_path_factory.mktemp("priors")
+    write_tiny_priors(folder)
+    return folder
+
+
+def write_tiny_priors(folder: Path) -> None:
+    """Write what `tiny_prior_folder` is."""
     # Here and not above: tests without a prior should not wait for these imports.
     import diffusers
     import torch
     import transformers
 
-    from datamodules.captions import build_tokenizer
+    from datamodules.objects.captions import build_tokenizer
     from viewdistill.diffusion.conditioning import CameraProjection
 
     # Their own annotations are narrower than what they take.
@@ -45,7 +52,6 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             norm_num_groups=4,
         )
 
-    folder = tmp_path_factory.mktemp("priors")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vae = models.AutoencoderKL(
@@ -95,7 +101,6 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tiny_unet(8).save_pretrained(folder / "zero123" / "unet")
         image_encoder.save_pretrained(folder / "zero123" / "image_encoder")
         CameraProjection(8, 8, tokens="all").save_pretrained(folder / "zero123" / "clip_camera_projection")
-    return folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.run_folder import RunFolder, write_json
 
 
 def finish_novel_views(folder: RunFolder) -> None:

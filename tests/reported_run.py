@@ -5,9 +5,9 @@ import torch
 import trimesh
 from PIL import Image
 
-from datamodules.curves import CurveRow, save_rows
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.curves import CurveRow, save_rows
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 from viewdistill.mesh.baking import texture_mesh
 from viewdistill.mesh.export import InputCamera, save_glb
 from viewdistill.mesh.textured_mesh import TexturedMesh

@@ -17,7 +17,7 @@ DOCUMENTS = [
     *sorted(REPOSITORY.glob("*.md")),
     *sorted((REPOSITORY / "docs").glob("*.md")),
     *sorted((REPOSITORY / "experiments").glob("*.md")),
-    REPOSITORY / "priors" / "nano" / "README.md",
+    *sorted((REPOSITORY / "priors" / "nano").rglob("README.md")),
 ]
 TEMPLATE = REPOSITORY / "experiments" / "prior_card.md"
 """Becomes `priors/nano/README.md`, from where its links lead."""
@@ -98,6 +98,18 @@ def test_subcommands_take_the_options_that_documents_give_them(
         else:
             refusal = ""
         assert not refusal or re.search("no such (file|folder)|nothing is there", refusal), (words, refusal)
+
+
+def test_each_of_the_fifteen_pains_has_an_answer_and_a_command() -> None:
+    """Whether the commands can be given is tested with all others."""
+    text = (REPOSITORY / "docs" / "pains.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \|([^|]+)\|([^|]+)\|([^|]+)\|$", text, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, 16))
+    for _, pain, answer, command in rows:
+        assert pain.strip()
+        assert len(answer.split()) > 5
+        assert re.fullmatch(r" `(viewdistill|make) [^`]+` ", command)
+    assert "(docs/pains.md)" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_front_page_is_short_and_begins_with_two_commands() -> None:

@@ -1,18 +1,26 @@
 """The shipped priors: their size, that stock classes load them, and that they know what they were trained for."""
 
+import importlib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from commands.evaluation.evaluate_prior import Pairs, render_pairs
-from datamodules.object_sets import HELD_OUT_SEEDS
+from datamodules.objects.object_sets import HELD_OUT_SEEDS
+from viewdistill.diffusion.model_index import MODEL_INDEX
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
+from viewdistill.documents import read_json
 from viewdistill.metrics.images import psnr
 from viewdistill.objects.dataset import RenderSettings, render_object
 from viewdistill.pictures import over_white
@@ -48,6 +56,36 @@ def test_stock_classes_load_every_component() -> None:
     tokenizer = CLIPTokenizer.from_pretrained(NANO / "stable-diffusion" / "tokenizer")
     assert tokenizer.tokenize("a red mug") == ["a</w>", "red</w>", "mug</w>"]
     CLIPVisionModelWithProjection.from_pretrained(NANO / "zero123" / "image_encoder")
+
+
+def test_diffusers_reads_the_text_conditioned_prior_as_a_pipeline() -> None:
+    pipeline: Any = DiffusionPipeline.from_pretrained(NANO / "stable-diffusion", dtype=torch.float32)
+    assert type(pipeline) is StableDiffusionPipeline
+    pipeline.set_progress_bar_config(disable=True)
+    noise = torch.Generator().manual_seed(0)
+    sampled: Any = pipeline("a red mug", num_inference_steps=10, height=64, width=64, generator=noise)
+    image = sampled.images[0]
+    # Red on a ground that is lighter: what it was asked for.
+    pixels = torch.from_numpy(np.array(image)).float()
+    middle = pixels[24:40, 24:40].mean((0, 1))
+    assert image.size == (64, 64)
+    assert middle[0] > 1.3 * middle[1:].max()
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion", "zero123"])
+def test_the_model_index_names_classes_that_load_every_component(name: str) -> None:
+    index = read_json(NANO / name / MODEL_INDEX)
+    components = {key: value for key, value in index.items() if isinstance(value, list) and value != [None, None]}
+    assert set(components) == {path.name for path in (NANO / name).iterdir() if path.is_dir()}
+    for component, (module, cls) in components.items():
+        loaded = getattr(importlib.import_module(module), cls).from_pretrained(NANO / name / component)
+        assert type(loaded).__name__ == cls
+
+
+def test_the_cards_are_cards_of_the_hub() -> None:
+    for folder in (NANO, NANO / "stable-diffusion", NANO / "zero123"):
+        data: Any = ModelCard.load(folder / "README.md").data
+        assert (data.license, data.library_name) == ("apache-2.0", "diffusers")
 
 
 def test_autoencoder_keeps_held_out_views(pairs: Pairs) -> None:

@@ -12,9 +12,9 @@ import yaml
 from commands.pipeline.recipe import Recipe
 from commands.stages.job import StageJob
 from commands.table import Subcommand
-from datamodules.stages import STAGES, Stage
-from experiments.plan import Planner, Priors
-from experiments.studies import Study
+from datamodules.runs.stages import STAGES, Stage
+from experiments.running.plan import Planner, Priors
+from experiments.running.studies import Study
 from lightning_modules.field_settings import LossWeights
 from viewdistill.resources import REPOSITORY
 

@@ -44,8 +44,8 @@ def test_an_import_within_a_function_has_its_reason_beside_it():
     assert not without
 
 
-def test_a_room_of_the_command_line_has_at_most_twenty_modules():
-    for room in sorted({path.parent for path in (REPOSITORY / "commands").rglob("*.py")}):
+def test_a_room_has_at_most_twenty_modules():
+    for room in sorted({path.parent for path in modules()}):
         assert len(list(room.glob("*.py"))) <= 20, room
 
 

@@ -1,14 +1,14 @@
 """The Makefile: values reach commands as they were typed, and the arrows between stages hold."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+from tests.makefile_project import make_project
+
 STAGES = [
     *("input", "field", "novel_views", "class_images", "specialize_1", "specialize_2"),
     *("views", "surface", "mesh", "report"),
@@ -38,19 +38,7 @@ ODD = [
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The Makefile beside an environment whose commands record what they are asked for."""
-    shutil.copy(REPOSITORY / "Makefile", tmp_path)
-    for path in ("pyproject.toml", "constraints.txt", "examples/toy.png"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("")
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    for name in ("viewdistill", "python"):
-        command = tmp_path / ".venv" / "bin" / name
-        # Arguments end with one rare character each, calls with another.
-        command.write_text(
-            f"#!/bin/sh\n{{ printf '{name}\\037'; printf '%s\\037' \"$@\"; printf '\\036'; }} >> calls\n"
-        )
-        command.chmod(0o755)
-    (tmp_path / ".venv" / ".installed").write_text("")
+    make_project(tmp_path)
     return tmp_path
 
 
@@ -192,7 +180,7 @@ def test_several_texts_end_in_one_picture(project: Path):
     *texts, picture = make(project, "words", """TEXTS="a red mug" 'salt/pepper: 5%'""")
     assert [call[-1] for call in texts] == ["--text=a red mug", "--text=salt/pepper: 5%"]
     assert picture[1:] == [
-        *("-m", "experiments.gallery", "runs/a_red_mug", "runs/salt_pepper__5_", "--out", "docs/words.png")
+        *("-m", "experiments.reporting.gallery", "runs/a_red_mug", "runs/salt_pepper__5_", "--out", "docs/words.png")
     ]
 
 

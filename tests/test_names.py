@@ -13,7 +13,7 @@ SHARED_CLASSES = {"Request"}
 
 SHARED_MODULES = {
     # A stage, in the layers that it goes through.
-    "class_images", "lifting", "novel_views", "picture", "refined_views", "sampled_images", "surface",
+    "class_images", "novel_views", "picture", "refined_views", "sampled_images", "surface",
     # Mathematics, and the command or study that is about it.
     "bias", "cameras", "comparison", "curves", "input_estimates", "loading", "object", "occupancy", "render", "scores",
     # The same kind of thing of different rooms.

@@ -1,9 +1,11 @@
 """The wheel: everything is in it, and the command line works from it in an empty folder."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -106,3 +108,37 @@ def test_the_command_finds_its_configurations_and_priors_from_an_empty_folder(ru
     assert (Path(prior) / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     assert (preset, name) == ("ablation", "distill")
     assert "view_prior: priors/nano/zero123" in settings
+
+
+NO_INDEX = "No matching distribution|Could not fetch|Connection|Temporary failure|Network is unreachable"
+"""What pip says where there is no package index."""
+
+
+@pytest.mark.timeout(600)  # seconds; it downloads 50 MB, and takes half a minute where nothing else runs
+def test_all_extras_install_from_the_wheel_and_the_command_runs_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    """In a new environment that sees this one's packages, so that nothing large is fetched again."""
+    place, work = tmp_path / "environment", tmp_path / "empty"
+    work.mkdir()
+    venv.create(place, with_pip=False)
+    (packages,) = place.glob("lib/python*/site-packages")
+    (packages / "outer.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    python = str(place / "bin" / "python")
+    shared = ["--quiet", "--disable-pip-version-check", "--constraint", str(REPOSITORY / "constraints.txt")]
+    command = [sys.executable, "-m", "pip", "--python", python, "install", *shared, f"{wheel}[full]"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = {"capture_output": True, "text": True, "cwd": work, "check": False}
+    installed: Any = subprocess.run(command, **run, env=environment)
+    if installed.returncode and re.search(NO_INDEX, installed.stderr):
+        pytest.skip("no package index is reached, which has the extras")
+    assert installed.returncode == 0, installed.stderr
+
+    names = ("rembg", "tensorboard", "ray", "viser")
+    found = f"from importlib.util import find_spec; print([n for n in {names} if find_spec(n) is None])"
+    there: Any = subprocess.run([python, "-P", "-c", found], **run, env=environment)
+    assert there.stdout.strip() == "[]", there.stderr
+    shutil.copy(REPOSITORY / "examples" / "robot.png", work / "robot.png")
+    known = ["--elevation=15", "--class-word=robot"]
+    arguments = [str(place / "bin" / "viewdistill"), "input", "robot.png", "--out=runs/robot", *known]
+    made: Any = subprocess.run(arguments, **run, env={**environment, "WANDB_MODE": "disabled"})
+    assert made.returncode == 0, made.stderr
+    assert (work / "runs" / "robot" / "input" / "rgba.png").is_file()

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from datamodules.cameras import CameraSampler
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.field_settings import FieldSettings, LossWeights, OptimizerSettings
 from lightning_modules.guidance_settings import GuidanceSettings
 from lightning_modules.radiance_field import RadianceField

@@ -11,7 +11,7 @@ from PIL import Image
 
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
 from datamodules.refined_views import RefinedViewRays
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.surface import Surface
 from lightning_modules.surface_settings import (
     ReferenceSettings,

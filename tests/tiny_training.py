@@ -5,8 +5,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 
-from datamodules.object_sets import ObjectSets
-from datamodules.rendered_objects import Batches
+from datamodules.objects.object_sets import ObjectSets
+from datamodules.objects.rendered_objects import Batches
 
 SIZE = 16
 WIDTHS = [16, 32]

@@ -27,7 +27,7 @@ DISTANCE = 1.5
 def look_at(
     azimuth: Float[Tensor, "*batch"], elevation: Float[Tensor, "*batch"], distance: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch 4 4"]:
-    """Cameras on spheres around the origin, looking at it.
+    """Return cameras on spheres around the origin, looking at it.
 
     At the poles, where "up" is undefined, the limit along the camera's own meridian is taken, so any elevation in
     [-90, 90] gives a proper rotation.
@@ -54,7 +54,7 @@ def look_at(
 def spherical_from_c2w(
     c2w: Float[Tensor, "*batch 4 4"],
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
-    """Azimuth (degrees), elevation (degrees) and distance of the camera centres; the inverse of `look_at`."""
+    """Return azimuth (degrees), elevation (degrees) and distance of the camera centres; the inverse of `look_at`."""
     centre = c2w[..., :3, 3]
     distance = centre.norm(dim=-1)
     azimuth = torch.rad2deg(torch.atan2(centre[..., 1], centre[..., 0]))
@@ -63,14 +63,14 @@ def spherical_from_c2w(
 
 
 def focal_length(fovy: float, height: int) -> float:
-    """Focal length in pixels of an image ``height`` pixels high with vertical field of view ``fovy`` degrees."""
+    """Return the focal length, pixels, for an image height, pixels, and a vertical field of view, degrees."""
     return 0.5 * height / math.tan(0.5 * math.radians(fovy))
 
 
 def rays(
     c2w: Float[Tensor, "batch 4 4"], fovy: float, height: int, width: int
 ) -> tuple[Float[Tensor, "batch height width 3"], Float[Tensor, "batch height width 3"]]:
-    """Rays through the pixel centres.
+    """Return rays through the pixel centres.
 
     Args:
         c2w: Camera-to-world matrices.
@@ -95,7 +95,7 @@ def rays(
 def project(
     points: Float[Tensor, "n 3"], c2w: Float[Tensor, "4 4"], fovy: float, height: int, width: int
 ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
-    """Pixel coordinates (x right, y down, pixel centres at .5) and depth along the viewing axis of world points."""
+    """Return pixel coordinates (x right, y down, pixel centres at .5) and depth along the viewing axis of points."""
     local = (points - c2w[:3, 3]) @ c2w[:3, :3]
     depth = -local[:, 2]
     f = focal_length(fovy, height)
@@ -112,7 +112,7 @@ def relative_pose(
     target_elevation: Float[Tensor, "*batch"],
     target_distance: Float[Tensor, "*batch"],
 ) -> Float[Tensor, "*batch 4"]:
-    """Zero-1-to-3's relative pose T of a target camera seen from the input camera.
+    """Return Zero-1-to-3's relative pose T of a target camera seen from the input camera.
 
     T = [elevation_input - elevation_target, sin(d_azimuth), cos(d_azimuth), distance_target - distance_input], with the
     angles in radians. The first entry is the difference of *polar* angles, target minus input, hence the sign: positive

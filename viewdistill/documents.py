@@ -1,8 +1,7 @@
-"""The one reader of side files: JSON, YAML and CSV, bounded, checked against dataclasses, with one kind of error.
+"""Reader of side files: JSON, YAML and CSV, bounded, checked against dataclasses, with one kind of error.
 
-A document comes from users, from other programs and from killed processes. Whatever it holds, reading it ends in a
-value of the asked-for type or in a `ViewDistillError` that names the file, the key, what stands there and what is
-allowed.
+Documents come from users, from other programs and from killed processes. Reading one ends in a value of the requested
+type or in a `ViewDistillError` that names the file, the key, the value found and the allowed values.
 """
 
 import csv
@@ -19,17 +18,17 @@ from viewdistill.schema import in_few_words, parse, wrong
 Document = TypeVar("Document")
 
 LARGEST_YAML = 2 << 20
-"""Bytes up to which YAML is read, which takes a second per half a megabyte."""
+"""Largest YAML file, bytes; half a megabyte takes a second."""
 
 DEEPEST = 64
-"""Levels of nesting up to which a document is read."""
+"""Largest number of levels of nesting in a document."""
 
 LARGEST_EXPANSION = 1_000_000
-"""Values up to which a YAML document is read, counting what its aliases repeat."""
+"""Largest number of values in a YAML document, repetitions by aliases included."""
 
 
 def read_text(path: Path, remedy: str = "", limit: int = LARGEST_SIDE_FILE) -> str:
-    """UTF-8 text of a regular file, with or without a byte order mark.
+    """Return the UTF-8 text of a regular file, with or without a byte order mark.
 
     Raises:
         ViewDistillError: The file is missing, is no regular file, is too large, or is not UTF-8.
@@ -41,11 +40,11 @@ def read_text(path: Path, remedy: str = "", limit: int = LARGEST_SIDE_FILE) -> s
 
 
 def read_json(path: Path, remedy: str = "delete it and run its stage again", limit: int = LARGEST_SIDE_FILE) -> Any:
-    """Content of a JSON file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+    """Return the content of a JSON file in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     Args:
         path: The file.
-        remedy: What to do where it cannot be read, for the message.
+        remedy: Advice, for the message, if it cannot be read.
         limit: Largest size, bytes.
 
     Raises:
@@ -53,7 +52,7 @@ def read_json(path: Path, remedy: str = "delete it and run its stage again", lim
     """
     encoded = read_bytes(path, remedy, limit)
     try:
-        # From bytes, `json` finds out the encoding itself.
+        # Given bytes, `json` detects the encoding itself.
         content = json.loads(encoded)
         check_depth(content)
     # Too deep; not JSON, an integer of thousands of digits, or in no such encoding.
@@ -64,12 +63,12 @@ def read_json(path: Path, remedy: str = "delete it and run its stage again", lim
     return content
 
 
-def read_yaml(path: Path, remedy: str = "mend it") -> Any:
-    """Content of a YAML file of one document: plain values only, and no more of them than `LARGEST_EXPANSION`.
+def read_yaml(path: Path, remedy: str = "fix it") -> Any:
+    """Return the content of a YAML file of one document: plain values only, at most `LARGEST_EXPANSION` of them.
 
     Args:
         path: The file.
-        remedy: What to do where it cannot be read, for the message.
+        remedy: Advice, for the message, if it cannot be read.
 
     Raises:
         ViewDistillError: The file is missing, cannot be read, is not YAML, or its aliases make it too large or endless.
@@ -87,13 +86,13 @@ def read_yaml(path: Path, remedy: str = "mend it") -> Any:
             loader.dispose()
     except RecursionError as error:
         raise wrong(path, f"nested more than {DEEPEST} levels deep", remedy) from error
-    # In turn: not YAML; dates and numbers that there are none of; keys that no dictionary takes.
+    # In turn: not YAML; impossible dates and numbers; unhashable keys.
     except (yaml.YAMLError, ValueError, OverflowError, TypeError, AttributeError, LookupError) as error:
         raise wrong(path, f"not readable as YAML ({in_few_words(error)})", remedy) from error
 
 
 def _expanded_size(node: yaml.Node, known: dict[int, int], depth: int) -> int:
-    """Values below a node with aliases written out."""
+    """Return values below a node with aliases written out."""
     if depth > DEEPEST:
         raise RecursionError
     if id(node) in known:
@@ -108,13 +107,13 @@ def _expanded_size(node: yaml.Node, known: dict[int, int], depth: int) -> int:
         children = list(node.value)
     size = 1 + sum(_expanded_size(child, known, depth + 1) for child in children)
     if size > LARGEST_EXPANSION:
-        raise ValueError(f"more than {LARGEST_EXPANSION:,} values, counting what aliases repeat")
+        raise ValueError(f"more than {LARGEST_EXPANSION:,} values, repetitions by aliases included")
     known[id(node)] = size
     return size
 
 
 def read_csv(path: Path, remedy: str = "delete it") -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a CSV file; each row has as many cells as the header.
+    """Return the header and rows of a CSV file; each row has as many cells as the header.
 
     Raises:
         ViewDistillError: The file is missing, cannot be read, is empty, or its rows differ in length.
@@ -135,7 +134,7 @@ def check_depth(content: Any) -> None:
     """Refuse a document that is nested more than `DEEPEST` levels deep.
 
     Raises:
-        RecursionError: It is.
+        RecursionError: The document is nested too deeply.
     """
     level = [content]
     for _ in range(DEEPEST):
@@ -151,16 +150,16 @@ def check_depth(content: Any) -> None:
 
 
 def read_document(path: Path, kind: type[Document], remedy: str = "delete it and run its stage again") -> Document:
-    """A JSON (by its suffix ``.yaml`` or ``.yml``: YAML) document as a dataclass.
+    """Read a JSON document (YAML if the suffix is ``.yaml`` or ``.yml``) as a dataclass.
 
     Args:
         path: The file.
         kind: The dataclass. Fields may be str, int, float, bool, None, Path, Any, literals, unions, lists, tuples,
             dictionaries with str as keys, and dataclasses; ``Annotated[float, Range(…)]`` bounds a number.
-        remedy: What to do where it cannot be read, for the message.
+        remedy: Advice, for the message, if it cannot be read.
 
     Raises:
-        ViewDistillError: The file cannot be read, lacks a key, has one that is not known, or a value is not allowed.
+        ViewDistillError: The file cannot be read, lacks a key, or has an unknown key or a value that is not allowed.
     """
     read = read_yaml if path.suffix in (".yaml", ".yml") else read_json
     return parse(kind, read(path, remedy), path, remedy)

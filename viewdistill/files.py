@@ -1,7 +1,7 @@
-"""Files that are whole or absent, files read within bounds, and one line for whatever the file system refuses.
+"""Atomic writing, bounded reading, and one-line errors for refusals by the file system.
 
-Writing goes to a temporary name beside the target, which is flushed to the disk and then renamed. Reading demands a
-regular file before it opens one, so that no pipe or device ever blocks, and a size within a limit.
+Writing goes to a temporary name beside the target, which is flushed to the disk and then renamed. Reading accepts
+regular files only, so that no pipe or device blocks, up to a limit of size.
 """
 
 import errno
@@ -17,10 +17,10 @@ from typing import Any
 from viewdistill.errors import ViewDistillError
 
 LARGEST_SIDE_FILE = 64 << 20
-"""Bytes up to which a text beside the results (JSON, YAML, CSV) is read."""
+"""Largest text file beside the results (JSON, YAML, CSV), bytes."""
 
 PROBE = 1 << 20
-"""Bytes that are added to a file that could not be written, to find out why."""
+"""Bytes appended to a file after a failed write, to find the reason."""
 
 DIGEST_SUFFIX = ".sha256"
 """Ending of the file that holds a file's SHA-256, in the form that ``sha256sum -c`` reads."""
@@ -44,16 +44,16 @@ ADVICE = {
     errno.EMFILE: "raise the limit on open files",
     errno.ENFILE: "raise the limit on open files",
 }
-"""What to do, by the error number of what a file system refuses."""
+"""Error number of a refusal by the file system → advice."""
 
 
 def refused(path: Path, action: str, error: OSError) -> ViewDistillError:
-    """One line for what the file system refused.
+    """Return the one-line error for a refusal by the file system.
 
     Args:
         path: The file or folder.
-        action: What was tried, as in "cannot be written".
-        error: Its answer.
+        action: The failed action, as in "cannot be written".
+        error: The file system's error.
     """
     advice = ADVICE.get(error.errno or 0, "choose another place")
     return ViewDistillError(f"{path}: {action} ({error.strerror or error}); {advice}")
@@ -76,10 +76,10 @@ def make_folder(folder: Path) -> Path:
 
 @contextmanager
 def atomic_path(path: Path, shared: bool = False) -> Generator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without an error.
+    """Provide a temporary path beside ``path`` that replaces it when the block ends without an error.
 
-    A reader, or a process that was killed and started again, never meets half a file, and after a power failure the
-    file is the old or the new one. The temporary name keeps the suffix, by which many libraries choose the format.
+    A reader, or a process restarted after a kill, never sees half a file, and after a power failure the file is the
+    old or the new one. The temporary name keeps the suffix, by which many libraries choose the format.
 
     Args:
         path: The file to write; its folder is made when missing.
@@ -110,14 +110,14 @@ def atomic_path(path: Path, shared: bool = False) -> Generator[Path]:
 
 
 def _refusal(error: Exception, path: Path, partial: Path) -> OSError | None:
-    """What the file system refused when a block failed; None where it is not to blame."""
+    """Return the file system's refusal behind a failed block; None for any other cause."""
     if isinstance(error, OSError):
-        # Errors of other files that the block reads stay what they are.
+        # Errors of other files that the block reads are passed on.
         if error.filename is not None and Path(os.fsdecode(error.filename)) not in (partial, path):
             return None
         if error.errno in ADVICE:
             return error
-    # torch, safetensors and video encoders hide the reason: the file system is asked itself.
+    # torch, safetensors and video encoders hide the reason: a write to the file system shows it.
     try:
         with partial.open("ab") as file:
             file.write(bytes(PROBE))
@@ -129,13 +129,13 @@ def _refusal(error: Exception, path: Path, partial: Path) -> OSError | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, atomically.
+    """Write UTF-8 text, atomically; halves of characters, as names of files can hold, become question marks.
 
     Raises:
         ViewDistillError: The file system refuses.
     """
     with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="replace")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -158,11 +158,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_bytes(path: Path, remedy: str = "", limit: int = LARGEST_SIDE_FILE) -> bytes:
-    """Content of a regular file.
+    """Return the content of a regular file.
 
     Args:
         path: The file.
-        remedy: What to do where it cannot be read, for the message.
+        remedy: Advice, for the message, if it cannot be read.
         limit: Largest size, bytes.
 
     Raises:
@@ -171,7 +171,7 @@ def read_bytes(path: Path, remedy: str = "", limit: int = LARGEST_SIDE_FILE) -> 
     ending = f"; {remedy}" if remedy else ""
     try:
         require_regular(path, remedy)
-        # Opened without blocking: the name may have become a pipe since.
+        # Opened without blocking: the name may have become a pipe in the meantime.
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(limit + 1) if size <= limit else b""
@@ -185,10 +185,10 @@ def read_bytes(path: Path, remedy: str = "", limit: int = LARGEST_SIDE_FILE) -> 
 
 
 def require_regular(path: Path, remedy: str = "") -> os.stat_result:
-    """Demand a regular file, before anything opens it: opening a pipe would block, and devices never end.
+    """Check that a path is a regular file before opening it: a pipe would block, and a device never ends.
 
     Raises:
-        ViewDistillError: It is missing, a folder, a pipe, a socket or a device.
+        ViewDistillError: The path is missing, a folder, a pipe, a socket or a device.
     """
     ending = f"; {remedy}" if remedy else ""
     try:
@@ -207,7 +207,7 @@ def require_regular(path: Path, remedy: str = "") -> os.stat_result:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The file that a document of a folder names, which must lie in that folder.
+    """Return the file that a document of a folder names, which must lie in that folder.
 
     Raises:
         ViewDistillError: The name is absolute, leaves the folder (``..`` or a link), or is no name of a file.
@@ -223,16 +223,16 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def digest_path(path: Path) -> Path:
-    """Where the digest of a file stands; hidden, since it is no result of its own."""
+    """Return the path of a file's digest; hidden, since it is not a result."""
     return path.with_name(f".{path.name}{DIGEST_SUFFIX}")
 
 
 @contextmanager
 def sealed_path(path: Path) -> Generator[Path]:
-    """As `atomic_path`, with the SHA-256 of the file beside it.
+    """Like `atomic_path`, with the SHA-256 of the file beside it.
 
-    The digest of the old file stays in force until the new one has taken its place: killed between the two, either is
-    sound.
+    The digest of the old file stays valid until the new file has replaced it, so that a kill between the two leaves
+    either sound.
 
     Raises:
         ViewDistillError: The file system refuses.
@@ -249,7 +249,7 @@ def _write_digests(path: Path, digests: list[str]) -> None:
 
 
 def known_digests(path: Path) -> list[str]:
-    """Digests that a file may have, the latest first; none where it has no digest beside it."""
+    """Return the valid digests of a file, the latest first; none without a digest beside it."""
     if not digest_path(path).is_file():
         return []
     lines = read_bytes(digest_path(path), limit=4096).decode("utf-8", "replace").splitlines()
@@ -257,7 +257,7 @@ def known_digests(path: Path) -> list[str]:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a file has the digest beside it; a file without one counts as sound."""
+    """Return whether a file has the digest beside it; a file without one counts as sound."""
     known = known_digests(path)
     return not known or sha256(path) in known
 
@@ -267,17 +267,17 @@ def check_digest(path: Path, remedy: str) -> None:
 
     Args:
         path: The file.
-        remedy: What to do where they differ, for the message.
+        remedy: Advice, for the message, if they differ.
 
     Raises:
-        ViewDistillError: They differ: a byte was changed, or the file was cut off or replaced.
+        ViewDistillError: They differ: a byte was changed, or the file was truncated or replaced.
     """
     if not is_sound(path):
         raise ViewDistillError(f"{path}: damaged (its SHA-256 is not that of {digest_path(path).name}); {remedy}")
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a regular file, hexadecimal.
+    """Return the SHA-256 of a regular file, hexadecimal.
 
     Raises:
         ViewDistillError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""Whether nested tensors are finite, asked of the device once."""
+"""Check for finite values in nested tensors, with one synchronisation of the device."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def non_finite(nested: object) -> str | None:
-    """Name of the first tensor that holds NaN or an infinity, or None where all are finite.
+    """Return the name of the first tensor that holds NaN or an infinity, or None where all are finite.
 
     Args:
-        nested: Tensors in mappings and sequences; what is no tensor of floating-point numbers is passed over.
+        nested: Tensors in mappings and sequences; anything but floating-point tensors is skipped.
 
     Example:
         >>> non_finite({"a": torch.ones(2), "b": [torch.tensor(float("nan"))]})

@@ -1,4 +1,4 @@
-"""Named phases of a step, for profiles: a range on torch's timeline, which costs a microsecond while nobody records."""
+"""Named phases of a step, for profiles: ranges on torch's timeline, a microsecond each without a profiler."""
 
 from typing import Literal
 
@@ -17,20 +17,20 @@ Phase = Literal[
     "backward",
     "optimiser",
 ]
-"""Phases in the order of a step. A phase may lie within another, to which it then does not count."""
+"""Phases in the order of a step. The time of a nested phase does not count towards the outer one."""
 
 PREFIX = "phase: "
-"""How the ranges' names begin in a trace."""
+"""Prefix of the ranges' names in a trace."""
 
 
 def phase(name: Phase) -> record_function:
-    """The range of a phase.
+    """Open the range of a phase.
 
     Example:
         >>> with phase("march"):
         ...     pass
 
     Args:
-        name: Of the phase.
+        name: The phase.
     """
     return record_function(PREFIX + name)

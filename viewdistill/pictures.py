@@ -1,7 +1,7 @@
-"""Conversions of pictures, each written once: bytes and floats, sizes, backgrounds, files.
+"""Conversions of pictures: bytes and floats, sizes, backgrounds, files.
 
 Floats are in [0, 1]. Tensors have channels before height and width; NumPy arrays have them last, as files do. Alpha is
-straight (not premultiplied) unless said.
+straight (not premultiplied) unless stated otherwise.
 """
 
 from pathlib import Path
@@ -18,16 +18,16 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.files import atomic_path, require_regular
 
 SMALLEST_ALPHA = 1e-3
-"""Coverage below which the colour of a half-covered pixel is not told apart from the background's."""
+"""Coverage below which a pixel's colour cannot be separated from the background's."""
 
 Rgba = TypeVar("Rgba", Tensor, np.ndarray)
 
 
 def to_bytes(image: Tensor | np.ndarray) -> UInt8[np.ndarray, "..."]:
-    """A picture in [0, 1] as 8 bits, rounded half up; bytes stay as they are.
+    """Convert a picture in [0, 1] to 8 bits, rounding half up; 8-bit pictures are passed through.
 
     Args:
-        image: Of any shape, which stays; clamped, and what is not a number becomes 0.
+        image: Of any shape; clamped, with NaN set to 0.
     """
     array = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
     if array.dtype == np.uint8:
@@ -38,24 +38,24 @@ def to_bytes(image: Tensor | np.ndarray) -> UInt8[np.ndarray, "..."]:
 
 
 def to_pictures(images: Float[Tensor, "n c height width"]) -> list[UInt8[np.ndarray, "height width c"]]:
-    """Tensors in [0, 1] as 8-bit pictures, channels last."""
+    """Convert tensors in [0, 1] to 8-bit pictures, channels last."""
     return list(to_bytes(images.movedim(1, -1)))
 
 
 def to_tensor(pixels: UInt8[np.ndarray, "*batch height width c"]) -> Float[Tensor, "*batch c height width"]:
-    """8-bit pictures, channels last, as floats in [0, 1], channels first."""
+    """Convert 8-bit pictures, channels last, to floats in [0, 1], channels first."""
     return torch.from_numpy(np.array(pixels)).movedim(-1, -3) / 255
 
 
 def resize(
     images: Float[Tensor, "batch c height width"], size: int | tuple[int, int], antialias: bool = True
 ) -> Float[Tensor, "batch c rows columns"]:
-    """Pictures at another size, bilinear; differentiable.
+    """Resize pictures bilinearly; differentiable.
 
     Args:
         images: Without alpha, or premultiplied by it (`resize_rgba` otherwise).
         size: Side, or height and width, pixels.
-        antialias: Whether to smooth before making smaller.
+        antialias: Whether to smooth before downscaling.
     """
     shape = (size, size) if isinstance(size, int) else size
     if images.shape[-2:] == shape:
@@ -66,7 +66,7 @@ def resize(
 def resize_pixels(
     pixels: UInt8[np.ndarray, "height width c"], size: int | tuple[int, int]
 ) -> UInt8[np.ndarray, "rows columns c"]:
-    """An 8-bit picture at another size, by Lanczos' filter; of RGBA the colours are weighted by alpha.
+    """Resize an 8-bit picture with Lanczos' filter; RGBA colours are weighted by alpha.
 
     Args:
         pixels: RGB or RGBA.
@@ -80,26 +80,26 @@ def resize_pixels(
 def resize_rgba(
     rgba: Float[Tensor, "batch 4 height width"], size: int | tuple[int, int]
 ) -> tuple[Float[Tensor, "batch 3 rows columns"], Float[Tensor, "batch 1 rows columns"]]:
-    """Colour over white and alpha at another size; resized together, so that no background bleeds into the rim."""
+    """Resize RGBA to colour over white and alpha, together, so that no background bleeds into the rim."""
     both = resize(torch.cat([over_white(rgba), rgba[:, 3:]], 1), size).clamp(0, 1)
     return both[:, :3], both[:, 3:]
 
 
 def over_white(rgba: Float[Tensor, "batch 4 height width"]) -> Float[Tensor, "batch 3 height width"]:
-    """Pictures over white."""
+    """Composite pictures over white."""
     alpha = rgba[:, 3:]
     return rgba[:, :3] * alpha + (1 - alpha)
 
 
 def straight_color(over_white_rgb: Rgba, alpha: Rgba) -> Rgba:
-    """The colour of pictures that were put over white: what shines through half-covered pixels is taken away again.
+    """Remove the white background from partly covered pixels.
 
     Args:
         over_white_rgb: In [0, 1].
         alpha: In [0, 1], of a shape that broadcasts against it.
 
     Returns:
-        In [0, 1]; without meaning where alpha is 0.
+        Straight colour in [0, 1]; undefined where alpha is 0.
     """
     solid = alpha.clip(SMALLEST_ALPHA, None)
     return ((over_white_rgb - (1 - alpha)) / solid).clip(0, 1)
@@ -121,12 +121,12 @@ def write_picture(path: Path, pixels: UInt8[np.ndarray, "height width c"], share
 
 
 def read_picture(path: Path, mode: str | None, remedy: str) -> Image.Image:
-    """A picture that a stage wrote; pictures that users give come through `viewdistill.input`.
+    """Read a picture written by a stage; users' pictures are read by `viewdistill.input`.
 
     Args:
         path: The file.
         mode: Pillow's mode, RGB or RGBA; None for the file's own.
-        remedy: What to do where it cannot be read, for the message.
+        remedy: Advice, for the message, if it cannot be read.
 
     Raises:
         ViewDistillError: The file is missing, is no regular file, or is damaged.
@@ -135,13 +135,13 @@ def read_picture(path: Path, mode: str | None, remedy: str) -> Image.Image:
     try:
         with Image.open(path) as image:
             return image.convert(mode) if mode else image.copy()
-    # What Pillow raises over damaged files and over those that claim to be enormous.
+    # Pillow's errors for damaged files and for those that claim to be enormous.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ViewDistillError(f"{path}: not readable ({error}); {remedy}") from error
 
 
 def read_rgb(path: Path, remedy: str = "delete it and run its stage again") -> Float[Tensor, "3 height width"]:
-    """Colours in [0, 1] of a picture that a stage wrote.
+    """Read the colours, in [0, 1], of a picture written by a stage.
 
     Raises:
         ViewDistillError: The file is missing or damaged.
@@ -150,7 +150,7 @@ def read_rgb(path: Path, remedy: str = "delete it and run its stage again") -> F
 
 
 def read_rgb_over_white(path: Path, remedy: str) -> UInt8[np.ndarray, "height width 3"]:
-    """An RGBA picture that a stage wrote over white, 8 bits.
+    """Read an RGBA picture written by a stage, composited over white, 8 bits.
 
     Raises:
         ViewDistillError: The file is missing or damaged.

@@ -1,8 +1,8 @@
-"""The number format that a network computes in, and which one is worth while where.
+"""Number formats of networks, and the choice of a fast one.
 
-Half of the bits are faster only where the processor multiplies them: a CPU that does not (no AVX-512 or AMX bf16, as in
-laptops and in servers before 2022) converts to float32 and back, some times slower than float32. What a library says
-about its support counts both kinds, so the products of two matrices are timed.
+Half precision is faster only with hardware support: a CPU without it (no AVX-512 or AMX bf16, as in laptops and in
+servers before 2022) converts to float32 and back, several times slower than float32. Libraries report support for both
+kinds of CPU, so matrix products are timed instead.
 """
 
 import functools
@@ -14,14 +14,14 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-"""A number format by name; ``auto`` is bf16 where that is fast, else fp32."""
+"""A number format by name; ``auto`` is bf16 if that is fast, else fp32."""
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """The formats themselves."""
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes bfloat16 faster than float32: asked of CUDA, and measured once on a CPU."""
+    """Return whether a device computes bfloat16 faster than float32: reported by CUDA, measured once on a CPU."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and _bfloat16_is_faster_on_cpu()
@@ -35,7 +35,7 @@ def _bfloat16_is_faster_on_cpu() -> bool:
 
 
 def _seconds_of_a_product(dtype: torch.dtype, size: int = 256, repeats: int = 5) -> float:
-    """Least time of several products of two square matrices, after one that warms up."""
+    """Return the least time of several products of two square matrices, after a warm-up."""
     matrix = torch.ones(size, size, dtype=dtype)
     seconds: list[float] = []
     for _ in range(1 + repeats):
@@ -46,18 +46,18 @@ def _seconds_of_a_product(dtype: torch.dtype, size: int = 256, repeats: int = 5)
 
 
 def plain_attention(device: torch.device) -> AbstractContextManager[Any]:
-    """A context in which a CPU computes attention plainly where it is in bfloat16: its fused backward pass is slow."""
+    """Return a context with unfused attention for bfloat16 on a CPU, whose fused backward pass is slow."""
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
 
 
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:
-    """What to compute in.
+    """Return the dtype of a precision on a device.
 
     Args:
-        precision: By name.
-        device: Where it is computed; decides ``auto``.
+        precision: Its name.
+        device: Device of the computation; decides ``auto``.
 
     Raises:
         ValueError: The name is unknown.

@@ -1,7 +1,7 @@
-"""Shipped files that are no code: configurations and the embedded priors.
+"""Shipped data: configurations and the embedded priors.
 
 They are package data. In a wheel they lie in ``viewdistill/data``; in the repository that folder has links to
-``configs/`` and ``priors/``. So both are found in the same place, whatever the working directory is.
+``configs/`` and ``priors/``. Both are thus found in the same place, independent of the working directory.
 """
 
 from pathlib import Path
@@ -21,18 +21,18 @@ PRESETS = CONFIGS / "presets"
 """Folders of overlays on the stages' YAMLs."""
 
 NANO = "nano"
-"""Name of the shipped YAMLs without any overlay, where a preset can be named."""
+"""Name of the preset without any overlay."""
 
 NANO_PRIORS = DATA / "priors" / "nano"
 """The embedded priors."""
 
 
 def find(name: str | Path) -> Path:
-    """Return where a file or folder is that a setting names, as ``priors/nano/zero123``.
+    """Return the path of a file or folder named by a setting, such as ``priors/nano/zero123``.
 
     Args:
-        name: A path. A relative one that is shipped means the shipped one, from any working directory; another one
-            starts at the working directory.
+        name: A path. A relative path of a shipped file means that file, from any working directory; others start at
+            the working directory.
     """
     shipped = DATA / name
     return (
@@ -41,18 +41,18 @@ def find(name: str | Path) -> Path:
 
 
 def _within(path: Path) -> bool:
-    # `..` would lead out, into whatever lies beside an installed package.
+    # `..` would lead out of the installed package.
     return ".." not in path.parts and path != DATA
 
 
 def preset_folders(preset: str) -> tuple[Path, ...]:
-    """Return the folders of a preset's overlays: its own, after that of the preset that it lies in, if it does.
+    """Return the folders of a preset's overlays: that of an enclosing preset, if any, then its own.
 
     Args:
-        preset: Name of a folder of ``configs/presets``, as ``debug`` or ``zero123-xl/12gb``; `NANO` has none.
+        preset: Name of a folder of ``configs/presets``, such as ``debug`` or ``zero123-xl/12gb``; `NANO` has none.
 
     Raises:
-        ViewDistillError: There is no such preset; the message lists those that there are.
+        ViewDistillError: The preset does not exist; the message lists the existing ones.
     """
     if preset == NANO:
         return ()

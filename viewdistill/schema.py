@@ -1,6 +1,6 @@
-"""Plain data checked against types: the schema of a side file is the dataclass that it becomes.
+"""Plain data checked against types: a side file's schema is its dataclass.
 
-Each error names the key, what stands there and what is allowed.
+Each error names the key, the value found and the allowed values.
 """
 
 import math
@@ -19,7 +19,7 @@ UNIONS = (typing.Union, types.UnionType)  # pyright: ignore[reportDeprecated]
 Document = TypeVar("Document")
 
 LONGEST_SHOWN = 40
-"""Characters of a wrong value that a message shows."""
+"""Longest excerpt of a wrong value in a message, characters."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Range:
     high: float = math.inf
     """Largest value."""
     open_ends: bool = False
-    """Whether both ends themselves are excluded."""
+    """Whether the interval is open."""
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: int | float) -> bool:
         return self.low < value < self.high if self.open_ends else self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -43,14 +43,14 @@ class Range:
 
 
 def parse(kind: type[Document], content: Any, path: Path, remedy: str = "", unknown_keys: bool = False) -> Document:
-    """A value of plain data as a type; see `read_document` for which.
+    """Convert plain data to a type; `read_document` lists the supported types.
 
     Args:
         kind: The type.
         content: The value.
-        path: The file that it is from, for the message.
-        remedy: What to do where it is wrong, for the message.
-        unknown_keys: Whether keys that a dataclass has no field for are passed over, as in files of other programs.
+        path: The value's file, for the message.
+        remedy: Advice, for the message, if the value is wrong.
+        unknown_keys: Whether keys without a field in the dataclass are ignored, as in files of other programs.
 
     Raises:
         ViewDistillError: The value is not of this type.
@@ -92,7 +92,7 @@ def _value(kind: Any, value: Any, key: str, lax: bool) -> Any:
 
 def _plain(kind: Any, value: Any, key: str) -> Any:
     if kind in (str, Path) and isinstance(value, str):
-        # Half a surrogate pair, which JSON can spell, and null characters fit neither a terminal nor a file name.
+        # Half a surrogate pair, which JSON can contain, and null characters fit neither a terminal nor a file name.
         if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
             raise _not_allowed(key, value, "text of Unicode characters")
         return kind(value)
@@ -116,14 +116,14 @@ def _plain(kind: Any, value: Any, key: str) -> Any:
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any, key: str, lax: bool) -> Any:
-    """The first of several types that a value fits."""
+    """Convert a value to the first of several types that it fits."""
     problems: list[str] = []
     for kind in kinds:
         try:
             return _value(kind, value, key, lax)
         except ViewDistillError as error:
             problems.append(str(error))
-    # A document is wrong within one of its alternatives: that message says most.
+    # The error lies within one of the alternatives: that message is the most helpful.
     raise ViewDistillError(problems[0] if value is not None or len(problems) == 1 else problems[-1])
 
 
@@ -145,7 +145,7 @@ def _record(kind: type[Any], value: Any, key: str, lax: bool) -> Any:
     hints = get_type_hints(kind, include_extras=True)
     known = {field.name: field for field in fields(kind) if field.init}
     if not lax and (strange := [name for name in value if name not in known]):
-        raise ViewDistillError(f"{_join(key, strange[0])}: not a known key; known are {', '.join(known)}")
+        raise ViewDistillError(f"{_join(key, strange[0])}: unknown key; known keys: {', '.join(known)}")
     for name, field in known.items():
         if name not in value and field.default is MISSING and field.default_factory is MISSING:
             raise ViewDistillError(f"{_join(key, name)}: missing")
@@ -162,7 +162,7 @@ def _join(key: str, name: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value in few printable characters; containers by their kind."""
+    """Format a value in few printable characters; containers by their kind."""
     if isinstance(value, dict | list | tuple):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
     if isinstance(value, int) and abs(value) >= 1 << 63:
@@ -172,7 +172,7 @@ def _shown(value: object) -> str:
 
 
 def in_few_words(error: object) -> str:
-    """The start of another library's message, on one line."""
+    """Return the start of another library's message, on one line."""
     text = " ".join(str(error).split())
     return text if len(text) <= 100 else text[:100] + "…"
 
@@ -182,5 +182,5 @@ def _not_allowed(key: str, value: object, allowed: str) -> ViewDistillError:
 
 
 def wrong(path: Path, problem: str, remedy: str) -> ViewDistillError:
-    """The error for a document: which file, what is wrong, what to do."""
+    """Return the error for a document: file, fault, remedy."""
     return ViewDistillError(f"{path}: {problem}; {remedy}" if remedy else f"{path}: {problem}")

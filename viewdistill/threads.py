@@ -1,8 +1,8 @@
 """Threads for numba kernels.
 
-numba's own threading layers either abort the process when two Python threads launch kernels at once (workqueue) or
-cannot be used after a fork and keep a second OpenMP pool beside torch's (omp). Kernels therefore release the
-interpreter's lock and run in a plain thread pool of `torch.get_num_threads()` threads.
+numba's own threading layers either abort the process when two Python threads launch kernels at once (workqueue), or
+fail after a fork and keep a second OpenMP pool beside torch's (omp). Kernels therefore release the interpreter's lock
+and run in a plain thread pool of `torch.get_num_threads()` threads.
 """
 
 import os
@@ -29,5 +29,5 @@ def parallel_for(task: Callable[[T], None], items: Sequence[T]) -> None:
 
 @cache
 def _pool(process: int, n_threads: int) -> ThreadPoolExecutor:
-    # threads do not survive a fork: the process id makes a forked child start its own
+    # threads do not survive a fork: keyed by the process id, a forked child starts its own pool
     return ThreadPoolExecutor(n_threads, thread_name_prefix=f"kernels-{process}")

@@ -1,4 +1,4 @@
-"""`viewdistill bias`: does the unconditional branch of a prior pull clean images off themselves?"""
+"""`viewdistill bias`: bias of a prior's unconditional branch on clean images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from commands.arguments import add_option, add_out_argument
 from commands.devices import Accelerator, add_accelerator_argument, device_of
 from commands.evaluation.bias_figures import Kind, load_branch, measure
 from commands.evaluation.bias_pictures import maps_sheet, markdown, recovered_sheet, rich_table
-from datamodules.run_folder import atomic_path, write_json
+from datamodules.runs.run_folder import atomic_path, write_json
 from datamodules.view_sets import read_over_white
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.errors import ViewDistillError
@@ -34,11 +34,10 @@ examples:
   viewdistill bias --prior priors/nano/zero123 priors/nano/stable-diffusion
   viewdistill bias --prior priors/nano/stable-diffusion --image mario.png --out runs/mario
 
-Clean images are noised to t, and the branch says what the noise was: norm is the root mean square of the mean of
-(its noise - the noise) over the draws, floor what so few draws leave in it of an unbiased branch, common the part that
-all images share. Recovered are the images that the branch alone makes of z_t, in one step and by DDIM (PSNR against
-the clean ones). Several priors meet the same images and the same noise. Of objects, those that no prior was trained on
-are shown, each from its front."""
+Clean images are noised to t, and the branch predicts the noise: norm is the root mean square of the mean of (predicted
+noise - noise) over the draws, floor its value for an unbiased branch with this number of draws, common the part shared
+by all images. Recovered images are those that the branch alone makes of z_t, in one step and by DDIM (PSNR against the
+clean ones). All priors get the same images and the same noise. Objects are held-out ones, each seen from its front."""
 
 BIAS_FILE = "bias.json"
 """Name of the file with all figures."""
@@ -51,15 +50,15 @@ class Request:
     prior: tuple[Path, ...] = tuple(REPOSITORY / "priors" / "nano" / name for name in ("zero123", "stable-diffusion"))
     """Folders of priors, or names on the hub."""
     kind: Kind | None = None
-    """What the priors are conditioned on; found from the contents of a folder where not given."""
+    """Condition of the priors; detected from the contents of a folder when not given."""
     image: tuple[Path, ...] | None = None
     """Clean images; renders of test objects where not given."""
     objects: int = 16
-    """Test objects in place of ``image``."""
+    """Test objects, without ``image``."""
     timesteps: tuple[int, ...] = (50, 100, 200, 300, 500, 700)
     """Noise levels t."""
     draws: int = 16
-    """Noise draws per image; the spread between them gives the floor, so that two are needed."""
+    """Noise draws per image, at least two: their spread gives the floor."""
     steps: int = 50
     """DDIM steps from pure noise."""
     seed: int = 0
@@ -83,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
         choices=get_args(Kind),
-        help="what the priors are conditioned on (default: found from the contents of the folder)",
+        help="condition of the priors (default: detected from the contents of the folder)",
     )
     parser.add_argument(
         "--image",
@@ -154,10 +153,10 @@ def prior_names(priors: Sequence[Path]) -> list[str]:
 
 
 def square_over_white(path: Path) -> Float[Tensor, "3 side side"]:
-    """An image file over white, widened to a square.
+    """Read an image file over white, padded to a square.
 
     Raises:
-        ViewDistillError: It cannot be read.
+        ViewDistillError: The file cannot be read.
     """
     picture = read_over_white(path)
     height, width = picture.shape[1:]
@@ -167,7 +166,7 @@ def square_over_white(path: Path) -> Float[Tensor, "3 side side"]:
 
 
 def clean_images(source: list[Tensor] | int, size: int) -> Float[Tensor, "images 3 size size"]:
-    """Square pictures in the size of a prior, or renders of so many test objects over white."""
+    """Return square pictures in the size of a prior, or renders of test objects over white."""
     if isinstance(source, int):
         front, seeds = poses([0.0], [20.0]), TEST_SEEDS[:source]
         rgba = np.concatenate([render(generate(s), front, FOVY_ZERO123, size, 4).rgba for s in seeds])

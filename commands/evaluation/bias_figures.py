@@ -1,4 +1,4 @@
-"""What `viewdistill bias` measures of one prior."""
+"""Figures of `viewdistill bias` for one prior."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from viewdistill.guidance.bias import NoiseBias, empty_text_predictor, noise_bia
 from viewdistill.metrics.images import psnr
 
 Kind = Literal["view", "text"]
-"""What a prior is conditioned on."""
+"""Condition of a prior."""
 
 RECOVERED_SEED = 1
-"""Added to the seed for the noise that images are recovered from, which thus is none of the draws."""
+"""Offset of the seed for the recovered images' noise, which differs from all draws."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Measured:
     content: dict[str, Any]
     """Figures in the form of ``bias.json``."""
     biases: list[NoiseBias]
-    """One a timestep."""
+    """One per timestep."""
     one_step: list[Float[Tensor, "images 3 size size"]]
-    """Images recovered in one step, one batch a timestep."""
+    """Images recovered in one step, one batch per timestep."""
     ddim: list[Float[Tensor, "images 3 size size"]]
     """The same by DDIM."""
 
@@ -61,10 +61,10 @@ def load_branch(name: str, prior: Path, device: torch.device, kind: Kind | None 
         name: Its name in tables.
         prior: Folder, or a name on the hub.
         device: Device to compute on.
-        kind: What it is conditioned on; found from the contents of the folder when not given.
+        kind: Its condition; detected from the contents of the folder when not given.
 
     Raises:
-        ViewDistillError: It cannot be read, or what it is conditioned on is not known.
+        ViewDistillError: The prior cannot be read, or its condition is unknown.
     """
     if (kind or kind_of(prior)) == "text":
         text = TextConditionedPrior.from_folder(prior, device=device)
@@ -74,10 +74,10 @@ def load_branch(name: str, prior: Path, device: torch.device, kind: Kind | None 
 
 
 def kind_of(prior: Path) -> Kind:
-    """What a prior in a folder is conditioned on.
+    """Return the condition of a prior in a folder.
 
     Raises:
-        ViewDistillError: It is in no folder, where one could see it.
+        ViewDistillError: The prior is not in a folder, so its condition cannot be detected.
     """
     if (prior / "text_encoder").is_dir():
         return "text"
@@ -95,13 +95,13 @@ def measure(
     steps: int,
     seed: int,
 ) -> Measured:
-    """Bias norms and recovered images at each timestep.
+    """Measure bias norms and recover images at each timestep.
 
     Args:
         branch: The branch.
         images: Clean images over white, in [0, 1], of the prior's size.
-        timesteps: Where to look.
-        draws: Noise draws an image, at least 2.
+        timesteps: Noise levels to evaluate.
+        draws: Noise draws per image, at least 2.
         steps: DDIM steps of a run from pure noise.
         seed: Of the noise.
     """
@@ -124,7 +124,7 @@ def measure(
 
 
 def figures(bias: NoiseBias, images: Tensor, one_step: Tensor, ddim: Tensor) -> dict[str, Any]:
-    """One row of ``bias.json``."""
+    """Return one row of ``bias.json``."""
     return {
         "timestep": bias.timestep,
         "norm": bias.norm,

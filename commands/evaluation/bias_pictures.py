@@ -1,4 +1,4 @@
-"""Pictures and tables of what `viewdistill bias` measured."""
+"""Pictures and tables of `viewdistill bias`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ COLUMNS = 12
 """Images shown."""
 
 SMALLEST_CELL = 64
-"""Pixels a side below which pictures are enlarged."""
+"""Smallest side of pictures, pixels; smaller ones are enlarged."""
 
 HEADINGS = ("norm", "floor", "common", "one step, dB", "DDIM, dB")
-"""Columns of the tables, a prior."""
+"""Columns of the tables, per prior."""
 
 FIGURES = ("norm", "noise_floor", "mean_norm", "one_step_psnr", "ddim_psnr")
 """Their names in ``bias.json``."""
 
 
 def maps_sheet(measured: Measured, images: Tensor) -> UInt8[np.ndarray, "height width 3"]:
-    """The clean images, and below them the magnitude of the bias at each timestep, all on one scale of colours.
+    """Draw the clean images and, below, the magnitude of the bias at each timestep, on a common colour scale.
 
     Black is 0, the brightest colour the 99th percentile of all maps together.
     """
@@ -41,7 +41,7 @@ def maps_sheet(measured: Measured, images: Tensor) -> UInt8[np.ndarray, "height 
 
 
 def recovered_sheet(measured: Measured, images: Tensor) -> UInt8[np.ndarray, "height width 3"]:
-    """The clean images, and below them what the branch alone recovers from each timestep."""
+    """Draw the clean images and, below, the branch's recovered images from each timestep."""
     rows, labels = [cells(images)], ["clean"]
     for bias, first, last in zip(measured.biases, measured.one_step, measured.ddim, strict=True):
         rows += [cells(first), cells(last)]
@@ -50,14 +50,14 @@ def recovered_sheet(measured: Measured, images: Tensor) -> UInt8[np.ndarray, "he
 
 
 def cells(images: Tensor, like: Tensor | None = None) -> list[np.ndarray | None]:
-    """Pictures for a sheet: of the first images, in the size of ``like``, not too small to see."""
+    """Return pictures for a sheet: of the first images, in the size of ``like``, enlarged if small."""
     size = max(SMALLEST_CELL, (images if like is None else like).shape[-1])
     shown = torch.nn.functional.interpolate(images[:COLUMNS], (size, size), mode="nearest")
     return [picture.permute(1, 2, 0).numpy() for picture in shown]
 
 
 def table_rows(priors: list[dict[str, Any]]) -> list[list[str]]:
-    """Cells of both tables: a row a prior and timestep."""
+    """Return the cells of both tables: one row per prior and timestep."""
     return [
         [prior["prior"], str(row["timestep"]), *(f"{row[name]:.3f}" for name in FIGURES[:3])]
         + [f"{row[name]:.2f}" for name in FIGURES[3:]]
@@ -67,13 +67,13 @@ def table_rows(priors: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def markdown(priors: list[dict[str, Any]]) -> str:
-    """The table as Markdown."""
+    """Return the table as Markdown."""
     lines = ["| " + " | ".join(("prior", "t", *HEADINGS)) + " |", "|---" * (2 + len(HEADINGS)) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in table_rows(priors))]) + "\n"
 
 
 def rich_table(priors: list[dict[str, Any]]) -> Table:
-    """The table for the terminal, a section a prior."""
+    """Return the table for the terminal, one section per prior."""
     found = Table()
     for index, heading in enumerate(("prior", "t", *HEADINGS)):
         found.add_column(heading, justify="left" if index == 0 else "right")

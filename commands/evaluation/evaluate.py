@@ -18,7 +18,7 @@ from commands.evaluation.truth import GeneratedTruth, Truth, load_truth, truth_o
 from commands.requirements import require
 from commands.tracking.object import track_object
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import EVALUATION_FILE, InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import EVALUATION_FILE, InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.claims import MeshLimits
@@ -37,7 +37,7 @@ folder of views. It is scaled to a longest side of 1 and centred on its box unle
 neither scaled nor moved, except by surface-aligned. Folders of views hold cameras.json (datamodules/view_sets.py
 describes it) or SyncDreamer's 16 views, 000.png to 015.png; its strip of 16 views in one PNG is read too.
 
-protocols: syncdreamer (16 cameras at elevation 30, 256 pixels; points that they see, one a voxel of 0.01; IoU in 64
+protocols: syncdreamer (16 cameras at elevation 30, 256 pixels; visible points, one per voxel of 0.01; IoU in 64
 cells cubed of [-1, 1] cubed), surface (100,000 points by area; IoU in 128 cells cubed of the box around both),
 surface-aligned (surface after similarity-ICP). Intervals are over views, by the bootstrap."""
 
@@ -50,19 +50,19 @@ class Request:
     """Options of the subcommand."""
 
     run_folder: Path | None = None
-    """Run to score; none where ``mesh`` or ``views`` are."""
+    """Run to score; None with ``mesh`` or ``views``."""
     mesh: Path | None = None
     """Predicted mesh of another system."""
     views: Path | None = None
     """Predicted views of another system."""
     mesh_up: Up | None = None
-    """Axis of ``mesh`` that points up; y where not given."""
+    """Up axis of ``mesh``; y when not given."""
     gt: Path | None = None
     """Ground truth: a mesh, a folder of views or of an object of Google Scanned Objects."""
     object: int | None = None
     """Ground truth: seed of a generated object."""
     gt_up: Up | None = None
-    """Axis of a mesh in ``gt`` that points up; y where not given, z in Google Scanned Objects."""
+    """Up axis of a mesh in ``gt``; when not given, y, or z in Google Scanned Objects."""
     azimuth: float | None = None
     """Azimuth of the input camera in the truth's own frame, degrees."""
     keep_placement: bool = False
@@ -72,11 +72,11 @@ class Request:
     size: int = 256
     """Side of rendered views, pixels."""
     max_faces: int = MeshLimits.faces
-    """Triangles of a mesh at most, and as many vertices."""
+    """Largest number of a mesh's triangles, and of its vertices."""
     field: bool = False
     """Whether renders of the run's radiance field are scored too."""
     out: Path | None = None
-    """File to write; `default_out` where not given."""
+    """File to write; `default_out` when not given."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,11 +113,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--azimuth",
         type=options.DEGREES,
         metavar="DEG",
-        help="where the input camera stands in the truth's own frame (default 0, or what the run's input says)",
+        help="azimuth of the input camera in the truth's own frame (default 0, or that of the run's input)",
     )
-    parser.add_argument(
-        "--keep-placement", action="store_true", help="leave a mesh given by --gt its own size and place"
-    )
+    parser.add_argument("--keep-placement", action="store_true", help="keep the size and place of a mesh given by --gt")
     parser.add_argument(
         "--protocols", nargs="+", choices=PROTOCOL_NAMES, default=Request.protocols, help="of geometry (default: all)"
     )
@@ -133,7 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.COUNT,
         default=Request.max_faces,
         metavar="N",
-        help="triangles of a mesh at most, and as many vertices (default %(default)s; 5 million take about 2 GB)",
+        help="largest number of triangles, and of vertices (default %(default)s; 5 million take about 2 GB)",
     )
     parser.add_argument("--field", action="store_true", help="score renders of RUN's radiance field too (a minute)")
     parser.add_argument(
@@ -148,7 +146,7 @@ def run(request: Request) -> None:
     """Score, write ``evaluation.json`` and print the tables.
 
     Raises:
-        ViewDistillError: A file or an option cannot be used; nothing has been written then.
+        ViewDistillError: A file or an option cannot be used; nothing is written.
     """
     check_options(request)
     folder = RunFolder(request.run_folder) if request.run_folder else None
@@ -170,7 +168,7 @@ def run(request: Request) -> None:
 
 
 def check_options(request: Request) -> None:
-    """Refuse options that contradict each other.
+    """Reject contradictory options.
 
     Raises:
         ViewDistillError: Two options contradict each other, or one is missing.
@@ -190,10 +188,10 @@ def check_options(request: Request) -> None:
 
 
 def choose_truth(request: Request, folder: RunFolder | None) -> Truth:
-    """The truth that the options name, else the object that the run was made from.
+    """Return the truth named by the options, else the run's generated object.
 
     Raises:
-        ViewDistillError: There is none, or it cannot be read.
+        ViewDistillError: There is no truth, or it cannot be read.
     """
     if folder is not None:
         require(folder)
@@ -207,12 +205,12 @@ def choose_truth(request: Request, folder: RunFolder | None) -> Truth:
 
 
 def rig_or_own(truth: Truth) -> tuple[ViewCamera, ...]:
-    """Cameras from which a predicted mesh is rendered: the truth's own where it is views, else SyncDreamer's."""
+    """Return the cameras for rendering a predicted mesh: those of the truth's views, else SyncDreamer's."""
     return truth.stored.cameras if truth.stored is not None else RIG_CAMERAS
 
 
 def notes(folder: RunFolder | None, truth: Truth, content: dict[str, Any]) -> list[str]:
-    """What a reader of the figures has to know besides."""
+    """Return notes on the figures."""
     found: list[str] = []
     if "scaled" in (placement := content["truth"]["placement"]):
         found.append(f"note: the ground truth was {placement}; --keep-placement leaves it as it is in its file")
@@ -237,13 +235,13 @@ def notes(folder: RunFolder | None, truth: Truth, content: dict[str, Any]) -> li
     if meta.framing == "fitted":
         found.append(
             "note: the input was cut out, scaled and centred, so that the run's world may differ from the truth's in "
-            "scale and place; surface-aligned makes up for it, the other figures do not"
+            "scale and place; surface-aligned corrects for it, the other figures do not"
         )
     return found
 
 
 def default_out(request: Request) -> Path:
-    """In the run folder, else beside the predicted mesh, else in or beside the views."""
+    """Return the default file: in the run folder, else beside the predicted mesh, else in or beside the views."""
     if request.run_folder is not None:
         return request.run_folder / EVALUATION_FILE
     if request.mesh is not None:

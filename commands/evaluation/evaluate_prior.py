@@ -1,4 +1,4 @@
-"""`viewdistill evaluate-prior`: how well a view-conditioned prior shows objects it never saw from new sides."""
+"""`viewdistill evaluate-prior`: accuracy of a view-conditioned prior's novel views of held-out objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from commands import options
 from commands.arguments import add_option, add_out_argument
 from commands.devices import Accelerator, add_accelerator_argument, device_of
-from datamodules.run_folder import write_json
+from datamodules.runs.run_folder import write_json
 from viewdistill.cameras import relative_pose
 from viewdistill.diffusion.priors import ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling, view_noise_predictor
@@ -37,7 +37,7 @@ class Request:
     prior: Path = REPOSITORY / "priors" / "nano" / "zero123"
     """Folder of the view-conditioned prior."""
     objects: int = 48
-    """How many objects."""
+    """Number of objects."""
     targets: int = 3
     """New views per object."""
     scales: tuple[float, ...] = (1.0, 2.0, 3.0)
@@ -45,11 +45,11 @@ class Request:
     steps: int = 50
     """DDIM steps."""
     held_out_families: bool = False
-    """Whether the objects are of the two families that no prior was trained on."""
+    """Whether the objects are of the two held-out families."""
     patterned: bool = False
     """Whether the objects have bold prints and thin parts."""
     accelerator: Accelerator = "auto"
-    """Device to sample on; auto takes a GPU where there is one."""
+    """Device to sample on; auto is a GPU if available."""
     out: Path = Path("runs/prior")
     """Folder to write to."""
 
@@ -94,7 +94,7 @@ class Pairs:
     relative_pose: Tensor
     """Pose of each target seen from its input [B, 4]."""
     elevation: Tensor
-    """Of the input cameras [B], degrees."""
+    """Elevations of the input cameras [B], degrees."""
 
 
 def run(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""What is scored: mesh and views of a run, or files of any system."""
+"""Predictions to score: mesh and views of a run, or files of any system."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import torch
 from commands.evaluation.scores import PredictedViews, Prediction, resized
 from commands.evaluation.truth import render_textured
 from commands.requirements import require
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import RunFolder
+from datamodules.posed_views import ViewCamera, read_rgba
+from datamodules.runs.run_folder import RunFolder
 from datamodules.view_sets import ViewSet, load_view_set
 from lightning_modules.radiance_field import load_field
 from viewdistill.errors import ViewDistillError
@@ -26,17 +25,17 @@ from viewdistill.pictures import over_white
 def of_run(
     folder: RunFolder, cameras: Sequence[ViewCamera], size: int, with_field: bool, limits: MeshLimits | None = None
 ) -> Prediction:
-    """Collect the mesh and the views of a run, as far as its stages are complete.
+    """Collect the mesh and the views of a run's complete stages.
 
     Args:
         folder: The run.
         cameras: Cameras from which meshes and fields are rendered.
         size: Side of renders, pixels.
         with_field: Whether to render the radiance field too.
-        limits: How much of its mesh is read.
+        limits: Limits on its mesh.
 
     Raises:
-        ViewDistillError: None of them is, or a file is damaged.
+        ViewDistillError: No such stage is complete, or a file is damaged.
     """
     mesh = load_mesh(folder.glb, limits=limits) if folder.record("mesh").is_file() else None
     views: list[PredictedViews] = []
@@ -71,11 +70,11 @@ def of_files(
 
     Args:
         mesh_file: Its mesh, if any.
-        up: Axis of the mesh that points up.
+        up: Up axis of the mesh.
         views_path: Its views, if any.
         cameras: Cameras from which the mesh is rendered.
         size: Side of renders, pixels.
-        limits: How much of the mesh is read.
+        limits: Limits on the mesh.
 
     Raises:
         ViewDistillError: A file cannot be read.
@@ -91,7 +90,7 @@ def of_files(
 
 
 def notes_of(mesh: LoadedMesh | None) -> tuple[str, ...]:
-    """What a user should know of how a mesh was read."""
+    """Return notes on the reading of a mesh, for the user."""
     return mesh.notes if mesh else ()
 
 
@@ -117,7 +116,7 @@ def field_views(folder: RunFolder, cameras: Sequence[ViewCamera], size: int) -> 
 
 
 def copied_input(folder: RunFolder, cameras: Sequence[ViewCamera], size: int) -> PredictedViews:
-    """The input view in place of every view: what a prediction must beat."""
+    """Return the input view in place of every view, as a baseline."""
     picture = resized(over_white(read_rgba(folder.rgba)[None]), size).expand(len(cameras), -1, -1, -1)
     names = tuple(f"input#{index}" for index in range(len(cameras)))
     return PredictedViews("copy of input", ViewSet(picture, tuple(cameras), names, "rendered"), self_consistent=True)

@@ -1,6 +1,6 @@
-"""The figures of one prediction: views, geometry, consistency, in the form of ``evaluation.json``.
+"""Figures of one prediction: views, geometry, consistency, in the form of ``evaluation.json``.
 
-A figure that cannot be had is ``{"mean": null, "reason": "…"}``, never 0.
+An unavailable figure is ``{"mean": null, "reason": "…"}``, never 0.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from viewdistill.pictures import resize
 from viewdistill.version import __version__
 
 SMALLEST_VIEW = 16
-"""Side in pixels below which SSIM's window and VGG-16's poolings do not fit."""
+"""Smallest side, pixels, for SSIM's window and VGG-16's poolings."""
 
 POSED = "posed-views"
-"""Name of the comparison of views from any other cameras than SyncDreamer's rig at its size."""
+"""Name of the comparison of views from cameras other than SyncDreamer's rig at its size."""
 
 MAPS = "depth-maps"
-"""Name of the comparison of the points of depth maps from any other cameras than SyncDreamer's rig at its size."""
+"""Name of the comparison of depth maps' points from cameras other than SyncDreamer's rig at its size."""
 
 
 @dataclass(frozen=True)
@@ -43,37 +43,37 @@ class PredictedViews:
     """Views to score."""
 
     of: str
-    """What shows them, for the table."""
+    """Their source, for the table."""
     views: ViewSet
     """The views."""
     required: bool = False
-    """Whether the user asked for them, so that what cannot be scored is an error."""
+    """Whether the user asked for them, so that a failure to score them is an error."""
     self_consistent: bool = False
-    """Whether they show one surface by construction, so that their consistency says nothing."""
+    """Whether they show one surface by construction, so that their consistency is meaningless."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Everything of one prediction that is scored."""
+    """A prediction to score."""
 
     record: dict[str, Any]
-    """What it is, for ``evaluation.json``."""
+    """Description, for ``evaluation.json``."""
     shape: TriangleMesh | None
     """Its surface."""
     textured: TexturedMesh | None
     """The same with colours."""
     views: list[PredictedViews] = field(default_factory=list[PredictedViews])
-    """Views that it consists of; those of the mesh are rendered when they are scored."""
+    """Its own views; those of the mesh are rendered for scoring."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how it was read."""
+    """Notes on the reading, for the user."""
 
 
 def evaluate(prediction: Prediction, truth: Truth, protocols: Sequence[str]) -> dict[str, Any]:
-    """All figures of a prediction.
+    """Compute all figures of a prediction.
 
     Args:
-        prediction: What is scored.
-        truth: Against what.
+        prediction: The prediction.
+        truth: The ground truth.
         protocols: Names of the protocols of geometry.
 
     Raises:
@@ -99,12 +99,12 @@ def figure(values: Sequence[float]) -> dict[str, Any]:
 
 
 def not_available(reason: object) -> dict[str, Any]:
-    """A figure that cannot be had."""
+    """Return an unavailable figure."""
     return {"mean": None, "reason": str(reason)}
 
 
 def lpips_network() -> Lpips | str:
-    """The network, or why there is none."""
+    """Return the network, or the reason for its absence."""
     try:
         return network()
     except ViewDistillError as error:
@@ -112,7 +112,7 @@ def lpips_network() -> Lpips | str:
 
 
 def score_views(predicted: PredictedViews, truth: Truth, perception: Lpips | str) -> dict[str, Any]:
-    """PSNR, SSIM and LPIPS of views against what the truth shows to the same cameras.
+    """Compute PSNR, SSIM and LPIPS of views against the truth from the same cameras.
 
     Raises:
         ViewDistillError: The user asked for these views, and the truth cannot be shown from their cameras.
@@ -122,7 +122,7 @@ def score_views(predicted: PredictedViews, truth: Truth, perception: Lpips | str
     row |= {"views": len(views.cameras), "size": views.rgb.shape[-1]}
     try:
         if views.rgb.shape[-1] < SMALLEST_VIEW:
-            raise ViewDistillError(f"views of {views.rgb.shape[-1]} pixels a side; {SMALLEST_VIEW} are needed")
+            raise ViewDistillError(f"views of {views.rgb.shape[-1]} pixels per side; {SMALLEST_VIEW} are needed")
         chosen, target = counterparts(predicted, truth)
     except ViewDistillError as error:
         if predicted.required:
@@ -132,7 +132,7 @@ def score_views(predicted: PredictedViews, truth: Truth, perception: Lpips | str
     row |= {"views": len(chosen), "size": side, "protocol": view_protocol([views.cameras[i] for i in chosen], side)}
     if side != views.rgb.shape[-1]:
         row["resized_from"] = int(views.rgb.shape[-1])
-    # SyncDreamer's script leaves the range to torchmetrics, which takes the pictures' own.
+    # SyncDreamer's script leaves the range to torchmetrics, which uses the pictures' own.
     ranges = "pictures" if row["protocol"] == "syncdreamer" else "unit"
     row["psnr"], row["ssim"] = figure(psnr(images, target).tolist()), figure(ssim(images, target, ranges).tolist())
     row["lpips"] = not_available(perception)
@@ -142,12 +142,12 @@ def score_views(predicted: PredictedViews, truth: Truth, perception: Lpips | str
 
 
 def counterparts(predicted: PredictedViews, truth: Truth) -> tuple[list[int], Tensor]:
-    """Which of the views are scored, and the truth for each.
+    """Return the views to score, and the truth for each.
 
-    A truth that consists of views is scored whole: a view of it that was not predicted is an error.
+    A truth that consists of views is scored completely: a missing prediction is an error.
 
     Raises:
-        ViewDistillError: The truth cannot be shown from a camera, or a camera of it was not predicted.
+        ViewDistillError: The truth cannot be rendered from a camera, or the prediction lacks one of its cameras.
     """
     cameras, stored = predicted.views.cameras, truth.stored
     if stored is None:
@@ -165,7 +165,7 @@ def view_protocol(cameras: Sequence[ViewCamera], size: int) -> str:
 
 
 def is_rig(cameras: Sequence[ViewCamera], size: int) -> bool:
-    """Whether views are those of SyncDreamer's rig, in its order."""
+    """Return whether views are those of SyncDreamer's rig, in its order."""
     same = [same_camera(camera, cameras) for camera in RIG_CAMERAS]
     return (
         size == RIG_SIZE
@@ -180,7 +180,7 @@ def resized(images: Tensor, size: int) -> Tensor:
 
 
 def score_geometry(shape: TriangleMesh | None, truth: Truth, protocols: Sequence[str]) -> list[dict[str, Any]]:
-    """Figures of a surface under each protocol; no rows where there is nothing to compare.
+    """Compute a surface's figures under each protocol; no rows without anything to compare.
 
     Raises:
         ViewDistillError: The truth has no surface.
@@ -195,7 +195,7 @@ def score_geometry(shape: TriangleMesh | None, truth: Truth, protocols: Sequence
 
 
 def depth_row(shape: TriangleMesh, stored: ViewSet) -> dict[str, Any]:
-    """Figures against the points of depth maps, of what their cameras see of the prediction."""
+    """Compute figures of the prediction's visible points against those of depth maps."""
     assert stored.depth is not None
     size = stored.depth.shape[1]
     true = depth_samples(stored.depth, stored.c2w, stored.fovy)
@@ -206,11 +206,11 @@ def depth_row(shape: TriangleMesh, stored: ViewSet) -> dict[str, Any]:
 
 
 def geometry_row(found: Any) -> dict[str, Any]:
-    """One protocol's figures; what is not finite is no number of JSON and becomes a reason."""
+    """Return one protocol's figures; non-finite ones, which JSON cannot hold, become reasons."""
     row: dict[str, Any] = {"protocol": found.protocol, "prediction_points": found.prediction_points}
     row |= {"truth_points": found.truth_points, "iou_resolution": found.iou_resolution}
     for name, value in asdict(found.scores).items():
-        reason = "the prediction is empty" if math.isinf(value) else "depth maps do not tell"
+        reason = "the prediction is empty" if math.isinf(value) else "not available from depth maps"
         row[name] = {"mean": value} if math.isfinite(value) else not_available(reason)
     if found.alignment is not None:
         alignment = found.alignment
@@ -224,7 +224,7 @@ def geometry_row(found: Any) -> dict[str, Any]:
 
 
 def score_consistency(predicted: PredictedViews, shape: TriangleMesh | None) -> dict[str, Any]:
-    """Agreement of views with each other: reprojection through the predicted surface, and COLMAP's points."""
+    """Measure the consistency of views: reprojection through the predicted surface, and COLMAP's points."""
     views = predicted.views
     row: dict[str, Any] = {"of": predicted.of, "views": len(views.cameras), "size": int(views.rgb.shape[-1])}
     if shape is None:

@@ -1,4 +1,4 @@
-"""``evaluation.json`` for people: tables of views, geometry and consistency, then what needs words."""
+"""``evaluation.json`` for people: tables of views, geometry and consistency, then notes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 MISSING = "n/a"
-"""What stands in a cell without a figure; the reason stands below the tables."""
+"""Mark of a missing figure; the reason follows below the tables."""
 
 
 def print_evaluation(content: dict[str, Any], console: Console) -> None:
-    """Print the tables of an evaluation, the reasons for what is missing, and its notes."""
+    """Print the tables of an evaluation, the reasons for missing figures, and its notes."""
     truth = content["truth"]
     say(console, f"prediction: {content['prediction']['kind']}")
     say(console, f"truth: {truth['kind']}; {truth['placement']}; light: {truth['light']}")
@@ -46,7 +46,7 @@ def views_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def geometry_table(rows: list[dict[str, Any]]) -> Table:
-    """A row a protocol."""
+    """Return a table with one row per protocol."""
     columns = ("protocol", "points", "Chamfer", "Volume IoU", "F@0.01", "F@0.02", "normals")
     found = new_table("geometry: points of the prediction, of the truth beneath", columns)
     names = ("chamfer", "volume_iou", "f_score_001", "f_score_002", "normal_consistency")
@@ -69,7 +69,7 @@ def consistency_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def new_table(title: str, columns: Sequence[str]) -> Table:
-    """An empty table; numbers stand to the right, the first column to the left."""
+    """Return an empty table; numbers are right-aligned, the first column left-aligned."""
     found = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD)
     for index, column in enumerate(columns):
         found.add_column(column, overflow="fold", justify="right" if index else "left")
@@ -77,12 +77,12 @@ def new_table(title: str, columns: Sequence[str]) -> Table:
 
 
 def plain(text: str) -> Text:
-    """Text in which brackets mean nothing, as paths need."""
+    """Return text without markup by brackets, for paths."""
     return Text(text)
 
 
 def cell(figure: dict[str, Any], form: str) -> str:
-    """A figure, with its interval beneath where it has one."""
+    """Format a figure, with its interval beneath, if any."""
     if figure["mean"] is None:
         return MISSING
     text = format(figure["mean"], form)
@@ -91,7 +91,7 @@ def cell(figure: dict[str, Any], form: str) -> str:
 
 
 def reasons(content: dict[str, Any]) -> list[str]:
-    """Why figures are missing, each reason once."""
+    """Return the reasons for missing figures, each once."""
     found: dict[str, None] = {}
     for section in ("views", "geometry", "consistency"):
         for row in content[section]:

@@ -1,4 +1,4 @@
-"""What a prediction is scored against: a generated object, a mesh, or posed views; all in the world of the run."""
+"""Ground truth of evaluations: a generated object, a mesh, or posed views; all in the world of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json
 from datamodules.view_sets import ViewSet, load_view_set
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.claims import MeshLimits
@@ -30,18 +30,18 @@ SUPERSAMPLE = 4
 """Rays along each side of a pixel in renders of the truth and of predicted meshes."""
 
 SAME_POSE = 1e-3
-"""Difference of the entries of two camera matrices up to which the cameras are the same."""
+"""Largest difference between the matrix entries of equal cameras."""
 
 SAME_FOVY = 0.05
 """The same for the field of view, degrees; Blender's 49.13 and 49.134 are one camera."""
 
 
 class Truth(Protocol):
-    """Something to score against."""
+    """Interface of a ground truth."""
 
     @property
     def record(self) -> dict[str, Any]:
-        """What it is, where it stands and how it is lit, for ``evaluation.json``."""
+        """Kind, placement and light, for ``evaluation.json``."""
         ...
 
     @property
@@ -51,19 +51,19 @@ class Truth(Protocol):
 
     @property
     def stored(self) -> ViewSet | None:
-        """Its views, where it is a set of views; None where it can be rendered."""
+        """Its views, for a set of views; None if it can be rendered."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of how it was read."""
+        """Notes on the reading, for the user."""
         ...
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
-        """What these cameras see, over white; ``side`` is ``size`` where it is rendered.
+        """Return pictures from given cameras, over white; ``side`` is ``size`` for renders.
 
         Raises:
-            ViewDistillError: It cannot be shown from there.
+            ViewDistillError: The truth has no view from a camera.
         """
         ...
 
@@ -74,7 +74,7 @@ class GeneratedTruth:
 
     seed: int
     azimuth: float
-    """Of the input camera in the object's own frame, degrees."""
+    """Azimuth of the input camera in the object's own frame, degrees."""
     obj: ProceduralObject = field(init=False)
     stored: None = field(default=None, init=False)
     notes: tuple[str, ...] = field(default=(), init=False)
@@ -100,7 +100,7 @@ class GeneratedTruth:
         return TriangleMesh(self.obj.vertices @ turn(-self.azimuth).T, self.obj.faces)
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
-        """Renders, lit as the inputs are: the light stands still in the object's own frame."""
+        """Return renders with the inputs' light, fixed in the object's own frame."""
         pictures: list[Tensor] = []
         for camera in cameras:
             c2w = replace(camera, azimuth_deg=camera.azimuth_deg + self.azimuth).c2w[None].double().numpy()
@@ -114,17 +114,17 @@ class MeshTruth:
     """A mesh from a file."""
 
     path: Path
-    """Where it was read."""
+    """Its file."""
     shape: TriangleMesh
     """Its surface, in the world of the run."""
     textured: TexturedMesh | None
     """The same with colours."""
     record: dict[str, Any]
-    """For ``evaluation.json``."""
+    """Placement, for ``evaluation.json``."""
     scale: float = 1.0
     """Factor from the file's units to the world's."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how it was read."""
+    """Notes on the reading, for the user."""
     stored: None = field(default=None, init=False)
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
@@ -147,13 +147,13 @@ class ViewsTruth:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Where they are and in which form."""
+        """Place and form, for ``evaluation.json``."""
         depth = "with depth" if self.stored.depth is not None else "without depth"
         kind = f"{len(self.stored.cameras)} posed views, {self.stored.layout}, {depth}"
         return {"kind": kind, "path": str(self.path), "placement": "as its cameras say", "light": "as in its files"}
 
     def views(self, cameras: Sequence[ViewCamera], size: int) -> Float[Tensor, "views 3 side side"]:
-        """The views of these cameras in the size in which they are stored."""
+        """Return the stored views of given cameras, at their own size."""
         found = [self.index(camera) for camera in cameras]
         if None in found:
             camera = cameras[found.index(None)]
@@ -161,12 +161,12 @@ class ViewsTruth:
         return self.stored.rgb[found]
 
     def index(self, camera: ViewCamera) -> int | None:
-        """Which of the views a camera took."""
+        """Return the index of a camera's view."""
         return same_camera(camera, self.stored.cameras)
 
 
 def same_camera(camera: ViewCamera, others: Sequence[ViewCamera]) -> int | None:
-    """Index of the first camera that is the same as another."""
+    """Return the index of the first camera equal to another."""
     for index, other in enumerate(others):
         apart = float((camera.c2w - other.c2w).abs().max())
         if apart < SAME_POSE and abs(camera.fovy_deg - other.fovy_deg) < SAME_FOVY:
@@ -175,7 +175,7 @@ def same_camera(camera: ViewCamera, others: Sequence[ViewCamera]) -> int | None:
 
 
 def camera_words(camera: ViewCamera) -> str:
-    """A camera for messages."""
+    """Describe a camera, for messages."""
     return (
         f"azimuth {camera.azimuth_deg:g}, elevation {camera.elevation_deg:g}, distance {camera.distance:g}, "
         f"field of view {camera.fovy_deg:g}"
@@ -200,18 +200,18 @@ def turn(azimuth: float) -> Float[np.ndarray, "3 3"]:
 def load_truth(
     path: Path, up: Up | None, azimuth: float, keep_placement: bool, limits: MeshLimits | None = None
 ) -> MeshTruth | ViewsTruth:
-    """The truth in files.
+    """Read a ground truth from files.
 
     Args:
         path: A mesh, the folder of an object of Google Scanned Objects, or a folder of views.
-        up: Axis of a mesh file that points up; y where not given, z in Google Scanned Objects.
-        azimuth: Where the input camera stands in the mesh's own frame, degrees.
+        up: Up axis of a mesh file; when not given, y, or z in Google Scanned Objects.
+        azimuth: Azimuth of the input camera in the mesh's own frame, degrees.
         keep_placement: Whether to leave a mesh its size and place, rather than to centre it on its box with a longest
             side of 1.
-        limits: How much of a mesh is read.
+        limits: Limits on a mesh.
 
     Raises:
-        ViewDistillError: There is nothing of the kind at the path, a file is damaged, or an option does not apply.
+        ViewDistillError: The path has none of these forms, a file is damaged, or an option does not apply.
     """
     if not path.exists():
         raise ViewDistillError(f"{path}: no such ground truth; give a mesh, a folder of views or a GSO folder")
@@ -243,7 +243,7 @@ def load_truth(
 
 
 def box_placement(points: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, " 3"], float]:
-    """Centre of the box around points, and the factor that makes its longest side 1."""
+    """Return the centre of the box around points, and the factor that makes its longest side 1."""
     low, high = points.min(0), points.max(0)
     side = float((high - low).max())
     if not side > 0:
@@ -252,7 +252,7 @@ def box_placement(points: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, "
 
 
 def truth_of_run(folder: RunFolder, azimuth: float | None) -> GeneratedTruth:
-    """The generated object that a run's input shows.
+    """Return the generated object in a run's input.
 
     Args:
         folder: The run.
@@ -260,12 +260,12 @@ def truth_of_run(folder: RunFolder, azimuth: float | None) -> GeneratedTruth:
             input image where not given.
 
     Raises:
-        ViewDistillError: The input shows none, or where its camera stood is not known.
+        ViewDistillError: The input shows no generated object, or its camera's azimuth is unknown.
     """
     meta = InputMeta.load(folder.input_meta)
     if meta.seed is None:
         raise ViewDistillError(
-            f"{folder.root}: the input is none of our generated objects; give the ground truth with --gt PATH"
+            f"{folder.root}: the input is not a generated object; give the ground truth with --gt PATH"
         )
     if azimuth is None:
         path = Path(meta.source).with_suffix(".json")

@@ -1,4 +1,4 @@
-"""`viewdistill examples`: the example inputs, rendered from objects that no prior was trained on."""
+"""`viewdistill examples`: the example inputs, rendered from held-out objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import trimesh
 
 from commands import options
-from datamodules.run_folder import atomic_path, write_json
+from datamodules.runs.run_folder import atomic_path, write_json
 from viewdistill.cameras import FOVY_ZERO123
 from viewdistill.input.framing import SMALLEST_SIDE as SIZE
 from viewdistill.mesh.export import WORLD_TO_FILE
@@ -30,7 +30,7 @@ class Example:
     seed: int
     """Seed of the procedural object, one of the test seeds."""
     object_azimuth_deg: float
-    """Where the camera stands in the object's own frame; a run calls this azimuth 0."""
+    """Azimuth of the camera in the object's own frame, degrees; a run calls it 0."""
     elevation_deg: float
     """Elevation of the camera."""
 

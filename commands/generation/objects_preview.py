@@ -6,7 +6,7 @@ from pathlib import Path
 
 from commands import options
 from commands.arguments import add_option
-from datamodules.run_folder import atomic_path
+from datamodules.runs.run_folder import atomic_path
 from viewdistill.objects.preview import contact_sheet
 
 

@@ -1,1 +1,1 @@
-"""What the input stage chooses and estimates, and with which settings."""
+"""Choices, estimates and settings of the input stage."""

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from commands.inputs.input_settings import InputSettings
-from datamodules.run_folder import ClassWordSource, ElevationSource, Framing
+from datamodules.runs.run_folder import ClassWordSource, ElevationSource, Framing
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.nouns import noun_of_caption
@@ -27,7 +27,7 @@ LONGEST_WORD = 80
 
 @dataclass(frozen=True)
 class KnownView:
-    """What a JSON file beside an image says about it (as ``examples/robot.json`` does); all of it optional."""
+    """Description of an image in a JSON file beside it, such as ``examples/robot.json``; all entries are optional."""
 
     elevation_deg: float | None = None
     framing: Framing = "fitted"
@@ -94,7 +94,7 @@ def read_description(path: Path) -> Any:
     Raises:
         ViewDistillError: It is too large, cannot be read, or is no JSON.
     """
-    return read_json(path, "mend or remove it", LARGEST_DESCRIPTION)
+    return read_json(path, "fix or remove it", LARGEST_DESCRIPTION)
 
 
 def shortened(value: object, length: int = 40) -> str:
@@ -151,7 +151,7 @@ def choose_elevation(
         return ElevationChoice(known.elevation_deg, "file")
     if estimate is False:
         return ElevationChoice(0.0, "default")
-    # Here and not above: they bring the priors' libraries, seconds that known views do without.
+    # Imported here because they bring the priors' libraries, seconds that known views do not need.
     from commands.inputs.input_estimates import elevation_of
 
     found = elevation_of(framed, settings)
@@ -192,7 +192,7 @@ def choose_class_word(
         return ClassWordChoice(checked_class_word(given), "option")
     if noun := noun_of_caption(known.caption):
         return ClassWordChoice(noun, "caption")
-    # Here and not above: they bring the priors' libraries, seconds that known views do without.
+    # Imported here because they bring the priors' libraries, seconds that known views do not need.
     from commands.inputs.input_estimates import best_word
 
     word, margin, clear = best_word(framed, settings)

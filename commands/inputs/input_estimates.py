@@ -30,12 +30,12 @@ def elevation_of(framed: UInt8[np.ndarray, "size size 4"], settings: InputSettin
 
 
 def estimating_device() -> torch.device:
-    """Where the priors estimate: a GPU where there is one."""
+    """Return the device of the estimates: a GPU if available."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def best_word(framed: UInt8[np.ndarray, "size size 4"], settings: InputSettings) -> tuple[str, float, bool]:
-    """The word that describes the image best, how clearly, and whether that is clear enough.
+    """Return the word that describes the image best, its margin, and whether the margin is large enough.
 
     Raises:
         ViewDistillError: The prior that chooses cannot be read.

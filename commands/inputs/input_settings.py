@@ -1,4 +1,4 @@
-"""What the input stage estimates with."""
+"""Settings of the input stage's estimates."""
 
 from dataclasses import dataclass
 
@@ -17,23 +17,23 @@ class InputSettings:
     view_prior: str
     """Folder of the view-conditioned prior, diffusers layout, or its name on the hub; estimates the elevation."""
     elevation_guidance_scale: float
-    """Of the views that it samples."""
+    """Guidance scale of its sampled views."""
     elevation_steps: int
     """DDIM steps of each, 1 to 1,000."""
     text_prior: str
     """Folder or name of the text-conditioned prior; chooses the class word."""
     clip: str | None
-    """Folder or name of a CLIP model, which chooses in the text prior's place."""
+    """Folder or name of a CLIP model, which chooses instead of the text prior."""
     class_words: ClassWords
-    """Words to choose from."""
+    """Vocabulary of class words."""
     precision: Precision
-    """Of the priors."""
+    """Precision of the priors."""
 
     def __post_init__(self) -> None:
         """Check the bounds.
 
         Raises:
-            ViewDistillError: A number is out of them.
+            ViewDistillError: A value is out of bounds.
         """
         if not 1 <= self.elevation_steps <= 1000:
             raise ViewDistillError(f"elevation_steps is {self.elevation_steps}; give 1 to 1,000")

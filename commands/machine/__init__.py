@@ -1,1 +1,1 @@
-"""What this machine has and which back ends are in use."""
+"""This machine's equipment and the back ends in use."""

@@ -1,4 +1,4 @@
-"""What this machine has and lacks: the figures behind `viewdistill doctor`."""
+"""Equipment of this machine and missing parts: the figures of `viewdistill doctor`."""
 
 import importlib.metadata
 import os
@@ -37,7 +37,7 @@ PUBLISHED_WEIGHTS_GB = 5.1
 865,910,724, autoencoders 2 * 83,653,863, CLIP's image tower 303,966,208, OpenCLIP's text tower 340,387,840)."""
 
 PUBLISHED_FACTOR = 2.0
-"""A GPU is told to try the published weights where it holds them this many times: a rule, not a measurement."""
+"""Multiple of the published weights' size that a GPU must hold to try them: a rule of thumb, not a measurement."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Diagnosis:
     preset: dict[str, str]
     """The largest preset that fits, and why."""
     presets: list[PresetState]
-    """What each preset takes: download, disk, minutes, licences."""
+    """Requirements of each preset: download, disk, minutes, licences."""
     free_disk_gb: float
     """Free disk where runs go, GB (powers of ten)."""
     hub: dict[str, Any]
@@ -63,9 +63,9 @@ class Diagnosis:
     wandb: dict[str, Any]
     """Version and mode of Weights & Biases."""
     optional: list[Missing] = field(default_factory=list[Missing])
-    """What could be added."""
+    """Optional missing parts."""
     required: list[Missing] = field(default_factory=list[Missing])
-    """What `make object` cannot do without."""
+    """Missing parts that `make object` requires."""
 
 
 def diagnose(timeout: float) -> Diagnosis:
@@ -122,7 +122,7 @@ def main_memory_gb() -> float:
 
 
 def backends() -> dict[str, dict[str, Any]]:
-    """What computes the hash grid and what marches where this machine's fits run."""
+    """Return the back ends of the hash grid and of marching on the device of this machine's fits."""
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     on_gpu = device.type == "cuda"
     grid: dict[str, str | None] = {
@@ -161,7 +161,7 @@ def fitting_preset(gpus: list[dict[str, Any]], memory_gb: float) -> dict[str, st
 
 
 def hub_state(timeout: float) -> dict[str, Any]:
-    """Whether the Hugging Face hub answers; never takes longer than the timeout, not even to look up the name."""
+    """Return whether the Hugging Face hub answers within the timeout, the look-up of its name included."""
     address = constants.ENDPOINT
     if constants.HF_HUB_OFFLINE:
         return {"address": address, "reachable": False, "detail": "not asked: HF_HUB_OFFLINE is set"}
@@ -181,7 +181,7 @@ def wandb_state() -> dict[str, Any]:
 
 
 def missing_torch(gpus: list[dict[str, Any]]) -> list[Missing]:
-    """A torch that cannot use the GPU that is there."""
+    """Report a torch that cannot use an existing GPU."""
     if gpus or shutil.which("nvidia-smi") is None:
         return []
     if torch.version.cuda is None:
@@ -214,7 +214,7 @@ def missing_backends(gpus: list[dict[str, Any]]) -> list[Missing]:
 
 
 def missing_build_tools() -> list[str]:
-    """What builds of CUDA code lack here."""
+    """Return missing tools for building CUDA code."""
     problems = [f"the build needs {tool}" for tool in ("git", "g++") if shutil.which(tool) is None]
     found, wanted = nvcc_version(), torch.version.cuda
     if found is None:

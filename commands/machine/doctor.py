@@ -1,4 +1,4 @@
-"""`viewdistill doctor`: what this machine has, which back ends are in use, and how to get what is missing."""
+"""`viewdistill doctor`: this machine's equipment, the back ends in use, and commands for missing parts."""
 
 import argparse
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from commands.machine.environment import missing_packages, summary
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
-The status is 0 unless `make object` with the embedded priors lacks something here. Nothing is changed. The hub is asked
-once whether it answers, for no longer than the timeout."""
+The status is 0 unless `make object` with the embedded priors lacks something here. Nothing is changed. The hub is
+contacted once, within the timeout."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def run(request: Request) -> None:
     """Print the findings.
 
     Raises:
-        ViewDistillError: Something is missing that the embedded priors' whole pipeline needs.
+        ViewDistillError: The embedded priors' pipeline lacks something.
     """
     if absent := missing_packages():
         raise ViewDistillError(f"{summary(absent)}; run `{absent[0].commands[0]}`")

@@ -1,4 +1,4 @@
-"""What is installed and what is not: packages, extras, embedded priors, make. Needs little of what it looks for."""
+"""Installed and missing parts: packages, extras, embedded priors, make. Imports few of them."""
 
 import importlib.metadata
 import re
@@ -20,18 +20,18 @@ NANO_COMPONENTS = (
 
 @dataclass(frozen=True)
 class Missing:
-    """Something that is not there."""
+    """A missing part."""
 
     what: str
     """Its name."""
     why: str
-    """What is wrong, or what it would be good for."""
+    """Fault, or benefit of the part."""
     commands: tuple[str, ...] = ()
-    """What mends it, line by line."""
+    """Commands that fix it, line by line."""
 
 
 def missing_extras() -> list[Missing]:
-    """Extras of ViewDistill of which something is not installed."""
+    """Return the extras of ViewDistill with missing packages."""
     metadata = importlib.metadata.metadata("viewdistill")
     missing: list[Missing] = []
     for extra in metadata.get_all("Provides-Extra") or []:
@@ -43,7 +43,7 @@ def missing_extras() -> list[Missing]:
 
 
 def missing_packages() -> list[Missing]:
-    """Packages that ViewDistill cannot do without."""
+    """Return missing packages that ViewDistill requires."""
     absent = [each for each in requirements(None) if not is_met(each)]
     command = f"{pip()} install -c constraints.txt -e ."
     return [
@@ -53,7 +53,7 @@ def missing_packages() -> list[Missing]:
 
 
 def requirements(extra: str | None) -> list[Requirement]:
-    """What ViewDistill itself, or one of its extras, asks for on this system."""
+    """Return the requirements of ViewDistill, or of one of its extras, on this system."""
     declared = [Requirement(text) for text in importlib.metadata.requires("viewdistill") or []]
     plain = [each for each in declared if each.marker is None or each.marker.evaluate({"extra": ""})]
     if extra is None:
@@ -66,13 +66,13 @@ def requirements(extra: str | None) -> list[Requirement]:
 
 
 def is_met(requirement: Requirement) -> bool:
-    """Whether a package is installed in a version that is asked for."""
+    """Return whether a package is installed in a required version."""
     version = installed(requirement.name)
     return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
 def missing_priors(folder: Path) -> list[Missing]:
-    """Parts of the embedded priors that are not there or not whole.
+    """Return missing or damaged parts of the embedded priors.
 
     Args:
         folder: The folder of the embedded priors.
@@ -102,7 +102,7 @@ def missing_make() -> list[Missing]:
 
 
 def output_of(*command: str) -> str | None:
-    """What a program prints, or none where it is not there, fails or takes longer than ten seconds."""
+    """Return a program's output; None if it is missing, fails or takes longer than ten seconds."""
     if shutil.which(command[0]) is None:
         return None
     try:
@@ -120,12 +120,12 @@ def installed(package: str) -> str | None:
 
 
 def pip() -> str:
-    """How to call pip of this very environment."""
+    """Return the command for this environment's pip."""
     python = Path(sys.executable)
     here = Path.cwd()
     return f"{python.relative_to(here) if python.is_relative_to(here) else python} -m pip"
 
 
 def summary(missing: Sequence[Missing]) -> str:
-    """What is missing, in one line."""
+    """Return the missing parts in one line."""
     return "; ".join(f"{each.what}: {each.why}" for each in missing)

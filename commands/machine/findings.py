@@ -37,7 +37,7 @@ def show(found: Diagnosis) -> None:
 
 
 def overview(found: Diagnosis) -> Table:
-    """One row a finding."""
+    """Print one row per finding."""
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -62,7 +62,7 @@ def rows(found: Diagnosis) -> list[tuple[str, str]]:
 
 
 def preset_table(found: Diagnosis) -> Table:
-    """Tabulate what each preset takes, a row per preset."""
+    """Tabulate each preset's requirements, one row per preset."""
     table = Table(title=Text("Presets: what one object takes"), title_justify="left")
     table.add_column("preset", style="bold")
     for name in ("download", "disk", "minutes"):
@@ -77,7 +77,7 @@ def preset_table(found: Diagnosis) -> Table:
 
 
 def show_priors(presets: Sequence[PresetState]) -> None:
-    """Print how published weights that are not there come to where the YAMLs look, with their licences."""
+    """Print the commands that fetch missing published weights to the configured places, with their licences."""
     absent = {prior.name: prior for preset in presets for prior in preset.priors if not prior.there}
     if absent:
         print("\nPublished weights that the presets above need; read and accept each licence on its page first,")
@@ -88,13 +88,13 @@ def show_priors(presets: Sequence[PresetState]) -> None:
 
 
 def backend_text(backend: dict[str, Any]) -> str:
-    """Which back end is in use, and why not the others."""
+    """Return the back end in use, and the obstacles to the others."""
     others = [f"not {name}: {why}" for name, why in backend["obstacles"].items()]
     return "\n".join([f"{backend['in_use']} on {backend['device']}", *others])
 
 
 def show_missing(missing: Missing) -> None:
-    """Print what is missing and the commands, unwrapped and uncoloured."""
+    """Print missing parts and their commands, unwrapped and uncoloured."""
     print(summary([missing]))
     for command in missing.commands:
         print(f"    {command}")

@@ -1,4 +1,4 @@
-"""What each preset of `make object` takes: download, disk, minutes, and the weights that its YAMLs name."""
+"""Requirements of each preset of `make object`: download, disk, minutes, and the weights named in its YAMLs."""
 
 import shutil
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ WEIGHTS_GB = {"zero123-xl": 2.5, "stable-diffusion-2-1-base": 2.6}
 hub holds more where it keeps several formats."""
 
 RUN_GB = {"nano": 0.1, "full": 1.0}
-"""Disk of one run, GB: 12 MB for the smallest preset, with room for W&B; full size reckoned from its checkpoints."""
+"""Disk of one run, GB: 12 MB for the smallest preset, with room for W&B; full size estimated from its checkpoints."""
 
 NANO_SECONDS = {"field": 97, "specialize_1": 49, "specialize_2": 32, "surface": 115}
 """Fitted stages with the embedded priors, wall-clock seconds on two cores, as measured for the README."""
@@ -34,7 +34,7 @@ NANO_OTHER_SECONDS = 73
 """The other stages together."""
 
 FULL_MINUTES = 130
-"""The preset zero123-xl on a GPU of 80 GB, reckoned from its steps; not measured."""
+"""The preset zero123-xl on a GPU of 80 GB, estimated from its steps; not measured."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class PriorState:
     license: str
     """Licence of the weights."""
     page: str
-    """Where the licence is read and accepted."""
+    """Page for reading and accepting the licence."""
     command: str
-    """What brings the weights into the folder."""
+    """Command that fetches the weights into the folder."""
 
 
 @dataclass(frozen=True)
 class PresetState:
-    """What a preset takes on this machine."""
+    """Requirements of a preset on this machine."""
 
     name: str
     """Name of the preset; nano is none at all."""
     command: str
-    """How to use it."""
+    """Command that uses it."""
     download_gb: float
     """Still to be fetched, GB (powers of ten)."""
     disk_gb: float
@@ -68,7 +68,7 @@ class PresetState:
     minutes: float
     """Of one object."""
     basis: str
-    """Where the minutes come from."""
+    """Source of the minutes."""
     priors: tuple[PriorState, ...]
     """Published priors that it reads."""
 

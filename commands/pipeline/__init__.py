@@ -1,1 +1,1 @@
-"""One object from its image, or from words, to its report: the front door in the shell and in Python."""
+"""One object from its image, or from words, to its report: the entry points in the shell and in Python."""

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 WIDTH = 13
-"""Characters of the longest name of a stage, and one."""
+"""Width of the longest stage name, plus one."""
 
 
 class Display:
-    """Shows the stages of an object as they are run.
+    """Progress display of an object's stages.
 
     Args:
         quiet: Whether to show nothing.
@@ -53,7 +53,7 @@ class Display:
         self.task = self.progress.add_task(stage, total=None)
 
     def report(self, done: int, total: int) -> None:
-        """Show how far the stage is.
+        """Show the progress of the stage.
 
         Args:
             done: Steps or images.
@@ -67,7 +67,7 @@ class Display:
 
         Args:
             stage: Name.
-            ran: Whether it was run; otherwise its result held.
+            ran: Whether it was run; otherwise its result was up to date.
         """
         if self.task is not None:
             self.progress.remove_task(self.task)

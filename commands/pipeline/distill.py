@@ -1,8 +1,9 @@
-"""The front door in Python: `viewdistill.distill`."""
+"""The entry point in Python: `viewdistill.distill`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from commands.inputs.reference_pictures import read_reference
 from commands.pipeline.display import Display
 from commands.pipeline.names import run_name
 from commands.pipeline.object import Request, recipe_of
@@ -12,8 +13,8 @@ from commands.pipeline.walk import jobs_of, walk
 from commands.process import prepare_process
 from commands.reporting.summary import write_summary
 from commands.tracking.object import track_object
-from datamodules.run_folder import RunFolder
-from datamodules.stages import Source
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import Source
 
 
 def distill(
@@ -27,21 +28,23 @@ def distill(
     mask: str | Path | None = None,
     class_word: str | None = None,
     elevation: float | None = None,
+    references: Sequence[str] = (),
     options: Mapping[str, str] | None = None,
     quiet: bool = False,
 ) -> Outcome:
-    """Make a mesh of an object, as `viewdistill object` does; what was made before and still holds is not made again.
+    """Make a mesh of an object, like `viewdistill object`; results that are up to date are reused.
 
     Args:
         image: Image of the object.
-        text: Words in place of an image.
+        text: Words instead of an image.
         preset: Folder of ``configs/presets``, as ``debug``; the shipped YAMLs alone when not given, or ``nano``.
         runs: Folder of all runs.
-        source: Stage that the mesh is made from.
+        source: Source stage of the mesh.
         seed: Seed of everything random; the YAMLs' own when not given.
         mask: Mask of the image, the object white.
-        class_word: What the object is; chosen by the text-conditioned prior when not given.
+        class_word: Kind of object; chosen by the text-conditioned prior when not given.
         elevation: Elevation of the input camera, degrees; estimated when not given.
+        references: Further pictures, each as ``PICTURE:AZIMUTH,ELEVATION``, degrees; without an image, the first is it.
         options: Stage → more options, as ``{"field": "--trainer.max_steps 600"}``.
         quiet: Whether to show no progress.
 
@@ -62,13 +65,14 @@ def distill(
         None if mask is None else Path(mask),
         class_word,
         elevation,
+        [read_reference(value) for value in references],
         option_texts(options or {}),
     )
     recipe, subject = recipe_of(request)
     folder = RunFolder(request.runs / run_name(subject))
     jobs = jobs_of(recipe, subject, folder.root)
     with Display(quiet) as display:
-        ran = walk(jobs, display)
+        ran = walk(jobs, display, recipe.object_command(subject, request.runs))
     write_summary(folder)
     if ran:
         track_object(folder)

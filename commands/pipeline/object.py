@@ -7,6 +7,7 @@ from pathlib import Path
 
 from commands import options
 from commands.arguments import add_recipe_arguments
+from commands.inputs.reference_pictures import HELP, ReferencePicture, reference_picture, split_first
 from commands.pipeline.display import Display
 from commands.pipeline.names import run_name
 from commands.pipeline.outcome import Outcome, tell
@@ -14,8 +15,8 @@ from commands.pipeline.recipe import Recipe, read_options
 from commands.pipeline.walk import command_lines, jobs_of, stale, walk
 from commands.reporting.summary import write_summary
 from commands.tracking.object import track_object
-from datamodules.run_folder import RunFolder
-from datamodules.stages import STAGES, Source
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import STAGES, Source
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
@@ -43,9 +44,11 @@ class Request:
     mask: Path | None = None
     """Mask of the image."""
     class_word: str | None = None
-    """What the object is; chosen when not given."""
+    """Kind of object; chosen when not given."""
     elevation: float | None = None
     """Elevation of the input camera, degrees; estimated when not given."""
+    references: Sequence[ReferencePicture] = ()
+    """Further pictures of the object; the first stands for the image where there is none."""
     options: Sequence[str] = ()
     """More options of stages, each as ``STAGE=OPTIONS``."""
     live: bool = False
@@ -77,6 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as of `viewdistill input`",
     )
     parser.add_argument(
+        "--reference", dest="references", action="append", default=[], type=reference_picture, metavar="PICTURE:AZ,EL",
+        help=f"{HELP}; without IMG, the first is the input",
+    )  # fmt: skip
+    parser.add_argument(
         "--live", action="store_true", help="show the fields in a browser while they are fitted (extra `view`)"
     )
     parser.add_argument(
@@ -104,7 +111,7 @@ def run(request: Request) -> None:
             print(line)
         return
     with Display() as display:
-        ran = walk(jobs, display)
+        ran = walk(jobs, display, recipe.object_command(subject, request.runs))
     if request.only is None:
         write_summary(folder)
         if ran:
@@ -120,7 +127,10 @@ def recipe_of(request: Request) -> tuple[Recipe, Path | str]:
     """
     if request.image is not None and request.text is not None:
         raise ViewDistillError("an image and --text both say what the object is; give one of them")
-    subject = request.image if request.text is None else " ".join(request.text.split())
+    if request.text is not None and request.references:
+        raise ViewDistillError("--reference is for pictures of one object; give the object as an image too, not words")
+    image, elevation, references = pictures_of(request)
+    subject = image if request.text is None else " ".join(request.text.split())
     if subject is None:
         raise ViewDistillError('which object? Give an image, as `viewdistill object photo.png`, or --text "a red mug"')
     recipe = Recipe(
@@ -130,8 +140,17 @@ def recipe_of(request: Request) -> tuple[Recipe, Path | str]:
         request.text is not None,
         request.mask,
         request.class_word,
-        request.elevation,
+        elevation,
+        references,
         request.live,
         read_options(request.options),
     )
     return recipe, subject
+
+
+def pictures_of(request: Request) -> tuple[Path | None, float | None, tuple[ReferencePicture, ...]]:
+    """Return the input image and the elevation of its camera, as far as they are known, and the further references."""
+    if request.image is not None or not request.references:
+        return request.image, request.elevation, tuple(request.references)
+    first, others = split_first(request.references)
+    return first.path, first.elevation_deg if request.elevation is None else request.elevation, others

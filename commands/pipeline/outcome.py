@@ -1,4 +1,4 @@
-"""What a complete object has: files, mesh, scores, and what it cost."""
+"""Results of a complete object: files, mesh, scores and costs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +9,7 @@ import trimesh
 
 from commands.pipeline.display import Display
 from datamodules.posed_views import load_cameras
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Outcome:
     folder: RunFolder
     """The run with all of its files."""
     seconds: float
-    """Wall-clock time of all stages, seconds, over all calls that led here."""
+    """Wall-clock time of all stages over all calls, seconds."""
 
     @classmethod
     def of(cls, folder: RunFolder) -> "Outcome":
@@ -37,19 +37,19 @@ class Outcome:
 
     @property
     def views(self) -> list[Path]:
-        """Refined views; none where the mesh is made from the field."""
+        """Refined views; None for a mesh from the field."""
         complete = self.folder.record("views").is_file()
         return [path for path, _ in load_cameras(self.folder.refined_views)] if complete else []
 
     @property
     def scores(self) -> dict[str, Any] | None:
-        """Scores against the truth, where the run was evaluated."""
+        """Scores against the truth, if the run was evaluated."""
         path = self.folder.evaluation
         return read_json(path) if path.is_file() else None
 
 
 def tell(outcome: Outcome, display: Display) -> None:
-    """Say in five lines where the results are and what they cost."""
+    """Print the places and costs of the results in five lines."""
     folder = outcome.folder
     evaluated = folder.evaluation
     unknown = f"none; `viewdistill evaluate {folder.root} --gt MESH` compares with a known shape"

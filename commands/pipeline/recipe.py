@@ -1,4 +1,4 @@
-"""The choices that all stages of an object share, and each stage's command line and job that follow from them."""
+"""Choices shared by all stages of an object, and the resulting command line and job of each stage."""
 
 import io
 import shlex
@@ -7,10 +7,11 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands.inputs.reference_pictures import ReferencePicture
 from commands.parsing import parse
 from commands.stages.job import StageJob
 from commands.table import SUBCOMMANDS
-from datamodules.stages import STAGES, Route, Source
+from datamodules.runs.stages import STAGES, Route, Source
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
 
@@ -24,23 +25,25 @@ class Recipe:
     seed: int | None = None
     """Seed of everything random; the YAMLs' own when not given."""
     source: Source = "surface"
-    """Stage that the mesh is made from."""
+    """Source stage of the mesh."""
     words: bool = False
     """Whether the object is given in words."""
     mask: Path | None = None
     """Mask of the image."""
     class_word: str | None = None
-    """What the object is; chosen when not given."""
+    """Kind of object; chosen when not given."""
     elevation: float | None = None
     """Elevation of the input camera, degrees; estimated when not given."""
+    references: tuple[ReferencePicture, ...] = ()
+    """Further pictures of the object."""
     live: bool = False
-    """Whether to show the fields in a browser while they are fitted."""
+    """Whether to show the fields in a browser during the fits."""
     options: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Stage and more options for its subcommand."""
 
     @property
     def route(self) -> Route:
-        """The way through the stages."""
+        """The route through the stages."""
         return Route(self.source, self.words)
 
     def overlays(self, stage: str) -> list[Path]:
@@ -73,6 +76,7 @@ class Recipe:
             image = run / "picture" / "picture.png" if self.words else subject
             given = {"elevation": self.elevation, "mask": self.mask, "class-word": self.class_word}
             said = [f"--{name}={value}" for name, value in given.items() if value is not None]
+            said += [f"--reference={picture}" for picture in self.references]
             return [subcommand, f"--out={run}", *configured, *said, *own, "--", str(image)]
         if stage == "mesh":
             projected = ["--projection"] if "projection" in self.route.conditions else []
@@ -80,8 +84,28 @@ class Recipe:
         watched = ["--live"] if self.live and stage in ("field", "surface") else []
         return [subcommand, str(run), *fixed, *configured, *watched, *own]
 
+    def object_command(self, subject: Path | str, runs: Path) -> list[str]:
+        """Return the arguments of `viewdistill` that make the whole object.
+
+        Args:
+            subject: The input image, or words.
+            runs: Folder of all runs.
+        """
+        given = {
+            "preset": self.preset,
+            "seed": self.seed,
+            "mask": self.mask,
+            "class-word": self.class_word,
+            "elevation": self.elevation,
+        }
+        said = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        said += [f"--reference={picture}" for picture in self.references]
+        said += [f"--options={stage}={shlex.join(values)}" for stage, values in self.options]
+        said = [f"--runs={runs}", f"--source={self.source}", *said]
+        return ["object", *said, *([f"--text={subject}"] if self.words else ["--", str(subject)])]
+
     def job(self, stage: str, subject: Path | str, run: Path) -> StageJob:
-        """Return a stage with resolved settings, for arguments as those of `command`.
+        """Return a stage with resolved settings, for arguments like those of `command`.
 
         Raises:
             ViewDistillError: An option or a setting is wrong.
@@ -92,7 +116,7 @@ class Recipe:
         try:
             with redirect_stderr(said):
                 call = parse(words)
-        except SystemExit as stop:  # how argparse refuses options
+        except SystemExit as stop:  # argparse's exit for wrong options
             raise ViewDistillError(said.getvalue().strip() or f"options of {stage} are wrong") from stop
         return module.prepare(call.request)
 

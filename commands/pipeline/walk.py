@@ -10,10 +10,11 @@ from pathlib import Path
 from commands.pipeline.display import Display
 from commands.pipeline.recipe import Recipe
 from commands.stages.job import StageJob, no_files, run_stage
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import MadeBy, RunFolder
+from viewdistill.files import ADVICE, refused
 
 LOG = "object.log"
-"""In a run folder: what its stages printed."""
+"""File in a run folder with the stages' output."""
 
 
 def jobs_of(recipe: Recipe, subject: Path | str, run: Path, stages: Sequence[str] | None = None) -> list[StageJob]:
@@ -31,12 +32,13 @@ def jobs_of(recipe: Recipe, subject: Path | str, run: Path, stages: Sequence[str
     return [recipe.job(stage, subject, run) for stage in (recipe.route.stages if stages is None else stages)]
 
 
-def walk(jobs: list[StageJob], display: Display) -> list[str]:
+def walk(jobs: list[StageJob], display: Display, command: Sequence[str]) -> list[str]:
     """Run the stages whose results do not hold, in order.
 
     Args:
-        jobs: From `jobs_of`; emptied, so that what a stage built is released with it.
+        jobs: From `jobs_of`; emptied, so that each stage's memory is released.
         display: Shows progress.
+        command: Arguments of `viewdistill` that make the object, which the run keeps for its report.
 
     Returns:
         Names of the stages that were run.
@@ -48,6 +50,7 @@ def walk(jobs: list[StageJob], display: Display) -> list[str]:
     cached: list[StageJob] = []
     while jobs:
         job = jobs.pop(0)
+        keep_command(job.folder, command)
         if not job.holds():
             for needed in cached:
                 if needed.name in job.needs and not needed.is_whole():
@@ -61,8 +64,14 @@ def walk(jobs: list[StageJob], display: Display) -> list[str]:
     return ran
 
 
+def keep_command(folder: RunFolder, command: Sequence[str]) -> None:
+    """Keep the command that makes an object in its run, once there is one: of a refused image nothing is left."""
+    if folder.root.is_dir():
+        MadeBy(["viewdistill", *command]).save(folder.command)
+
+
 def show(job: StageJob, display: Display, again: bool = False) -> bool:
-    """Run a stage under the eyes of the user, as `run_stage` does."""
+    """Run a stage with progress for the user, through `run_stage`."""
     display.start(job.name)
     with logged(job.folder):
         ran = run_stage(job, display.report, again)
@@ -71,7 +80,7 @@ def show(job: StageJob, display: Display, again: bool = False) -> bool:
 
 
 def stale(jobs: Sequence[StageJob]) -> list[str]:
-    """Return the stages that would be run now, and after them all that read them, should these come out differently."""
+    """Return the stages to run now and all that depend on them."""
     found: list[str] = []
     for job in jobs:
         if set(job.needs) & set(found) or not job.holds():
@@ -86,7 +95,17 @@ def command_lines(recipe: Recipe, subject: Path | str, run: Path, stages: Sequen
 
 @contextmanager
 def logged(folder: RunFolder) -> Generator[None]:
-    """Send what a stage prints to the run's log; before there is a run, nowhere: of a refused image nothing is left."""
+    """Send what a stage prints to the run's log; before there is a run, nowhere: of a refused image nothing is left.
+
+    Raises:
+        ViewDistillError: The log cannot be written.
+    """
     log = folder.root / LOG if folder.root.is_dir() else Path(os.devnull)
-    with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
-        yield
+    try:
+        with log.open("a", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+            yield
+    except OSError as error:
+        # An error of a file that is open names none: what stages write by name is refused by name (`atomic_path`).
+        if error.filename not in (None, str(log)) or error.errno not in ADVICE:
+            raise
+        raise refused(log, "cannot be written", error) from error

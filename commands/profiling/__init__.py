@@ -1,1 +1,1 @@
-"""Where the time and memory of a stage's step go."""
+"""Time and memory of a stage's step, by phase."""

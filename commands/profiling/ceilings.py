@@ -1,4 +1,4 @@
-"""What this machine can do at best: products of large matrices, and a copy of large memory; and how near phases come.
+"""Ceilings of this machine: products of large matrices and a large copy; and the phases' shares of them.
 
 A phase with F FLOPs and B bytes takes at least max(F / peak, B / bandwidth): the roofline (Williams et al. 2009).
 """
@@ -22,25 +22,25 @@ SIDE = {"cpu": 1024, "cuda": 8192}
 
 @dataclass(frozen=True)
 class Ceilings:
-    """The best that was measured."""
+    """Measured peak rates."""
 
     flops: dict[str, float]
-    """FLOPs a second of matrix products, by precision."""
+    """FLOPs per second of matrix products, by precision."""
     bandwidth: float
-    """Bytes a second, those read and those written together."""
+    """Bytes per second, read and written together."""
 
     def seconds(self, flops: float, moved: float, precision: str) -> float:
-        """The least that work takes.
+        """Return the least time of a piece of work.
 
         Args:
             flops: Of matrix products and the like.
             moved: Bytes.
-            precision: What it is computed in.
+            precision: Precision of the computation.
         """
         return max(flops / self.flops[precision], moved / self.bandwidth)
 
     def bound(self, flops: float, moved: float, precision: str) -> str:
-        """Which of the two decides."""
+        """Return the limiting ceiling."""
         return "compute" if flops / self.flops[precision] > moved / self.bandwidth else "memory"
 
 
@@ -59,7 +59,7 @@ def measure(device: torch.device, precisions: tuple[Precision, ...]) -> Ceilings
 
 
 def matmul_flops(device: torch.device, precision: Precision) -> float:
-    """FLOPs a second of a matrix product in one precision."""
+    """Measure FLOPs per second of a matrix product in one precision."""
     slow = device.type == "cpu" and precision != "fp32" and not (precision == "bf16" and fast_bfloat16(device))
     side = 256 if slow else SIDE[device.type]
     a = torch.rand(side, side, device=device).to(DTYPES[precision])
@@ -67,7 +67,7 @@ def matmul_flops(device: torch.device, precision: Precision) -> float:
 
 
 def best_seconds(work: Callable[[], object], device: torch.device, repeats: int = 8) -> float:
-    """The shortest of several runs: what the machine can do when nothing else does it."""
+    """Return the shortest time of several runs, the one least disturbed by other work."""
     seconds: list[float] = []
     for _ in range(repeats + 1):
         if device.type == "cuda":

@@ -3,7 +3,7 @@
 from commands.profiling.report import print_profile, track_profile, write_profile
 from commands.profiling.request import Request
 from commands.profiling.stage_profile import profile_stage
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 
 
 def profile_run(request: Request) -> None:

@@ -16,7 +16,7 @@ from commands.profiling.stage_profile import Deviation, StageProfile
 from commands.profiling.trace import OUTSIDE, PhaseCost, on_gpu
 from commands.tracking.artifacts import artifact_name
 from commands.tracking.run import first_line, open_run
-from datamodules.run_folder import RunFolder, atomic_path, write_json
+from datamodules.runs.run_folder import RunFolder, atomic_path, write_json
 
 COLUMNS = ["phase", "ms_a_step", "share", "gflop", "mb", "gflop_a_second", "bound", "of_ceiling", "peak_memory_mb"]
 """Of the rows of `phase_rows`."""
@@ -25,7 +25,7 @@ Row = list[Any]
 
 
 def phase_rows(profile: StageProfile) -> list[Row]:
-    """One row a phase: its numbers in the order of `COLUMNS`, none where nothing could be counted."""
+    """Return one row per phase: its numbers in the order of `COLUMNS`; None for uncounted ones."""
     device = on_gpu(profile.table)
     total = sum(milliseconds(cost, device) for cost in profile.table.phases.values())
     rows: list[Row] = []
@@ -41,7 +41,7 @@ def phase_rows(profile: StageProfile) -> list[Row]:
 
 
 def milliseconds(cost: PhaseCost, device: bool) -> float:
-    """Of a step, on the clock that counts."""
+    """Time of a step, on the GPU's clock if there is one."""
     return cost.device_milliseconds if device else cost.milliseconds
 
 
@@ -55,7 +55,7 @@ def write_profile(profile: StageProfile, output: Path) -> None:
 def print_profile(profile: StageProfile, output: Path) -> None:
     """Print all tables."""
     console = Console()
-    # A file and a pipe have no width of their own; the table needs this much.
+    # A file or a pipe has no width; the table needs this one.
     console.width = max(console.width, 120)
     console.print(phases_table(profile))
     if backward := {name: cost.backward_milliseconds for name, cost in profile.table.phases.items()}:
@@ -71,15 +71,15 @@ def print_profile(profile: StageProfile, output: Path) -> None:
 
 
 def phases_table(profile: StageProfile) -> Table:
-    """Phases of a step."""
+    """Return the table of a step's phases."""
     overhead = profile.table.milliseconds / profile.step_ms - 1
     title = (
         f"{profile.stage} on {profile.device}, {profile.threads} threads, {profile.precision}: "
-        f"{profile.step_ms:.1f} ms a step by the clock; the profiler adds {overhead:.0%}"
+        f"{profile.step_ms:.1f} ms per step without the profiler, which adds {overhead:.0%}"
     )
     table = Table(title=Text(title), title_justify="left")
     table.add_column("phase", style="bold")
-    for name in ("ms a step", "share", "GFLOP", "MB moved", "GFLOP/s", "bound by", "of ceiling", "peak MB"):
+    for name in ("ms per step", "share", "GFLOP", "MB moved", "GFLOP/s", "bound by", "of ceiling", "peak MB"):
         table.add_column(name, justify="right")
     for row in phase_rows(profile):
         formats = ("{:.2f}", "{:.1%}", "{:.3f}", "{:,.1f}", "{:.1f}", "{}", "{:.0%}", "{:,.1f}")
@@ -89,10 +89,10 @@ def phases_table(profile: StageProfile) -> Table:
 
 
 def precision_table(profile: StageProfile) -> Table:
-    """Precisions side by side."""
+    """Return the table of precisions."""
     table = Table(title=Text("precision, from the same weights and noise"), title_justify="left")
     table.add_column("precision", style="bold")
-    for name in ("ms a step", "speed", "loss off by", "gradient off by", "cosine"):
+    for name in ("ms per step", "speed", "loss off by", "gradient off by", "cosine"):
         table.add_column(name, justify="right")
     for d in profile.deviations:
         cells = (f"{d.step_ms:.1f}", f"{d.speed:.2f}x", f"{d.loss:.2%}", f"{d.gradient:.2%}", f"{d.cosine:.5f}")
@@ -101,7 +101,7 @@ def precision_table(profile: StageProfile) -> Table:
 
 
 def draw(profile: StageProfile) -> Figure:
-    """Time by phase on the left, the roofline with the phases on the right."""
+    """Draw the time by phase on the left, the roofline with the phases on the right."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     rows = phase_rows(profile)
@@ -109,8 +109,8 @@ def draw(profile: StageProfile) -> Figure:
         left.barh(index, row[1], color=f"C{(len(rows) - 1 - index) % 10}")
         left.text(row[1], index, f" {row[1]:.1f}", va="center", fontsize=8)
     left.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
-    left.set_xlabel("ms a step")
-    left.set_title(f"{profile.stage}: {profile.step_ms:.1f} ms a step, {profile.precision}", fontsize=10)
+    left.set_xlabel("ms per step")
+    left.set_title(f"{profile.stage}: {profile.step_ms:.1f} ms per step, {profile.precision}", fontsize=10)
 
     peak, bandwidth = profile.ceilings.flops[profile.precision], profile.ceilings.bandwidth
     intensities = [2.0**k for k in range(-8, 11)]
@@ -127,9 +127,9 @@ def draw(profile: StageProfile) -> Figure:
 
 
 def track_profile(profile: StageProfile, folder: RunFolder, output: Path) -> None:
-    """Log to the run of W&B that the fit opened, and finish it; nothing where there is none.
+    """Log to the fit's W&B run, if any, and finish it.
 
-    Nothing that W&B does can spoil a profile, which is written by then.
+    A failure of W&B cannot affect the profile, which is written before.
     """
     run = open_run()
     if run is None:
@@ -138,8 +138,8 @@ def track_profile(profile: StageProfile, folder: RunFolder, output: Path) -> Non
         if not run.disabled:
             log_profile(run, profile, artifact_name(folder, output.name), output)
         run.finish()
-    except Exception as error:  # whatever W&B raises
-        print(f"{output.name}: not all of it is kept in W&B ({first_line(error)})", file=sys.stderr)
+    except Exception as error:  # any error of W&B
+        print(f"{output.name}: W&B has only a part of it ({first_line(error)})", file=sys.stderr)
 
 
 def log_profile(run: Any, profile: StageProfile, name: str, output: Path) -> None:

@@ -19,11 +19,11 @@ from commands.profiling.ceilings import Ceilings, measure
 from commands.profiling.request import Request
 from commands.profiling.trace import PhaseTable, phase_table
 from commands.requirements import require
-from commands.stages.configuration import configuration
+from commands.stages.configuration import configuration, own_settings
 from commands.stages.fitting import StageCLI, StageRun, build, train
-from datamodules.memory import peak_memory_mb
-from datamodules.run_folder import RunFolder
-from datamodules.stages import STAGES
+from datamodules.runs.memory import peak_memory_mb
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import STAGES
 from lightning_modules.checkpoints import load_weights, read_checkpoint
 from viewdistill.errors import ViewDistillError
 from viewdistill.precision import DTYPES, Precision, dtype_of, fast_bfloat16
@@ -32,19 +32,19 @@ PROBED_STEPS = 3
 """Steps whose losses and gradients are compared between precisions."""
 
 SPARE_STEPS = PROBED_STEPS + 3
-"""Steps besides those by the clock and under the profiler: counted ones, and those compared between precisions."""
+"""Steps besides the timed and the profiled ones: counted ones, and those compared between precisions."""
 
 
 @dataclass(frozen=True)
 class ProfiledStage:
-    """What the profiler has to know of a stage."""
+    """Properties of a stage for the profiler."""
 
     needs: tuple[str, ...]
     """Stages that have to be complete, besides ``input``."""
     config: str
     """The shipped YAML."""
     precisions: tuple[str, ...]
-    """Settings that say what to compute in."""
+    """Settings of precision."""
     rates: tuple[str, ...]
     """Learning rates."""
 
@@ -91,22 +91,22 @@ class Deviation:
 
 @dataclass(frozen=True)
 class StageProfile:
-    """All that was measured of a stage."""
+    """Profile of a stage."""
 
     stage: str
     """By name."""
     device: str
-    """What it ran on."""
+    """Device of the run."""
     threads: int
     """Of torch on the CPU."""
     precision: str
-    """What the networks computed in."""
+    """Precision of the networks."""
     step_ms: float
-    """Median by the clock, without the profiler."""
+    """Median wall-clock time, without the profiler."""
     table: PhaseTable
     """Costs by phase."""
     peak_memory_mb: float
-    """Of the process, or of a GPU's tensors where there is one; MB (10^6 bytes)."""
+    """Peak memory of the process, or of the GPU's tensors, MB (10^6 bytes)."""
     ceilings: Ceilings
     """Of the machine."""
     deviations: tuple[Deviation, ...]
@@ -168,9 +168,10 @@ class StageRunner:
         """Train with a callback that ends it."""
         request, stage = self.request, self.request.stage
         seeds = [] if request.seed is None else [f"--model.seed={request.seed}", f"--data.seed={request.seed}"]
-        lora = [f"--model.initial_lora={self.folder.lora('specialize_1')}"] if stage == "specialize_2" else []
+        lora = own_settings("model", initial_lora=str(self.folder.lora("specialize_1")))
         quiet = ["--trainer.limit_val_batches=0", "--trainer.enable_progress_bar=false"]
-        own = [f"--data.run_folder={self.folder.root}", *lora, *seeds, *quiet, *settings, *request.settings]
+        own = [own_settings("data", run_folder=str(self.folder.root)), *([lora] if stage == "specialize_2" else [])]
+        own += [*seeds, *quiet, *settings, *request.settings]
         cli = build(
             StageRun(self.output, f"{self.folder.root.absolute().name}-profile-{stage}"),
             configuration(request, PROFILED[stage].config, own),
@@ -218,7 +219,7 @@ def compare(
 
 
 def deviation(precision: str, probe: GradientProbe, exact: GradientProbe) -> Deviation:
-    """How far a precision is from fp32."""
+    """Return the deviation of a precision from fp32."""
     milliseconds, exact_milliseconds = (1000 * statistics.median(each.seconds[1:]) for each in (probe, exact))
     losses = [abs(a - b) / max(abs(b), 1e-30) for a, b in zip(probe.losses, exact.losses, strict=True)]
     pairs = list(zip(probe.gradients, exact.gradients, strict=True))
@@ -233,7 +234,7 @@ def deviation(precision: str, probe: GradientProbe, exact: GradientProbe) -> Dev
 
 
 def used_precision(cli: StageCLI, profiled: ProfiledStage, device: torch.device) -> Precision:
-    """What the last of a stage's precisions, that of its priors, comes down to on a device."""
+    """Return the resolved precision of a stage's priors on a device."""
     settings: Any = cli.model.hparams
     for key in profiled.precisions[-1].removeprefix("model.").split("."):
         settings = settings[key]

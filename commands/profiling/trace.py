@@ -1,4 +1,4 @@
-"""A trace of torch's profiler by phases: their time, what they compute and move, and their memory.
+"""Phases in a trace of torch's profiler: their time, FLOPs, bytes and memory.
 
 The trace is the Chrome JSON that the profiler writes: complete events (``ph: X``) with a start ``ts`` and a duration
 ``dur`` in microseconds. At any moment the innermost open phase counts, so that phases add up to the whole.
@@ -18,19 +18,19 @@ from typing import Any
 from viewdistill.phases import PREFIX
 
 OUTSIDE = "between steps"
-"""Where no phase is open: the loop, progress and loggers."""
+"""Time outside all phases: the loop, progress and loggers."""
 
 STEP = "training step"
 """The phase that opens with every step."""
 
 ENGINE = "autograd::engine::evaluate_function"
-"""How the events of the backward pass begin, one for each node of the graph."""
+"""Prefix of the backward pass's events, one per node of the graph."""
 
 Event = dict[str, Any]
 
 
 class Timeline:
-    """Which phase is innermost when.
+    """The innermost phase at any time.
 
     Args:
         events: Of one trace.
@@ -54,12 +54,12 @@ class Timeline:
         self.n_steps = sum(event["name"] == PREFIX + STEP for event in ranges)
 
     def at(self, moment: float) -> str:
-        """The innermost phase at a moment, microseconds."""
+        """Return the innermost phase at a time, microseconds."""
         index = bisect_right(self.moments, moment) - 1
         return self.phases[index] if index >= 0 else OUTSIDE
 
     def microseconds(self) -> dict[str, float]:
-        """Time of every phase, without the phases within it."""
+        """Return the time of every phase, without nested phases."""
         spent: defaultdict[str, float] = defaultdict(float)
         for start, end, name in zip(self.moments, self.moments[1:], self.phases, strict=False):
             if end > start:
@@ -69,20 +69,20 @@ class Timeline:
 
 @dataclass
 class PhaseCost:
-    """What a phase costs a step."""
+    """Cost of a phase per step."""
 
     milliseconds: float = 0.0
-    """On the CPU's clock."""
+    """Milliseconds on the CPU's clock."""
     device_milliseconds: float = 0.0
-    """Of a GPU's kernels that were started in the phase."""
+    """Milliseconds of the GPU kernels launched in the phase."""
     flops: float = 0.0
-    """Of the operations that can be counted."""
+    """FLOPs of the countable operations."""
     bytes: float = 0.0
     """Sizes of the operations' inputs and outputs."""
     peak_memory_mb: float = 0.0
-    """Largest memory of tensors above that at the begin of the recording, MB (10^6 bytes)."""
+    """Largest memory of tensors above that at the start of the recording, MB (10^6 bytes)."""
     backward_milliseconds: float = 0.0
-    """Of the time of ``backward``, what goes through this phase's operations."""
+    """Share of ``backward``'s time spent on this phase's operations, milliseconds."""
 
 
 @dataclass
@@ -90,15 +90,15 @@ class PhaseTable:
     """Costs of the phases of a step, by name, the most expensive first."""
 
     phases: dict[str, PhaseCost] = field(default_factory=dict[str, PhaseCost])
-    """Of every phase that was seen."""
+    """Costs of all observed phases."""
 
     def of(self, name: str) -> PhaseCost:
-        """Of one phase; nothing so far where it was not seen."""
+        """Return the cost of one phase; zero if it was not observed."""
         return self.phases.setdefault(name, PhaseCost())
 
     @property
     def milliseconds(self) -> float:
-        """A step's, all phases together."""
+        """Total milliseconds of a step, over all phases."""
         return sum(cost.milliseconds for cost in self.phases.values())
 
 
@@ -133,7 +133,7 @@ def phase_table(times: Path, counts: Path) -> PhaseTable:
 
 
 def on_gpu(table: PhaseTable) -> bool:
-    """Whether any kernel of a GPU was seen."""
+    """Return whether the trace has GPU kernels."""
     return any(cost.device_milliseconds for cost in table.phases.values())
 
 
@@ -144,7 +144,7 @@ def read_trace(path: Path) -> list[Event]:
 
 
 def is_phase(event: Event) -> bool:
-    """Whether an event is the range of a phase as the program opened it (a GPU's copy of it is not)."""
+    """Return whether an event is a phase's range opened by the program, not the GPU's copy of it."""
     return event.get("ph") == "X" and event["name"].startswith(PREFIX) and event.get("cat") == "user_annotation"
 
 
@@ -183,7 +183,7 @@ def counted(events: Iterable[Event], timeline: Timeline) -> dict[str, tuple[floa
     sums: dict[str, tuple[float, float]] = {}
     for event in events:
         kind, *rest = str(event.get("name", "")).split("|")
-        # A GPU's timeline shows the program's ranges a second time.
+        # A GPU's timeline repeats the program's ranges.
         if kind not in ("count", "count-backward") or event.get("cat") != "user_annotation":
             continue
         name = "backward" if kind == "count-backward" else timeline.at(event["ts"])

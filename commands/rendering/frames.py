@@ -1,4 +1,4 @@
-"""What a camera path sees of a run: pictures with depth and normals, of the mesh or of a fitted field."""
+"""Frames along a camera path: pictures with depth and normals, of the mesh or of a fitted field."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from commands.requirements import require
 from datamodules.posed_views import AXES, CAMERAS_FILE, FORMAT, ViewCamera, clear_views, straight_rgba, view_name
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.run_folder import RunFolder, write_json
 from datamodules.transforms import save_transforms
 from lightning_modules.fitted_field import FittedField
 from lightning_modules.radiance_field import load_field
@@ -25,25 +25,25 @@ from viewdistill.mesh.raster import render_mesh
 from viewdistill.pictures import write_picture
 
 What = Literal["mesh", "field", "surface"]
-"""What can be rendered: the textured mesh, the radiance field, the signed distance field."""
+"""Subject of a render: the textured mesh, the radiance field, the signed distance field."""
 
 SOLID = 0.5
-"""Opacity from which a pixel of a field has depth and a normal."""
+"""Smallest opacity of a field's pixel with depth and a normal."""
 
 LARGEST_COUNT = 65535
-"""Of a 16-bit depth map."""
+"""Largest count of a 16-bit depth map."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one camera sees."""
+    """Picture of one camera."""
 
     rgba: UInt8[np.ndarray, "size size 4"]
     """Straight alpha."""
     depth: Float[np.ndarray, "size size"]
-    """Along the viewing axis, world units; 0 where nothing is."""
+    """Depth along the viewing axis, world units; 0 for no surface."""
     normals: Float[np.ndarray, "size size 3"]
-    """Unit normals in world space, turned towards the camera; 0 where nothing is."""
+    """Unit normals in world space, turned towards the camera; 0 for no surface."""
 
 
 def seen_by(
@@ -53,13 +53,13 @@ def seen_by(
 
     Args:
         folder: The run.
-        what: Which of its results.
+        what: Result to render.
         cameras: The cameras.
         size: Side of the pictures, pixels.
-        device: Where fields are rendered; meshes are rendered on the CPU.
+        device: Device for fields; meshes are rendered on the CPU.
 
     Raises:
-        ViewDistillError: Its stage is not complete, or a file of it is damaged.
+        ViewDistillError: Its stage is not complete, or one of its files is damaged.
     """
     require(folder, what)
     return mesh_frames(folder, cameras, size) if what == "mesh" else field_frames(folder, what, cameras, size, device)
@@ -112,8 +112,8 @@ def write_frames(folder: Path, frames: Iterator[Seen], cameras: Sequence[ViewCam
     Depth maps are 16 bits with the scale that ``cameras.json`` names; normals n are 8 bits, (n + 1) / 2.
 
     Args:
-        folder: Where to write; views that are there are replaced.
-        frames: One a camera.
+        folder: Folder to write to; existing views are replaced.
+        frames: One per camera.
         cameras: The cameras.
 
     Returns:

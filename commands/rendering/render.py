@@ -15,7 +15,7 @@ from commands.rendering.frames import What, seen_by, write_frames
 from commands.requirements import require
 from datamodules.camera_paths import listed, orbit, spiral
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.video import ENDINGS, write_video
 
@@ -40,7 +40,7 @@ class Request:
     path: str = "orbit"
     """``orbit``, ``spiral`` or a ``cameras.json``."""
     what: Literal["mesh", "field", "surface", "both"] = "mesh"
-    """What is rendered; both means mesh and field."""
+    """Subject of the render; both means mesh and field."""
     format: str = "mp4"
     """Ending of the video: mp4, webm or gif."""
     frames: int = 100

@@ -1,1 +1,1 @@
-"""Looking at runs: the report, the summary, comparisons and the live viewer."""
+"""Views of runs: the report, the summary, comparisons and the live viewer."""

@@ -14,15 +14,15 @@ from rich.text import Text
 from commands import options
 from commands.reporting.comparison import run_figures
 from commands.reporting.comparison_plot import plot_curves
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
 Settings are shown where the runs differ, with the run's own folder written as RUN; losses are those of the last step.
-A dash stands where a run does not have a figure."""
+A dash marks a missing figure."""
 
 NOTHING = "–"
-"""What stands in a cell without a figure."""
+"""Mark of a missing figure."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def run(request: Request) -> None:
 
 
 def table(names: list[str], sections: list[dict[str, dict[str, Any]]]) -> Table:
-    """A column a run, a row a figure; of the settings only those that differ.
+    """Return a table with one column per run and one row per figure; only differing settings are listed.
 
     Args:
         names: Of the runs.

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from datamodules.run_folder import InputMeta, RunFolder, read_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stage_record import complete_records
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 
 LOCAL = ("trainer.logger.", "trainer.default_root_dir", "config")
-"""Settings that say where things go and not what they are."""
+"""Settings of places, which do not affect results."""
 
 
 def run_figures(folder: RunFolder) -> dict[str, dict[str, Any]]:
@@ -18,7 +18,7 @@ def run_figures(folder: RunFolder) -> dict[str, dict[str, Any]]:
     Raises:
         ViewDistillError: No stage is complete, or a file is damaged.
     """
-    records = {stage: read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()}
+    records = complete_records(folder)
     records.pop("report", None)
     if not records:
         raise ViewDistillError(f"{folder.root}: no complete stage here; run `make object IMG=…` first")
@@ -34,7 +34,7 @@ def run_figures(folder: RunFolder) -> dict[str, dict[str, Any]]:
 
 
 def with_last(figures: dict[str, float], name: str, total: Callable[[Iterable[float]], float]) -> dict[str, float]:
-    """Figures of stages with what they come to."""
+    """Return the total costs of stages."""
     return {**figures, name: float(total(figures.values()))}
 
 
@@ -50,7 +50,7 @@ def settings(folder: RunFolder, stages: list[str]) -> dict[str, Any]:
         if path.is_file():
             own = flattened(read_yaml(path, "run its stage again"), stage)
             left_out = tuple(f"{stage}.{name}" for name in LOCAL)
-            # As the stage knew it: the run may have been moved since.
+            # The stage's own path: the run may have been moved since.
             root = str(own.get(f"{stage}.data.init_args.run_folder", folder.root))
             found |= {
                 key: value.replace(root, "RUN") if isinstance(value, str) else value
@@ -72,10 +72,10 @@ def flattened(content: Any, name: str) -> dict[str, Any]:
 
 
 def last_losses(records: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """What each fitted stage's loss and its terms came to."""
+    """Return the last loss of each fitted stage and its terms."""
     return {
         f"{stage}: {name}": value
         for stage, record in records.items()
         for name, value in record.get("figures", {}).get("metrics", {}).items()
-        if name == "loss" or name.startswith("loss/")
+        if (name == "loss" or name.startswith("loss/")) and isinstance(value, int | float)
     }

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from datamodules.curves import Curve, load_curves
-from datamodules.run_folder import RunFolder, atomic_path
-from datamodules.stages import STAGES
+from datamodules.runs.curves import Curve, load_curves
+from datamodules.runs.run_folder import RunFolder, atomic_path
+from datamodules.runs.stages import STAGES
 
 COLUMNS = 4
-"""Plots a row."""
+"""Plots per row."""
 
 Panel = tuple[str, str]
 """A stage and the name of a metric."""
 
 
 def plot_curves(folders: Sequence[RunFolder], path: Path) -> bool:
-    """Draw the losses of all fitted stages, a plot a metric and a line a run.
+    """Draw the losses of all fitted stages, one plot per metric and one line per run.
 
     Args:
         folders: The runs.
@@ -56,7 +56,7 @@ def plot_curves(folders: Sequence[RunFolder], path: Path) -> bool:
 
 
 def losses(folder: RunFolder) -> dict[Panel, Curve]:
-    """The loss of every fitted stage and its terms, where they were ever other than zero."""
+    """Return the loss of every fitted stage and its terms that were ever non-zero."""
     return {
         (stage, name): curve
         for stage in STAGES

@@ -1,8 +1,9 @@
-"""What the report of a run shows, gathered from its files."""
+"""Content of a run's report, gathered from its files."""
 
 import io
 import shlex
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from PIL import Image
 
 from commands.reporting.run_warnings import run_warnings
 from commands.reporting.score_words import scores
-from datamodules.curves import load_curves
-from datamodules.posed_views import ViewCamera, load_cameras
-from datamodules.run_folder import InputMeta, RunFolder, read_json
-from datamodules.stages import STAGES, Route
+from datamodules.posed_views import ViewCamera, load_cameras, load_references
+from datamodules.runs.curves import load_curves
+from datamodules.runs.run_folder import InputMeta, MadeBy, RunFolder
+from datamodules.runs.stage_record import complete_records
+from datamodules.runs.stages import STAGES, Route
 from viewdistill.errors import ViewDistillError
 from viewdistill.mesh.export import InputCamera
+from viewdistill.mesh.video import first_frame
 from viewdistill.report.curve_plot import curve_svg
 from viewdistill.report.mesh_data import data_url, viewer_mesh
 from viewdistill.report.page import Gallery, Page, PictureColumn, Plot, ReportedStage
@@ -24,14 +27,14 @@ from viewdistill.version import __version__
 
 
 def gather(folder: RunFolder, meta: InputMeta) -> Page:
-    """Everything that is there; what is missing is named.
+    """Collect all existing content and the names of missing stages.
 
     Raises:
         ViewDistillError: A file of a complete stage is missing or damaged.
     """
     words = folder.record("picture").is_file()
     stages = [stage for stage in Route(words=words).stages if stage != "report"]
-    records = {stage: read_json(folder.record(stage)) for stage in stages if folder.record(stage).is_file()}
+    records = complete_records(folder, stages)
     camera = InputCamera(meta.elevation_deg, meta.azimuth_deg, meta.distance, meta.fovy_deg)
     return Page(
         name=meta.name,
@@ -45,9 +48,22 @@ def gather(folder: RunFolder, meta: InputMeta) -> Page:
         mesh=viewer_mesh(folder.glb, camera) if "mesh" in records else None,
         mesh_facts=mesh_facts(records["mesh"]) if "mesh" in records else {},
         video=data_url(read_bytes(folder.turntable), "video/mp4") if folder.turntable.is_file() else "",
+        poster=poster_url(folder.turntable),
         scores=scores(folder),
+        command=object_command(folder),
         commands=tuple(command_of(folder, meta, stage) for stage in records),
     )
+
+
+def object_command(folder: RunFolder) -> str:
+    """Return the one command line that makes the object again; empty where its stages were run one by one.
+
+    Raises:
+        ViewDistillError: What the run keeps of it is damaged.
+    """
+    if not folder.command.is_file():
+        return ""
+    return shlex.join(MadeBy.load(folder.command).words)
 
 
 def command_of(folder: RunFolder, meta: InputMeta, stage: str) -> str:
@@ -121,7 +137,9 @@ def stage_of(folder: RunFolder, name: str, record: dict[str, Any]) -> ReportedSt
 
 def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ...]:
     """All pictures of complete stages, in the order of the stages; the input image first."""
-    picture = PictureColumn("framed, over white", (picture_url(folder.rgba),))
+    pictures = [PictureColumn("framed, over white", (picture_url(folder.rgba),))]
+    for path, camera in load_references(folder):
+        pictures.append(PictureColumn(f"reference, {camera_text(camera)}", (picture_url(path),)))
     novel_note = "Samples of the view-conditioned prior, from which the specialisation learns the object."
     samples_note = "Samples of each prompt; the first row shows instances."
     makers: dict[str, Callable[[], Gallery]] = {
@@ -130,9 +148,14 @@ def galleries(folder: RunFolder, complete: Collection[str]) -> tuple[Gallery, ..
         "specialize_1": lambda: sheet("Specialisation, stage 1", samples_note, folder.samples("specialize_1")),
         "specialize_2": lambda: sheet("Specialisation, stage 2", samples_note, folder.samples("specialize_2")),
         "views": lambda: refined_gallery(folder),
-        "mesh": lambda: sheet("Mesh from eight sides", "Colour above, shape below.", folder.contact_sheet),
+        "mesh": lambda: replace(
+            sheet("Mesh from eight sides", "Colour above, shape below.", folder.contact_sheet), scrolls=True
+        ),
     }
-    first = Gallery("Input", "The image that everything else is made from.", (picture,))
+    note = (
+        "The image that everything else is made from." if len(pictures) == 1 else "What everything else is made from."
+    )
+    first = Gallery("Input", note, tuple(pictures))
     return (first, *(make() for stage, make in makers.items() if stage in complete))
 
 
@@ -168,7 +191,7 @@ def sheet(title: str, note: str, picture: Path) -> Gallery:
 
 
 def camera_text(camera: ViewCamera) -> str:
-    """Where a view was seen from."""
+    """Return a view's camera in words."""
     return f"azimuth {camera.azimuth_deg:g}°, elevation {camera.elevation_deg:g}°"
 
 
@@ -184,6 +207,12 @@ def picture_url(path: Path) -> str:
     except (OSError, SyntaxError) as error:
         raise ViewDistillError(f"{path}: damaged picture ({error}); run its stage again") from error
     return data_url(content, "image/png")
+
+
+def poster_url(video: Path) -> str:
+    """Return the first frame of a video as the URL of itself; empty where there is none."""
+    frame = first_frame(video) if video.is_file() else None
+    return data_url(frame, "image/png") if frame is not None else ""
 
 
 def read_bytes(path: Path) -> bytes:

@@ -11,7 +11,7 @@ from commands.arguments import add_run_argument
 from commands.reporting.content import gather
 from commands.stages.job import StageJob, run_stage
 from commands.tracking.object import track_object
-from datamodules.run_folder import InputMeta, RunFolder, atomic_path
+from datamodules.runs.run_folder import InputMeta, RunFolder, atomic_path
 from viewdistill.report.page import render_page
 
 EPILOG = """\

@@ -1,15 +1,15 @@
-"""What a reader of a run's results should know before trusting them."""
+"""Warnings about a run's results."""
 
 from typing import Any
 
-from datamodules.run_folder import InputMeta
+from datamodules.runs.run_folder import InputMeta
 from viewdistill.input.sources import WORDS
 from viewdistill.mesh.soundness import SMALLEST_INPUT_IOU
 
 FEW_TEXELS = 0.5
-"""Share of the texture that views cover below which a warning is due."""
+"""Share of the texture covered by views below which a warning is due."""
 
-# The choice asks for half of this margin itself. Its module, not imported here, brings the prior with it.
+# The choice itself needs half of this margin. Its module is not imported because it brings the prior.
 NARROW_CLASS_WORD = 10.0
 """Margin below which a choice of the class word is called narrow (`viewdistill.diffusion.classifier.CLEAR_MARGIN`)."""
 
@@ -18,14 +18,14 @@ def run_warnings(meta: InputMeta, records: dict[str, dict[str, Any]]) -> list[st
     """Warnings in plain words, the input's first.
 
     Args:
-        meta: What is known about the input.
+        meta: Description of the input.
         records: Of the complete stages, by name.
     """
     return [*elevation_warnings(meta), *class_word_warnings(meta), *mask_warnings(meta), *mesh_warnings(records)]
 
 
 def elevation_warnings(meta: InputMeta) -> list[str]:
-    """Where the elevation is not what somebody said."""
+    """Return warnings about an elevation that was not given."""
     degrees, confidence = f"{meta.elevation_deg:g}°", meta.elevation_confidence
     if confidence is None:
         if meta.elevation_source != "default":
@@ -40,7 +40,7 @@ def elevation_warnings(meta: InputMeta) -> list[str]:
 
 
 def class_word_warnings(meta: InputMeta) -> list[str]:
-    """Where the class word is a guess."""
+    """Return warnings about a guessed class word."""
     if meta.class_word_source == "default":
         return [f'The kind of object was not given and is not clear: the prompts call it "{meta.class_word}".']
     if meta.class_word_source == "prior":
@@ -50,32 +50,32 @@ def class_word_warnings(meta: InputMeta) -> list[str]:
 
 
 def clarity_text(margin: float | None, narrow: float) -> str:
-    """How clear a choice was, as the end of a sentence; nothing where it was not measured."""
+    """Return a choice's clarity as the end of a sentence; empty if it was not measured."""
     if margin is None:
         return ""
     return f", {'narrowly' if margin < narrow else 'well'} ahead of the others (margin {margin:g})"
 
 
 def mask_warnings(meta: InputMeta) -> list[str]:
-    """Where the silhouette is not the user's own, and what was noticed about the image."""
+    """Return warnings about an automatic silhouette, and the notes on the image."""
     noticed = [f"Of the image: {note}." for note in meta.notes]
     if meta.mask_source in ("matting", "grabcut"):
         method = WORDS[meta.mask_source]
-        return [f"The object was cut out by {method}: look whether the input's silhouette is right.", *noticed]
+        return [f"The object was cut out by {method}: check the input's silhouette.", *noticed]
     return noticed
 
 
 def mesh_warnings(records: dict[str, dict[str, Any]]) -> list[str]:
-    """Where the mesh is not all that it could be."""
+    """Return warnings about the mesh."""
     figures = records.get("mesh", {}).get("figures", {})
     found: list[str] = []
     if problems := figures.get("problems"):
-        found.append(f"The mesh is not sound: {', '.join(problems)}. Mend it before printing.")
+        found.append(f"The mesh is not sound: {', '.join(problems)}. Repair it before printing.")
     elif figures.get("watertight") is False:
-        found.append("The mesh is not watertight: mend it before printing.")
+        found.append("The mesh is not watertight: repair it before printing.")
     if figures.get("input_iou", 1.0) < SMALLEST_INPUT_IOU:
         found.append(
-            f"From the input's camera the mesh covers another shape than the input (IoU {figures['input_iou']:.2f}): "
+            f"From the input's camera the mesh's silhouette differs from the input's (IoU {figures['input_iou']:.2f}): "
             "thin parts may be lost, or the elevation may be wrong."
         )
     if figures.get("source") == "field":

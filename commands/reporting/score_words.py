@@ -1,9 +1,11 @@
 """Scores of a run with what they mean, for the report."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from viewdistill.report.page import Score
+from viewdistill.schema import parse
 
 GEOMETRY = {
     "chamfer": ("Chamfer distance", "mean distance to the true surface, both ways; the object is about 1 long"),
@@ -22,6 +24,16 @@ VIEWS = {
 """The same for views."""
 
 
+@dataclass(frozen=True)
+class Tables:
+    """What is read of an ``evaluation.json``."""
+
+    geometry: tuple[dict[str, Any], ...] = ()
+    """A row for each protocol."""
+    views: tuple[dict[str, Any], ...] = ()
+    """A row for each set of views."""
+
+
 def scores(folder: RunFolder) -> tuple[Score, ...]:
     """Return the scores of an evaluated run, geometry first; none where it was not evaluated.
 
@@ -30,9 +42,10 @@ def scores(folder: RunFolder) -> tuple[Score, ...]:
     """
     if not folder.evaluation.is_file():
         return ()
-    content = read_json(folder.evaluation, "run `viewdistill evaluate` again")
-    geometry = [score for row in content.get("geometry", ()) for score in worded(row, row["protocol"], GEOMETRY)]
-    views = [score for row in content.get("views", ()) for score in worded(row, row["of"], VIEWS)]
+    remedy = "run `viewdistill evaluate` again"
+    content = parse(Tables, read_json(folder.evaluation, remedy), folder.evaluation, remedy, unknown_keys=True)
+    geometry = [score for row in content.geometry for score in worded(row, str(row.get("protocol")), GEOMETRY)]
+    views = [score for row in content.views for score in worded(row, str(row.get("of")), VIEWS)]
     return (*geometry, *views)
 
 

@@ -1,4 +1,4 @@
-"""`viewdistill summary`: what the stages of a run cost and wrote."""
+"""`viewdistill summary`: costs and files of a run's stages."""
 
 import argparse
 import re
@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.arguments import add_run_argument
-from datamodules.run_folder import RunFolder, read_json, write_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder, write_json
+from datamodules.runs.stage_record import complete_records
 from viewdistill.errors import ViewDistillError
 
 
@@ -45,7 +45,7 @@ def write_summary(folder: RunFolder) -> list[dict[str, Any]]:
     Raises:
         ViewDistillError: No stage of this run is complete, or a record is damaged.
     """
-    records = [read_json(folder.record(stage)) for stage in STAGES if folder.record(stage).is_file()]
+    records = list(complete_records(folder).values())
     if not records:
         raise ViewDistillError(f"{folder.root}: no complete stage here; run `make object IMG=…` first")
     write_json(folder.summary, {"name": folder.name, "stages": records, "total": totals(records)})
@@ -61,7 +61,7 @@ def totals(records: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def print_table(root: Path, records: list[dict[str, Any]]) -> None:
-    """Print one row a stage and one in total."""
+    """Print one row per stage and one for the total."""
     table = Table(title=Text(str(root)), title_justify="left", show_footer=True)
     total = totals(records)
     table.add_column("stage", "total", style="bold")

@@ -9,7 +9,7 @@ from pathlib import Path
 from commands import options
 from commands.arguments import add_option, add_run_argument
 from commands.requirements import require
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
@@ -52,8 +52,8 @@ def run(request: Request) -> None:
     from commands.reporting.view_scene import serve
 
     server = serve(folder, meta, request.host, request.port)
-    print(f"{folder.root}: http://{request.host}:{server.get_port()} (Ctrl-C ends it)", flush=True)
     try:
+        print(f"{folder.root}: http://{request.host}:{server.get_port()} (Ctrl-C ends it)", flush=True)
         threading.Event().wait()
     except KeyboardInterrupt:
         print()

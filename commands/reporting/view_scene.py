@@ -12,8 +12,10 @@ from jaxtyping import Float
 from viser.transforms import SO3
 
 from datamodules.posed_views import CAMERAS_FILE, ViewCamera, load_cameras
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from viewdistill.errors import ViewDistillError
+from viewdistill.files import read_bytes
+from viewdistill.mesh.claims import MeshLimits, check_claims
 from viewdistill.mesh.export import WORLD_TO_FILE
 from viewdistill.pictures import read_picture
 
@@ -28,11 +30,11 @@ OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0])
 
 
 def serve(folder: RunFolder, meta: InputMeta, host: str, port: int) -> viser.ViserServer:
-    """Start a server that shows a run; what is not complete is not shown.
+    """Start a server that shows the complete stages of a run.
 
     Args:
         folder: The run.
-        meta: What is known about its input.
+        meta: Description of its input.
         host: Address to listen on.
         port: Port; 0 takes any free one.
 
@@ -53,10 +55,10 @@ def serve(folder: RunFolder, meta: InputMeta, host: str, port: int) -> viser.Vis
 
 
 def require_free(host: str, port: int) -> None:
-    """Make sure that a server can listen at an address: viser would take another port, or end in its own thread.
+    """Check that a server can listen at an address: viser would take another port, or fail in its own thread.
 
     Raises:
-        ViewDistillError: The host is not of this machine, or the port is taken or reserved.
+        ViewDistillError: The host is not this machine's, or the port is in use or reserved.
     """
     try:
         family, kind, protocol, _, address = resolved(host, port)
@@ -98,7 +100,7 @@ def resolved(host: str, port: int) -> tuple[int, int, int, str, Any]:
 
 
 def build_scene(server: viser.ViserServer, folder: RunFolder, meta: InputMeta) -> None:
-    """Add the mesh, the input, and refined views, renders and novel views; of the last three the first there is shown.
+    """Add the mesh, the input, refined views, renders and novel views; of the last three, the first one is visible.
 
     Raises:
         ViewDistillError: A file of a complete stage is damaged.
@@ -124,12 +126,11 @@ def add_mesh(server: viser.ViserServer, path: Path) -> None:
     """The textured mesh, turned from the file's axes into those of the world.
 
     Raises:
-        ViewDistillError: The file is missing.
+        ViewDistillError: The file is missing or damaged, or claims more than its size.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ViewDistillError(f"{path}: not readable ({error.strerror}); run `viewdistill mesh` again") from error
+    limits = MeshLimits()
+    check_claims(path, limits)
+    content = read_bytes(path, "run `viewdistill mesh` again", limits.megabytes * 10**6)
     server.scene.add_glb("/mesh", content, wxyz=SO3.from_matrix(WORLD_TO_FILE.T).wxyz)
 
 

@@ -1,1 +1,1 @@
-"""Many objects at once, on Ray: what is to be done, where results go, and who does it."""
+"""Many objects at once, on Ray: jobs, results and workers."""

@@ -1,20 +1,20 @@
-"""What the results of a batch hold for: keys of all stages of all objects, before anything of them exists."""
+"""Keys of all stages of all objects of a batch, known before any file exists."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from commands.pipeline.recipe import Recipe
-from datamodules.staleness import chained_key
+from datamodules.runs.staleness import chained_key
 
 IMAGE, RUN = Path("image"), Path("run")
-"""In place of an object's own, in settings that all objects share."""
+"""Placeholder for an object's own folder in settings shared by all objects."""
 
 
 def digests(recipe: Recipe) -> dict[str, str]:
-    """Return stage → key of everything but the image and earlier stages that decides its result.
+    """Return stage → key of everything that determines its result except the image and earlier stages.
 
-    The same on every machine with the same code, configurations and priors, wherever these lie.
+    The keys are equal on all machines with the same code, configurations and priors, at any place.
 
     Raises:
         ViewDistillError: A setting of a stage is wrong.
@@ -23,7 +23,7 @@ def digests(recipe: Recipe) -> dict[str, str]:
 
 
 def keys(recipe: Recipe, settings: Mapping[str, str], image: Iterable[bytes | None]) -> dict[str, str]:
-    """Return stage → key of what its files in an object's folder are made from: they still hold where it is unchanged.
+    """Return stage → key of its inputs: its files in an object's folder are up to date while the key is unchanged.
 
     Args:
         recipe: The choices of the batch.

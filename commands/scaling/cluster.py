@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from commands.scaling.head import Head
 from commands.scaling.worker import Job, JobOutcome, make_object
 from viewdistill.errors import ViewDistillError
 
@@ -19,48 +20,58 @@ CORES = 2
 """Cores of a worker without a GPU."""
 
 RETRIES = 3
-"""How often a job is given to another worker after the one that had it died."""
+"""Number of times that a job is given to another worker after its worker died."""
 
 JOBS_OF_A_PROCESS = 100
-"""After so many a worker's process is replaced, which bounds what libraries may hoard."""
+"""Jobs after which a worker's process is replaced, to bound leaked memory."""
 
 PENDING = 64
-"""Jobs, with their images, that are handed to Ray at a time."""
+"""Jobs, with their images, in Ray's queue at a time."""
 
 ANSWER = 5.0
-"""Seconds that the head of a cluster is waited for."""
+"""Longest wait for the head of a cluster, seconds."""
 
 CHECK = 1.0
-"""Seconds between looks at whether an interrupt was lost."""
+"""Seconds between looks at whether an interrupt was lost, or the cluster."""
 
 OBJECT_STORE = 100_000_000
-"""Bytes of Ray's store on this machine: jobs and outcomes are small."""
+"""Size of Ray's object store on this machine, bytes: jobs and outcomes are small."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one worker has."""
+    """Resources of one worker."""
 
     cores: int
-    """Of the processor."""
+    """Processor cores."""
     gpus: float
-    """A whole number, or a part of one GPU."""
+    """GPUs: a whole number, or a fraction of one."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Machines to work on."""
+
+    share: Share
+    """Of each worker."""
+    head: Head
+    """What all jobs depend on."""
 
 
 @contextmanager
-def cluster(workers: int | None) -> Generator[Share]:
+def cluster(workers: int | None) -> Generator[Cluster]:
     """Workers of the Ray cluster that ``RAY_ADDRESS`` names, or else of one that lives as long as the block, here.
 
     Args:
-        workers: How many on this machine; by default one a GPU, or one a pair of cores.
+        workers: Number on this machine; by default one per GPU, or one per pair of cores.
 
     Raises:
         ViewDistillError: Ray is not installed, the cluster does not answer, or ``workers`` is given for one.
     """
     if importlib.util.find_spec("ray") is None:
         raise ViewDistillError("many objects at once need Ray; run `pip install -c constraints.txt -e '.[scale]'`")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray's reports to its makers
-    # Without it, Ray gives a job for which the memory is too small to one worker after another, for ever.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray's telemetry
+    # Without it, Ray would retry a job that exceeds the memory forever.
     os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     import ray  # an extra, which reads these when it is imported
 
@@ -80,16 +91,19 @@ def cluster(workers: int | None) -> Generator[Share]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         place = f"RAY_ADDRESS {address}" if address else "this machine"
         raise ViewDistillError(f"{place}: no Ray cluster to work on ({error})") from error
+    head = Head(ray.get_runtime_context().gcs_address, ours=not address)
     try:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         here = sum(machine.get("GPU", 0) for machine in machines)
-        yield share_of(machines) if address else Share(share, gpus_of_worker(int(here), workers))
+        given = share_of(machines) if address else Share(share, gpus_of_worker(int(here), workers))
+        yield Cluster(given, head)
     finally:
-        ray.shutdown()
+        with head.ending():
+            ray.shutdown()
 
 
 def check_address(address: str) -> None:
-    """Refuse a machine that does not answer at all at once: Ray would try for minutes.
+    """Reject an unreachable machine at once: Ray would retry for minutes.
 
     Raises:
         ViewDistillError: Nothing listens at a ``host:port``.
@@ -104,7 +118,7 @@ def check_address(address: str) -> None:
 
 
 def share_of(machines: Iterable[Mapping[str, float]]) -> Share:
-    """A GPU, where there are any, and a pair of cores, or as many as the largest machine has.
+    """Return a GPU, if any, and a pair of cores, or as many as the largest machine has.
 
     Args:
         machines: Resources of each, by Ray's names.
@@ -112,16 +126,16 @@ def share_of(machines: Iterable[Mapping[str, float]]) -> Share:
     machines = list(machines)
     fit = [machine for machine in machines if machine.get("GPU", 0) >= 1]
     cores = int(max((machine.get("CPU", 0) for machine in fit or machines), default=0))
-    # None at all: a cluster that will grow.
+    # No machine yet: the cluster will grow.
     return Share(min(CORES, cores or CORES), 1.0 if fit else 0.0)
 
 
 def gpus_of_worker(gpus: int, workers: int | None) -> float:
-    """One GPU, or a part of one where more workers are asked for than there are GPUs.
+    """Return one GPU, or a fraction of one for more workers than GPUs.
 
     Args:
         gpus: Of this machine.
-        workers: Of this machine, where the user says how many.
+        workers: Of this machine, if the user gives a number.
     """
     return min(gpus, 1) / max(1, math.ceil((workers or 1) / max(gpus, 1)))
 
@@ -131,17 +145,21 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
+def outcomes(jobs: Iterable[Job], cluster: Cluster) -> Iterator[JobOutcome]:
     """Do all jobs and tell each outcome as it comes, once.
 
     Args:
         jobs: Drawn as there is room for them.
-        share: Of each worker.
+        cluster: Machines to work on.
+
+    Raises:
+        ViewDistillError: The cluster has died.
     """
-    # Here and not above: it is an extra.
+    # Imported here because it is an extra.
     import ray.exceptions
 
     # Without `max_calls` Ray would end a worker with a GPU after every job, and its priors with it.
+    share = cluster.share
     task: Any = ray.remote(num_cpus=share.cores, num_gpus=share.gpus, max_retries=RETRIES, max_calls=JOBS_OF_A_PROCESS)(
         make_object
     )
@@ -154,6 +172,7 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
                 return
             finished, _ = ray.wait(list(names), num_returns=1, timeout=CHECK)
             check()
+            cluster.head.check()
             for done in finished:
                 name = names.pop(done)
                 try:
@@ -167,7 +186,7 @@ def outcomes(jobs: Iterable[Job], share: Share) -> Iterator[JobOutcome]:
 
 @contextmanager
 def remembered_interrupt() -> Generator[Callable[[], None]]:
-    """Ctrl-C raises `KeyboardInterrupt` as always, and what is yielded raises it again where it was lost.
+    """Let Ctrl-C raise `KeyboardInterrupt` as always, and yield a check that raises it again if it was lost.
 
     Python drops an exception that reaches a destructor or a callback, and Ray has many of both.
     """

@@ -7,25 +7,25 @@ from commands.pipeline.names import run_name
 from viewdistill.errors import ViewDistillError
 
 SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".gif", ".jpg", ".jpeg", ".bmp", ".avif")
-"""Of files that count as images: formats that `viewdistill.input` reads."""
+"""Suffixes of image files: the formats of `viewdistill.input`."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image as it travels to a worker, which may not see the folder that it lies in."""
+    """An image for a worker, which may not have access to its folder."""
 
     name: str
-    """Of the object."""
+    """Name of the object."""
     path: Path
-    """Of the file, where it lies."""
+    """Path of the file."""
     content: bytes
-    """Of the file."""
+    """Content of the file."""
     description: bytes | None
-    """Of the JSON file beside it, where there is one."""
+    """Content of the JSON file beside it, if any."""
 
     @classmethod
     def read(cls, name: str, path: Path) -> "ImageFile":
-        """Read an image file and what lies beside it, whatever their content.
+        """Read an image file and the JSON file beside it, without checking their content.
 
         Raises:
             ViewDistillError: A file cannot be read.
@@ -37,7 +37,7 @@ class ImageFile:
             raise ViewDistillError(f"{path}: cannot be read ({error.strerror})") from error
 
     def place(self, folder: Path) -> Path:
-        """A path with this very content: the file's own, or else one in a folder, to which it is written then."""
+        """Return a path with this content: the file's own, or a copy written to a folder."""
         if self.path.is_file() and ImageFile.read(self.name, self.path) == self:
             return self.path
         copy = folder / self.path.name
@@ -48,10 +48,10 @@ class ImageFile:
 
 
 def find_images(folder: Path) -> dict[str, Path]:
-    """Name of the object → image, of all images of a folder; not of folders in it.
+    """Return name of the object → image for all images of a folder, without subfolders.
 
     Raises:
-        ViewDistillError: There is no such folder, no image in it, or two that would be the same run.
+        ViewDistillError: The folder is missing, has no images, or has two for the same run.
     """
     if not folder.is_dir():
         raise ViewDistillError(f"{folder}: no such folder; give one with images in it")

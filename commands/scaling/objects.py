@@ -16,7 +16,8 @@ from commands.scaling.cluster import cluster, outcomes
 from commands.scaling.images import ImageFile, find_images
 from commands.scaling.results import results_at
 from commands.scaling.worker import Job, JobOutcome
-from datamodules.stages import Source
+from datamodules.runs.memory_limit import chosen_limit
+from datamodules.runs.stages import Source
 from viewdistill.errors import ViewDistillError
 
 EPILOG = """\
@@ -79,7 +80,8 @@ def run(request: Request) -> None:
     for outcome in failed:
         print(one_line(f"{outcome.name}: {outcome.error}"), file=sys.stderr)
     raise ViewDistillError(
-        f"{len(failed)} of {len(images)} objects failed; once mended, the same command makes these and no others"
+        f"{len(failed)} of {len(images)} objects failed; fix the problems and run the same command again, "
+        "which makes only these"
     )
 
 
@@ -97,8 +99,8 @@ def make(jobs: "Jobs", workers: int | None) -> Iterator[JobOutcome]:
     start = time.perf_counter()
     first = next(jobs.pending(1), None)
     if first is not None:
-        with cluster(workers) as share:
-            for count, outcome in enumerate(outcomes(jobs.pending(share.cores), share), 1):
+        with cluster(workers) as found:
+            for count, outcome in enumerate(outcomes(jobs.pending(found.share.cores), found), 1):
                 how = "failed" if outcome.error else f"complete, {len(outcome.stages)} stages run"
                 print(f"{outcome.name}: {how} ({outcome.seconds:.0f} s, {outcome.worker}, {count} done)", flush=True)
                 yield outcome
@@ -139,7 +141,7 @@ class Jobs:
             if self.is_complete(image):
                 self.complete += 1
                 continue
-            yield Job(image, self.recipe, self.digests, self.out, str(Path.cwd()), threads)
+            yield Job(image, self.recipe, self.digests, self.out, str(Path.cwd()), threads, chosen_limit())
 
     def is_complete(self, image: ImageFile) -> bool:
         """Whether all stages of the object are complete and were made from what they would be made from now."""

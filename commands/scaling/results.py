@@ -1,9 +1,9 @@
-"""Where the objects of a batch land: a folder that all workers share, or an fsspec URL (s3://…, gs://…, file://…).
+"""Results of a batch: a folder that all workers share, or an fsspec URL (s3://…, gs://…, file://…).
 
-``objects.json`` in an object's folder says which stages are complete and what they were made from. A stage is taken out
-of it before its files change and put in after the last of them is there, so that it never promises too much. In a
-shared folder it names the record of each stage as well: one that `make object` has run since, with settings of its own,
-counts no more.
+``objects.json`` in an object's folder lists the complete stages and the keys of their inputs. A stage is removed from
+it before its files change and added after the last one is written, so that it never lists an incomplete stage. In a
+shared folder it also names each stage's record: a stage that `make object` has rerun since, with other settings, no
+longer counts.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
-from datamodules.run_folder import RunFolder, make_folder, write_json
+from datamodules.runs.run_folder import RunFolder, make_folder, write_json
 from viewdistill.errors import ViewDistillError
 
 PROGRESS = "objects.json"
@@ -31,28 +31,28 @@ class Results(ABC):
 
     @abstractmethod
     def progress(self, name: str) -> dict[str, str]:
-        """Complete stage → key of what it was made from; empty where nothing is known of the object."""
+        """Return complete stage → key of its inputs; empty for an unknown object."""
 
     @abstractmethod
     def save_progress(self, name: str, stages: dict[str, str]) -> None:
-        """Replace what `progress` tells."""
+        """Replace the content of `progress`."""
 
     @abstractmethod
     @contextmanager
     def workspace(self, name: str) -> Generator[RunFolder]:
-        """A local run folder of the object to work in."""
+        """Provide a local run folder for work on the object."""
 
     @abstractmethod
     def fetch(self, folder: RunFolder, stage: str) -> None:
-        """Bring the files of a complete stage into the workspace."""
+        """Fetch the files of a complete stage into the workspace."""
 
     @abstractmethod
     def keep(self, folder: RunFolder, stage: str | None) -> None:
-        """Bring the files of a stage from the workspace to their place; of no stage: those beside the stages."""
+        """Store a stage's files from the workspace in their place; without a stage, the files beside the stages."""
 
 
 class SharedFolder(Results):
-    """A folder that all workers see: they work in it, so that a fit goes on from the checkpoint of a dead worker.
+    """A folder shared by all workers, who work in it, so that a fit resumes from a dead worker's checkpoint.
 
     Args:
         root: The folder of the run folders.
@@ -62,7 +62,7 @@ class SharedFolder(Results):
         self.root = root
 
     def progress(self, name: str) -> dict[str, str]:
-        """Read ``objects.json``; a stage whose record has gone or is another counts as incomplete."""
+        """Read ``objects.json``; a stage with a missing or different record counts as incomplete."""
         path = self.root / name / PROGRESS
         content = path.read_bytes() if path.is_file() else b""
         stages, records = parsed(content, "stages"), parsed(content, "records")
@@ -74,27 +74,27 @@ class SharedFolder(Results):
         write_json(self.root / name / PROGRESS, {"stages": stages, "records": records})
 
     def record(self, name: str, stage: str) -> str | None:
-        """SHA-256 of a stage's record, which differs with every time that the stage is run."""
+        """Return the SHA-256 of a stage's record, which is different for every run of the stage."""
         path = RunFolder(self.root / name).record(stage)
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
     @contextmanager
     def workspace(self, name: str) -> Generator[RunFolder]:
-        """The object's place itself."""
+        """Provide the object's place itself."""
         yield RunFolder(self.root / name)
 
     def fetch(self, folder: RunFolder, stage: str) -> None:
-        """Nothing: it is there."""
+        """Do nothing: the files are in place."""
 
     def keep(self, folder: RunFolder, stage: str | None) -> None:
-        """Nothing: it is there."""
+        """Do nothing: the files are in place."""
 
 
 class RemoteFolder(Results):
-    """A folder behind an fsspec URL: workers work in a temporary folder and send every stage when it is complete.
+    """A folder behind an fsspec URL: workers use a temporary folder and upload every complete stage.
 
     Args:
-        url: With a protocol that fsspec knows, and whose package is installed.
+        url: With a protocol known to fsspec, whose package is installed.
 
     Raises:
         ViewDistillError: The URL cannot be used.
@@ -107,7 +107,7 @@ class RemoteFolder(Results):
         except (ValueError, ImportError, OSError) as error:
             raise ViewDistillError(f"{url}: cannot be used for results ({error})") from error
         if isinstance(self.files, MemoryFileSystem):
-            raise ViewDistillError(f"{url}: every worker has a memory of its own; give a URL that all of them see")
+            raise ViewDistillError(f"{url}: each worker has its own memory; give a URL that all workers can reach")
 
     def progress(self, name: str) -> dict[str, str]:
         """Read ``objects.json``.
@@ -130,7 +130,7 @@ class RemoteFolder(Results):
 
     @contextmanager
     def workspace(self, name: str) -> Generator[RunFolder]:
-        """A temporary folder that vanishes afterwards."""
+        """Provide a temporary folder."""
         parent = Path(tempfile.mkdtemp(prefix="viewdistill-"))
         try:
             yield RunFolder(make_folder(parent / name))
@@ -146,7 +146,7 @@ class RemoteFolder(Results):
             self.files.get_file(path, str(local))
 
     def keep(self, folder: RunFolder, stage: str | None) -> None:
-        """Upload the stage's files in place of older ones, or the files beside the stages."""
+        """Upload the stage's files and replace older ones, or the files beside the stages."""
         if stage is None:
             local, remote = folder.root, self.path(folder.name)
             paths = [path for path in sorted(local.iterdir()) if path.is_file() and path.name != PROGRESS]
@@ -161,21 +161,21 @@ class RemoteFolder(Results):
             self.files.put_file(str(path), target)
 
     def path(self, *parts: str) -> str:
-        """A path in the file system behind the URL."""
+        """Return a path in the file system behind the URL."""
         return "/".join((self.root.rstrip("/"), *parts))
 
 
 def results_at(out: str) -> Results:
-    """The place that ``--out`` names.
+    """Return the place named by ``--out``.
 
     Raises:
-        ViewDistillError: It is a URL that cannot be used.
+        ViewDistillError: The URL cannot be used.
     """
     return RemoteFolder(out) if "://" in out else SharedFolder(Path(out).absolute())
 
 
 def parsed(content: bytes, part: str) -> dict[str, str]:
-    """A part of ``objects.json``, by stage; nothing where it is damaged, so that all is made again."""
+    """Return a part of ``objects.json``, by stage; empty if damaged, so that all stages are run again."""
     try:
         stages: Any = json.loads(content)[part]
         return {str(stage): str(value) for stage, value in stages.items()}

@@ -1,6 +1,6 @@
-"""What a worker does: one image to a complete run, by the functions of the command line, in its own process.
+"""Work of a worker: one image to a complete run, by the functions of the command line, in its own process.
 
-The process lives on between objects, and with it the priors that it has loaded (`lightning_modules.loaded_priors`).
+The process persists between objects, and with it the loaded priors (`lightning_modules.loaded_priors`).
 """
 
 import os
@@ -16,15 +16,17 @@ import torch
 
 from commands.parsing import parse
 from commands.pipeline.recipe import Recipe
+from commands.pipeline.walk import keep_command
 from commands.scaling.batch import digests, keys
 from commands.scaling.images import ImageFile
 from commands.scaling.results import Results, results_at
-from datamodules.run_folder import RunFolder
-from viewdistill.errors import ViewDistillError
+from datamodules.runs.memory_limit import limit_set
+from datamodules.runs.run_folder import RunFolder
+from viewdistill.errors import OutOfMemoryError, ViewDistillError
 from viewdistill.resources import REPOSITORY
 
 LOG = "objects.log"
-"""In a run folder: what the stages said."""
+"""File in a run folder with the stages' output."""
 
 
 @dataclass(frozen=True)
@@ -34,41 +36,44 @@ class Job:
     image: ImageFile
     """The input."""
     recipe: Recipe
-    """What to do."""
+    """The choices of the batch."""
     digests: dict[str, str]
     """Keys of the stages' settings on the machine that gives the job."""
     out: str
-    """Where results go, see `commands.scaling.results.results_at`."""
+    """Place of the results, see `commands.scaling.results.results_at`."""
     working_folder: str
-    """Where relative paths in settings start."""
+    """Base of relative paths in settings."""
     threads: int
     """Of the worker's computations."""
+    memory_limit: int | None = None
+    """Bytes that a stage may use, where the user set a limit; else what is free where the worker is."""
 
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How a job went."""
+    """Outcome of a job."""
 
     name: str
     """Of the object."""
     error: str | None = None
-    """One line; none where the object is complete."""
+    """One line; None for a complete object."""
     stages: tuple[str, ...] = ()
-    """That were run; the others were complete before."""
+    """Stages that were run; the others were complete before."""
     seconds: float = 0.0
-    """It took."""
+    """Wall-clock time, seconds."""
     worker: str = ""
     """Host and process that did it."""
 
 
 def make_object(job: Job) -> JobOutcome:
-    """Complete one object; whatever goes wrong with it is told and not raised."""
+    """Complete one object; any failure is returned, not raised."""
     start, ran = time.perf_counter(), list[str]()
     enter_process(job.threads, job.working_folder)
     error = None
     try:
-        complete(job, ran)
-    except ViewDistillError as problem:
+        with limit_set(job.memory_limit):
+            complete(job, ran)
+    except (ViewDistillError, OutOfMemoryError) as problem:
         error = str(problem)
     except (Exception, SystemExit) as problem:  # a defect, or a setting that ends the process: the others go on
         reason = next(iter(str(problem).splitlines()), "")
@@ -142,6 +147,7 @@ def run_stage(job: Job, results: Results, folder: RunFolder, stage: str, done: d
             image = job.image.place(Path(temporary))
             run_command(job.recipe.command(stage, image, folder.root), Path(os.devnull))
     else:
+        keep_command(folder, job.recipe.object_command(job.image.path, folder.root.parent))
         run_command(job.recipe.command(stage, job.image.path, folder.root), folder.root / LOG)
     results.keep(folder, stage)
 

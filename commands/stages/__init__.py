@@ -1,1 +1,1 @@
-"""The stages of an object's run, one subcommand each, and what they share."""
+"""The stages of an object's run, one subcommand each, and their common parts."""

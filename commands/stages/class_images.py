@@ -9,7 +9,7 @@ from commands.stages.configuration import StageRequest, add_stage_arguments
 from commands.stages.job import StageJob, run_stage
 from commands.stages.sampling import sampled_job
 from datamodules.class_images import ClassImages
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--data.count 8`; `--print_config` prints them all with

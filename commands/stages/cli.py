@@ -20,6 +20,7 @@ from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from callbacks.plain_progress import PlainProgress
 from callbacks.random_state import RandomState
 from callbacks.step_progress import StepProgress, StepReport
+from commands.setting_bounds import check_numbers
 from commands.settings_errors import settings_message
 from commands.stages.job import Report
 from commands.tracking.short_names import with_loggers
@@ -35,16 +36,16 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 @dataclass(frozen=True)
 class StageRun:
-    """Where a fitted stage keeps its files, and what it depends on besides its configuration."""
+    """Folder of a fitted stage, and its dependencies besides the configuration."""
 
     folder: Path
-    """Checkpoints, the resolved configuration and the tracker's files go here."""
+    """Folder of checkpoints, the resolved configuration and the tracker's files."""
     name: str
     """Name of the run in the tracker."""
     inputs: tuple[Path, ...] = ()
     """Files that the fit reads."""
     restart_when_changed: bool = True
-    """Whether a changed setting or input discards the checkpoint; otherwise the fit goes on from it."""
+    """Whether a changed setting or input discards the checkpoint; otherwise the fit resumes from it."""
 
     @property
     def checkpoint(self) -> Path:
@@ -58,7 +59,7 @@ class StageCLI(LightningCLI):
     Args:
         stage: The stage's folder and name.
         settings: Arguments, ``--config`` first.
-        watchers: Callbacks besides the configured ones that look on and change nothing: no part of the configuration.
+        watchers: Passive callbacks besides the configured ones; not part of the configuration.
         resolve_only: Whether to stop at the resolved settings, until `instantiate` is called.
     """
 
@@ -88,18 +89,19 @@ class StageCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the one setting that is the command line's own."""
+        """Add the command line's own setting."""
         parser.add_argument("--checkpoint_every", type=int, default=100, help="Steps between checkpoints.")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, turning whatever is wrong with the settings into one line."""
+        """Parse; any error of the settings becomes one line."""
         try:
             self.config = parser.parse_args(args)
         except argparse.ArgumentError as error:
             raise ViewDistillError(f"configuration: {settings_message(str(error))}") from error
+        check_numbers(self.config.as_dict())
 
     def instantiate_classes(self) -> None:
-        """Build trainer, model and data, unless the settings are all that is wanted for now."""
+        """Build trainer, model and data, unless only the settings are needed."""
         if self.resolve_only:
             return
         try:
@@ -111,20 +113,20 @@ class StageCLI(LightningCLI):
             cause: BaseException | None = error
             while cause is not None and not isinstance(cause, ViewDistillError):
                 cause = cause.__cause__ or cause.__context__
-            raise cause or error from error
+            raise cause or ViewDistillError(f"configuration: {settings_message(str(error))}") from error
 
     def instantiate(self, watchers: Sequence[Callback] = (), report: Report | None = None) -> None:
         """Build trainer, model and data from the resolved settings.
 
         Args:
             watchers: As of the class.
-            report: Told of every step, in place of a bar or lines on the standard output.
+            report: Called after every step, instead of a bar or lines on the standard output.
 
         Raises:
             ViewDistillError: A setting is wrong.
         """
         self.watchers, self.report, self.resolve_only = watchers, report, False
-        # Other stages may have drawn numbers in this process since the settings were resolved.
+        # Other stages may have drawn random numbers in this process since the settings were resolved.
         seed_everything(self.config["seed_everything"], workers=True)
         self.instantiate_classes()
 
@@ -159,7 +161,10 @@ class StageCLI(LightningCLI):
             kwargs["precision"] = "32-true"
         plugins = configured["plugins"] or []
         plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+        try:
+            return super().instantiate_trainer(callbacks=callbacks, plugins=plugins, **kwargs)
+        except (TypeError, ValueError) as error:  # Lightning's own checks, as of devices
+            raise ViewDistillError(f"configuration: trainer: {' '.join(str(error).split())}") from error
 
     def dump(self) -> str:
         """The resolved configuration as YAML, fit to be given back as ``--config``."""
@@ -167,18 +172,18 @@ class StageCLI(LightningCLI):
 
 
 def quieten() -> None:
-    """Silence what Lightning says about itself; errors and the stages' own words remain."""
-    # LightningCLI calls jsonargparse by names that the latter is about to drop; the pinned versions fit together.
+    """Silence Lightning's own messages; errors and the stages' messages remain."""
+    # LightningCLI uses deprecated names of jsonargparse; the pinned versions are compatible.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # Of pytorch-lightning, about its own use of torch's tree functions.
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
-    # Camera samplers draw a batch in microseconds: workers would only cost memory.
+    # Camera samplers draw a batch in microseconds: workers would only take memory.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # Data modules draw by the step they are at, so a resumed stream goes on where it was.
+    # Data modules draw by step, so a resumed stream continues where it was.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-    # A sampling stage that finds every image in place has nothing left to predict.
+    # A sampling stage with all images present has nothing left to predict.
     warnings.filterwarnings("ignore", message=".*Total length of .DataLoader. across ranks is zero.*")
     # A folder with a checkpoint in it is the normal case of a resumed run.
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import yaml
+
 from commands.arguments import add_overlays_argument, add_run_argument
 from commands.options import SEED
 from viewdistill import resources
+from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 
 
 class Configured(Protocol):
-    """What `add_configuration_arguments` asks for."""
+    """Options of `add_configuration_arguments`."""
 
     @property
     def config(self) -> Sequence[Path]:
@@ -86,9 +89,34 @@ def configuration_files(request: Configured, shipped: str) -> list[str]:
     """
     files = [resources.CONFIGS / shipped.removeprefix("configs/"), *overlays_of(request)]
     for file in files:
-        if not file.is_file():
-            raise ViewDistillError(f"{file}: no such configuration; the shipped ones are in {resources.CONFIGS}")
+        check_configuration(file)
     return [f"--config={file}" for file in files]
+
+
+def check_configuration(file: Path) -> None:
+    """Make sure that a YAML can be read, within the bounds of side files, before another library reads it.
+
+    Raises:
+        ViewDistillError: It is missing, is no YAML, or is not of settings by name.
+    """
+    if not file.is_file():
+        raise ViewDistillError(f"{file}: no such configuration; the shipped ones are in {resources.CONFIGS}")
+    content = read_yaml(file)
+    if content is not None and not isinstance(content, dict):
+        raise ViewDistillError(f"{file}: holds no settings by name; mend it")
+
+
+def own_settings(section: str, **values: object) -> str:
+    """Settings that follow from the run, as an option of LightningCLI that takes every text at its word.
+
+    As an option of its own, a text such as ``null`` or ``[1]`` would be read as YAML.
+
+    Args:
+        section: ``model`` or ``data``.
+        values: Settings by name.
+    """
+    content = yaml.safe_dump({section: {"init_args": values}}, default_flow_style=True, width=10**9)
+    return f"--config={content.strip()}"
 
 
 def overlays_of(request: Configured) -> tuple[Path, ...]:

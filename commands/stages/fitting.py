@@ -11,13 +11,13 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 
 from commands.stages.cli import StageCLI, StageRun
-from commands.stages.configuration import StageRequest, configuration, overlays_of
+from commands.stages.configuration import StageRequest, configuration, overlays_of, own_settings
 from commands.stages.job import Report, StageJob, Work
 from commands.tracking.logger import Tracker
 from commands.tracking.tags import run_tags
-from datamodules.run_folder import RunFolder, atomic_path
-from datamodules.stages import STAGES
-from datamodules.staleness import file_identity, keep_key, kept_key, stage_key
+from datamodules.runs.run_folder import RunFolder, atomic_path
+from datamodules.runs.stages import STAGES
+from datamodules.runs.staleness import file_identity, keep_key, kept_key, stage_key
 from lightning_modules.checkpoints import plain_content
 from viewdistill.errors import ViewDistillError
 
@@ -38,7 +38,7 @@ def fitted_job(name: str, request: StageRequest, own: Sequence[str], watchers: S
     folder = RunFolder(request.run_folder)
     # The streams of noise and of data have seeds of their own, which one option sets together.
     seeds = [] if request.seed is None else [f"--model.seed={request.seed}", f"--data.seed={request.seed}"]
-    own = [f"--data.run_folder={folder.root}", *own, *seeds, *request.settings]
+    own = [own_settings("data", run_folder=str(folder.root)), *own, *seeds, *request.settings]
     cli = resolve(name, request, own)
     config = cli.dump()
     # What comes of a changed setting or input is another fit.
@@ -154,7 +154,7 @@ def train(trainer: Trainer, model: LightningModule, data: LightningDataModule | 
 def describe(cli: StageCLI) -> None:
     """Tell the tracker all settings, before its run is started."""
     content: Any = yaml.safe_load(cli.dump())
-    files = [Path(str(path)) for path in cli.config.get("config") or []]
+    files = [Path(str(path)) for path in cli.config.get("config") or [] if path is not None]
     for logger in cli.trainer.loggers:
         if isinstance(logger, Tracker):
             logger.describe(content, run_tags(content, files, cli.stage.folder.parent))

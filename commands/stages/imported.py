@@ -4,22 +4,22 @@ import sys
 from pathlib import Path
 
 from datamodules.imported_views import import_views
-from datamodules.locks import held
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stage_record import record_stage
-from datamodules.staleness import file_identity, kept_key, stage_key
+from datamodules.runs.locks import held
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stage_record import record_stage
+from datamodules.runs.staleness import file_identity, kept_key, stage_key
 from datamodules.transforms import load_transforms
 from viewdistill.errors import ViewDistillError
 
 STAGES = ("input", "views")
-"""Stages that posed pictures stand for."""
+"""Stages replaced by posed pictures."""
 
 ORIGIN = "imported_from"
 """Figure of their records that names the file."""
 
 
 def import_pictures(folder: RunFolder, source: Path) -> None:
-    """Complete the stages from a ``transforms.json``; nothing is done where they were made from the same files.
+    """Complete the stages from a ``transforms.json``, unless they were made from the same files.
 
     Args:
         folder: The run; a new one, or one of imported pictures.

@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,19 @@ from commands.inputs.input_choices import (
     read_known_view,
 )
 from commands.inputs.input_settings import SHIPPED, InputSettings
+from commands.inputs.reference_pictures import (
+    HELP,
+    FramedReference,
+    ReferencePicture,
+    framed_reference,
+    reference_picture,
+    write_references,
+)
 from commands.stages.job import StageJob, Work, run_stage
 from commands.stages.plain_settings import read_settings
 from commands.tracking.stage import option_settings
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.stages import Route
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stages import Route
 from viewdistill.input.cut_out import load_cut_out
 from viewdistill.input.framing import fit_framing, keep_framing, native_side
 from viewdistill.pictures import write_picture
@@ -36,7 +44,7 @@ does. What neither it nor an option says is estimated with the priors of {SHIPPE
 that; where the class word is not clear, it is "object". meta.json keeps every choice and its source, and what was
 noticed about the image, which is printed too."""
 
-NO_SETTINGS = ("image", "mask", "out")
+NO_SETTINGS = ("image", "mask", "out", "references")
 """Options that name files and folders: what these hold decides, and not what they are called."""
 
 
@@ -53,11 +61,13 @@ class Request:
     elevation: float | None = None
     """Elevation of the camera, degrees."""
     estimate_elevation: bool | None = None
-    """Whether to estimate it also where the description beside the image says it, or never; none: where it does not."""
+    """Whether to estimate it always or never; None: unless the description beside the image gives it."""
     class_word: str | None = None
     """What the object is."""
+    references: tuple[ReferencePicture, ...] = ()
+    """Further pictures of the object."""
     keep_framing: bool | None = None
-    """Whether the object stays where the camera saw it; none: as the description beside the image says, else not."""
+    """Whether the object keeps its place in the picture; None: as in the description beside the image, else not."""
     config: tuple[Path, ...] = ()
     """Overlays on the shipped settings."""
     view_prior: str | None = None
@@ -98,10 +108,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the object is, as mug (default: from the caption in IMG's .json, else a prior's choice)",
     )
     parser.add_argument(
+        "--reference", dest="references", action="append", default=[], type=reference_picture, metavar="PICTURE:AZ,EL",
+        help=HELP,
+    )  # fmt: skip
+    parser.add_argument(
         "--keep-framing",
         action=argparse.BooleanOptionalAction,
         help="leave the object where the camera saw it, for images of the standard camera "
-        "(fov 49.134 degrees, distance 1.5), instead of scaling and centring it",
+        "(fov 49.134 degrees, distance 1.5), instead of scaling and centring it; references likewise",
     )
     add_overlays_argument(parser, SHIPPED)
     for option, use in (("--view-prior", "estimates the elevation"), ("--text-prior", "chooses the class word")):
@@ -131,6 +145,8 @@ def prepare(request: Request) -> StageJob:
     settings = read_settings(InputSettings, SHIPPED, request.config, **priors)
     folder = RunFolder(request.out)
     chosen = {name: value for name, value in option_settings(request).items() if name not in NO_SETTINGS}
+    if request.references:
+        chosen["references"] = [list(picture.angles) for picture in request.references]
     return StageJob(
         "input",
         folder,
@@ -138,8 +154,16 @@ def prepare(request: Request) -> StageJob:
         lambda _: build(request, settings, folder),
         Route(words=request.image.absolute() == folder.picture.absolute()),
         required=(),
-        files={"image": request.image, "description": request.image.with_suffix(".json"), "mask": request.mask},
+        files=files_of(request),
     )
+
+
+def files_of(request: Request) -> dict[str, Path | None]:
+    """Return name → file of the user's that decides the result."""
+    pictures = {"": request.image} | {f"reference {i} ": one.path for i, one in enumerate(request.references)}
+    files: dict[str, Path | None] = {f"{name}image": path for name, path in pictures.items()}
+    files |= {f"{name}description": path.with_suffix(".json") for name, path in pictures.items()}
+    return files | {"mask": request.mask}
 
 
 def build(request: Request, settings: InputSettings, folder: RunFolder) -> Work:
@@ -166,14 +190,22 @@ def build(request: Request, settings: InputSettings, folder: RunFolder) -> Work:
         class_word_margin=class_word.margin,
         notes=cut_out.notes,
     )
-    for note in (*cut_out.notes, *elevation_notes(elevation)):
+    references = [framed_reference(picture, request.keep_framing, meta) for picture in request.references]
+    meta = replace(meta, notes=(*meta.notes, *(note for reference in references for note in reference.notes)))
+    for note in (*meta.notes, *elevation_notes(elevation)):
         print(f"viewdistill input: note: {request.image}: {note}", file=sys.stderr)
-    return partial(write, folder, framed, meta)
+    return partial(write, folder, framed, meta, references)
 
 
-def write(folder: RunFolder, framed: UInt8[np.ndarray, "size size 4"], meta: InputMeta) -> Mapping[str, Any]:
-    """Write the framed image and what is known about it."""
+def write(
+    folder: RunFolder,
+    framed: UInt8[np.ndarray, "size size 4"],
+    meta: InputMeta,
+    references: Sequence[FramedReference] = (),
+) -> Mapping[str, Any]:
+    """Write the framed images and what is known about them."""
     write_picture(folder.rgba, framed)
+    write_references(folder, references)
     meta.save(folder.input_meta)
     return {
         "elevation_deg": meta.elevation_deg,
@@ -184,7 +216,7 @@ def write(folder: RunFolder, framed: UInt8[np.ndarray, "size size 4"], meta: Inp
 
 
 def elevation_notes(elevation: ElevationChoice) -> list[str]:
-    """What a user should know about an estimated elevation."""
+    """Return the note on an estimated elevation."""
     if elevation.confidence is None:
         return []
     low, high = elevation.alternatives

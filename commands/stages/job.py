@@ -1,4 +1,4 @@
-"""One stage of one run, ready to be run: what is asked of it, whether its result holds, and how it is run."""
+"""One stage of one run: its request, the validity of its result, and its execution."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -8,17 +8,19 @@ from typing import Any
 
 from commands.requirements import require_stages
 from commands.tracking.stage import track_stage
-from datamodules.locks import held
-from datamodules.run_folder import RunFolder, atomic_path
-from datamodules.stage_record import record_stage
-from datamodules.stages import STAGES, Route, Stage, files_read
-from datamodules.staleness import file_identity, kept_key, stage_key
+from datamodules.runs.locks import held
+from datamodules.runs.memory_limit import bounded, require
+from datamodules.runs.memory_need import needed_mb
+from datamodules.runs.run_folder import RunFolder, atomic_path
+from datamodules.runs.stage_record import record_stage
+from datamodules.runs.stages import STAGES, Route, Stage, files_read
+from datamodules.runs.staleness import file_identity, kept_key, stage_key
 
 Report = Callable[[int, int], None]
-"""Told of progress: units done and units in all."""
+"""Called with progress: completed units and total units."""
 
 Work = Callable[[], Mapping[str, Any]]
-"""Does the work of a stage and returns figures for its record, see `datamodules.stage_record`."""
+"""Does the work of a stage and returns figures for its record, see `datamodules.runs.stage_record`."""
 
 
 def nothing() -> None:
@@ -32,7 +34,7 @@ def no_files() -> tuple[Path, ...]:
 
 @dataclass(frozen=True)
 class StageJob:
-    """A stage with resolved settings. Making one reads settings alone: it neither needs nor touches the run."""
+    """A stage with resolved settings. Its construction reads settings only, and neither needs nor changes the run."""
 
     name: str
     """The stage."""
@@ -41,23 +43,23 @@ class StageJob:
     settings: Mapping[str, Any]
     """Resolved settings, nested."""
     build: Callable[[Report | None], Work]
-    """Builds what the settings describe, or refuses it; writes nothing, which the work that it returns does."""
+    """Builds the objects of the settings, or rejects them; only the returned work writes files."""
     route: Route = field(default_factory=Route)
-    """The way through the stages that this one is run on."""
+    """The route that this stage is part of."""
     required: tuple[str, ...] | None = None
-    """Stages without which it cannot run, where these are fewer than those that it reads."""
+    """Stages that must be complete, if fewer than those it reads."""
     files: Mapping[str, Path | None] = field(default_factory=dict[str, Path | None])
-    """Name → file from outside of the run that decides the result."""
+    """Name → file from outside the run that determines the result."""
     outputs: Callable[[], Iterable[Path]] = no_files
-    """Files outside of the run, in a cache that may be emptied, which stages that read this one need."""
+    """Files outside the run, in a cache that may be emptied, which dependent stages need."""
     discard: Callable[[], None] = nothing
-    """Removes what an attempt with another key left, where the work would go on from it."""
+    """Removes the files of an attempt with another key, from which the work would otherwise resume."""
     config: str | None = None
-    """The resolved settings as YAML, to be kept as ``config.yaml``; none where the tracker is told of `settings`."""
+    """Resolved settings as YAML, for ``config.yaml``; None if the tracker gets `settings`."""
     overlays: tuple[Path, ...] = ()
     """YAMLs on top of the shipped one."""
     tags: tuple[str, ...] = ()
-    """For the tracker."""
+    """Tags for the tracker."""
 
     @property
     def stage(self) -> Stage:
@@ -66,12 +68,12 @@ class StageJob:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Stages that it reads."""
+        """Stages it reads."""
         return self.route.needs(self.name)
 
     @property
     def key(self) -> str:
-        """Key of the result, from the files that are there now."""
+        """The key of the result, from the current files."""
         read = files_read(self.folder.root, self.name, self.needs)
         identities = {path.relative_to(self.folder.root).as_posix(): file_identity(path) for path in read}
         for name, path in self.files.items():
@@ -81,41 +83,49 @@ class StageJob:
 
     @property
     def settings_key(self) -> str:
-        """Key of the settings alone, the same for every run and whatever it reads."""
+        """The key of the settings alone, the same for all runs and inputs."""
         return stage_key(self.name, self.settings, self.folder.root)
 
     def holds(self) -> bool:
-        """Return whether the stage is complete, and was made from what it would be made from now."""
+        """Return whether the stage is complete and up to date."""
         folder = self.folder.stage(self.name)
         written = (self.folder.record(self.name), *(folder / name for name in self.stage.writes))
         return all(path.is_file() for path in written) and kept_key(folder) == self.key
 
     def is_whole(self) -> bool:
-        """Return whether the files outside of the run are there."""
+        """Return whether the files outside the run exist."""
         return all(path.is_file() for path in self.outputs())
 
 
 def run_stage(job: StageJob, report: Report | None = None, again: bool = True) -> bool:
     """Run a stage, resume it or confirm it.
 
-    Nothing is touched before all settings are known to be right: an option that is refused costs nothing.
+    All settings are checked before any file changes: a rejected option has no effect.
 
     Args:
         job: The stage.
-        report: Told of progress, in place of what the stage prints.
-        again: Whether a stage whose result holds is run all the same.
+        report: Called with progress, instead of the stage's own output.
+        again: Whether to run a stage that is up to date.
 
     Returns:
         Whether it was run.
 
     Raises:
-        ViewDistillError: A setting is wrong, an earlier stage is missing, or the stage fails.
+        ViewDistillError: A setting is wrong, an earlier stage is missing, the memory is too small, or the stage fails.
+        OutOfMemoryError: It used up the memory.
     """
     began = time.perf_counter()
-    folder = job.folder.stage(job.name)
     require_stages(job.folder, job.needs if job.required is None else job.required)
     if not again and job.holds():
         return False
+    require(job.name, needed_mb(job.name, job.settings, job.folder.root))
+    with bounded(job.name):
+        return run_within(job, report, began)
+
+
+def run_within(job: StageJob, report: Report | None, began: float) -> bool:
+    """Run a stage that is to be run, within the memory that it may use; see `run_stage`."""
+    folder = job.folder.stage(job.name)
     work = job.build(report)
     with held(folder) as waited:
         if waited and job.holds():
@@ -141,5 +151,5 @@ def run_stage(job: StageJob, report: Report | None = None, again: bool = True) -
 
 
 def used(job: StageJob) -> tuple[str, ...]:
-    """Return the stages whose files a stage read; the report shows all that there are."""
+    """Return the stages that a stage read; for the report, all complete ones."""
     return tuple(name for name in STAGES if name != "report") if job.name == "report" else job.needs

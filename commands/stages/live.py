@@ -1,4 +1,4 @@
-"""`--live` of the fitted fields: look on in a browser."""
+"""`--live` of the fitted fields: a live view in a browser."""
 
 import argparse
 
@@ -15,7 +15,7 @@ def add_live_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def live_watchers(live: bool) -> list[Callback]:
-    """The callback that ``--live`` asks for.
+    """Return the callback of ``--live``.
 
     Raises:
         ViewDistillError: viser is not installed.

@@ -12,8 +12,8 @@ from commands.stages.job import StageJob, Work, run_stage
 from commands.stages.mesh_making import Exports, make_mesh, texture_views
 from commands.stages.mesh_settings import BOUNDS, SHIPPED, MeshStageSettings
 from commands.stages.plain_settings import read_settings
-from datamodules.run_folder import RunFolder
-from datamodules.stages import Route, Source
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import Route, Source
 from viewdistill.mesh.export import FORMATS, Up
 
 EPILOG = """\

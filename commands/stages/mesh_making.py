@@ -10,10 +10,9 @@ import torch
 
 from commands.requirements import require
 from commands.stages.mesh_settings import MeshStageSettings
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera, load_views
-from datamodules.run_folder import InputMeta, RunFolder
-from datamodules.stages import Source
+from datamodules.posed_views import ViewCamera, load_references, load_views, read_rgba
+from datamodules.runs.run_folder import InputMeta, RunFolder
+from datamodules.runs.stages import Source
 from lightning_modules.radiance_field import load_field
 from lightning_modules.surface import load_surface
 from viewdistill.mesh.contact_sheet import contact_sheet
@@ -27,7 +26,7 @@ from viewdistill.mesh.turntable import ring, write_turntable
 from viewdistill.pictures import read_rgb_over_white
 
 OPACITY_VIEWS = 8
-"""Views around the field whose silhouettes decide the iso-value."""
+"""Number of views around the field for choosing the iso-value."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,9 @@ class Exports:
     """Files to write besides those of the run."""
 
     files: tuple[Path, ...] = ()
-    """The ending chooses the format."""
+    """Paths; the suffix chooses the format."""
     up: Up | None = None
-    """Axis that points up in them; z for STL and y for the others when not given."""
+    """Their up axis; z for STL and y for the others when not given."""
     size: str | None = None
     """Longest side in them, with its unit."""
 
@@ -51,7 +50,7 @@ class Exports:
         return FileFrame(self.up, None if self.size is None else parse_size(self.size))
 
     def check(self) -> None:
-        """Refuse files that cannot be exported, before any work.
+        """Reject files that cannot be exported, before any work.
 
         Raises:
             ViewDistillError: The size is not a length, or a format is not known or has other axes.
@@ -64,14 +63,14 @@ class Exports:
 def make_mesh(
     settings: MeshStageSettings, exports: Exports, folder: RunFolder, source: Source, views: list[TextureView]
 ) -> Mapping[str, Any]:
-    """Extract the mesh, texture it, write it, and say how good it is.
+    """Extract the mesh, texture it, write it, and assess it.
 
     Args:
         settings: Sizes of the mesh.
         exports: Files to write besides those of the run.
         folder: The run; its source stage is complete.
-        source: Stage that the mesh is made from.
-        views: Pictures that give the texture, see `texture_views`; none keep the source's own colours.
+        source: Source stage of the mesh.
+        views: Pictures for the texture, see `texture_views`; without any, the source's own colours are kept.
 
     Returns:
         Figures for the stage's record.
@@ -101,11 +100,11 @@ def make_mesh(
 
 
 def mesh_warnings(found: Soundness, iou: float) -> list[str]:
-    """What keeps a mesh from being what the input shows, in words."""
+    """Return the mesh's deviations from the input, in words."""
     warnings: list[str] = []
     if iou < SMALLEST_INPUT_IOU:
         warnings.append(
-            f"from the input's camera the mesh covers another shape than the input (IoU {iou:.2f}, "
+            f"from the input's camera the mesh's silhouette differs from the input's (IoU {iou:.2f}, "
             f"below {SMALLEST_INPUT_IOU:g}): thin parts may be lost, or the elevation wrong"
         )
     if not found.sound:
@@ -114,22 +113,23 @@ def mesh_warnings(found: Soundness, iou: float) -> list[str]:
 
 
 def input_iou(mesh: TexturedMesh, folder: RunFolder, meta: InputMeta) -> float:
-    """Agreement of the mesh's silhouette with the input's, from the input's camera, in [0, 1]."""
+    """Return the agreement of the mesh's silhouette with the input's, from the input's camera, in [0, 1]."""
     camera, mask = ViewCamera.of_input(meta), read_rgba(folder.rgba)[3].numpy() > 0.5
     return silhouette_iou(mesh.vertices, mesh.faces, camera.c2w, camera.fovy_deg, mask)
 
 
 def texture_views(folder: RunFolder, refined: bool, input_weight: float) -> list[TextureView]:
-    """The input image and, where asked for, the refined views, with their cameras.
+    """The input image, further references and, where asked for, the refined views, with their cameras.
 
     Raises:
-        ViewDistillError: They are not complete, or a file of them is damaged.
+        ViewDistillError: The views are not complete, or one of their files is damaged.
     """
     meta = require(folder, "views") if refined else InputMeta.load(folder.input_meta)
     views = load_views(folder.refined_views) if refined else None
-    pictures = [*(views.rgba if views else ()), read_rgba(folder.rgba)]
-    cameras = [*(views.cameras if views else ()), ViewCamera.of_input(meta)]
-    weights = [1.0] * (len(cameras) - 1) + [input_weight]
+    given = [(folder.rgba, ViewCamera.of_input(meta)), *load_references(folder)]
+    pictures = [*(views.rgba if views else ()), *(read_rgba(path) for path, _ in given)]
+    cameras = [*(views.cameras if views else ()), *(camera for _, camera in given)]
+    weights = [1.0] * (len(cameras) - len(given)) + [input_weight] * len(given)
     return [
         TextureView(rgba[:3].movedim(0, -1).numpy(), rgba[3].numpy(), camera.c2w, camera.fovy_deg, weight)
         for rgba, camera, weight in zip(pictures, cameras, weights, strict=True)

@@ -1,4 +1,4 @@
-"""Sizes of the mesh, and where its texture comes from."""
+"""Sizes of the mesh, and sources of its texture."""
 
 from dataclasses import dataclass
 
@@ -27,25 +27,25 @@ class MeshStageSettings:
     texture_size: int
     """Side of the texture, texels."""
     faces: int
-    """Budget of faces."""
+    """Largest number of faces."""
     opacity_size: int
-    """Side of the views that decide a field's iso-value, pixels."""
+    """Side of the views for choosing a field's iso-value, pixels."""
     projection: bool | None
     """Whether the texture comes from the input image and the refined views, which must be complete; where not given,
     from the input image and, of a surface, from the refined views where they are complete."""
     input_weight: float
     """Weight of the input image in the texture, where a refined view has 1.
 
-    The input is the truth of what it shows: with 1,000, beside 16 refined views, its colour decides at 45 degrees
-    (99 %) and 60 degrees (95 %), and gives way smoothly beyond 70 degrees (82 %), where its pixels are stretched, and
-    at the rim, where it may show the background.
+    The input is the ground truth of the visible side: with 1,000, beside 16 refined views, its share of the colour is
+    99 % at 45 degrees and 95 % at 60 degrees. It decreases smoothly beyond 70 degrees (82 %), where its pixels are
+    stretched, and at the rim, where it may show the background.
     """
 
     def __post_init__(self) -> None:
         """Check the bounds.
 
         Raises:
-            ViewDistillError: A number is out of them.
+            ViewDistillError: A value is out of bounds.
         """
         for name, (low, high) in BOUNDS.items():
             value: int = getattr(self, name)

@@ -8,7 +8,7 @@ from typing import Any
 from callbacks.picture import PictureWriter
 from commands import options
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import StageRequest, add_configuration_arguments
+from commands.stages.configuration import StageRequest, add_configuration_arguments, own_settings
 from commands.stages.job import StageJob, run_stage
 from commands.stages.sampling import sampled_job
 from viewdistill.errors import ViewDistillError
@@ -62,7 +62,7 @@ def prepare(request: Request) -> StageJob:
     text = " ".join(request.text.split())
     if not text:
         raise ViewDistillError('the text is empty; say what the object is, as "a red mug with white stripes"')
-    return sampled_job("picture", request, [f"--data.text={text}"], figures)
+    return sampled_job("picture", request, [own_settings("data", text=text)], figures)
 
 
 def figures(cli: StageCLI) -> Mapping[str, Any]:

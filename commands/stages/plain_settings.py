@@ -1,4 +1,4 @@
-"""Settings of the stages that run no Lightning: the shipped YAML, then overlays, then options; later ones win."""
+"""Settings of the stages without Lightning: the shipped YAML, then overlays, then options; later ones win."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import jsonargparse
 
 from commands.settings_errors import settings_message
+from commands.stages.configuration import check_configuration
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
 
@@ -19,18 +20,17 @@ def read_settings(kind: type[Settings], shipped: str, overlays: Sequence[Path], 
     """A dataclass of settings.
 
     Args:
-        kind: The dataclass; a YAML may name its fields and nothing else.
-        shipped: The YAML that says all of them, as ``configs/input.yaml``.
-        overlays: YAML files that say only what differs.
-        options: Settings by name; None where the user gave none.
+        kind: The dataclass; a YAML may contain its fields only.
+        shipped: The YAML with all of them, such as ``configs/input.yaml``.
+        overlays: YAML files with differing settings only.
+        options: Settings by name; None if not given by the user.
 
     Raises:
         ViewDistillError: A YAML is missing, or a setting is unknown or wrong.
     """
     files = [resources.find(shipped), *(resources.find(overlay) for overlay in overlays)]
     for path in files:
-        if not path.is_file():
-            raise ViewDistillError(f"{path}: no such configuration; the shipped ones are in {resources.CONFIGS}")
+        check_configuration(path)
     parser: Any = jsonargparse.ArgumentParser(prog="viewdistill", exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_class_arguments(kind)

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import StageRequest, overlays_of
+from commands.stages.configuration import StageRequest, overlays_of, own_settings
 from commands.stages.fitting import describe, resolve
 from commands.stages.job import Report, StageJob, Work, no_files, nothing
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 
@@ -40,7 +40,7 @@ def sampled_job(
     """
     folder = RunFolder(request.run_folder)
     seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
-    cli = resolve(name, request, [f"--data.run_folder={folder.root}", *own, *seed, *request.settings])
+    cli = resolve(name, request, [own_settings("data", run_folder=str(folder.root)), *own, *seed, *request.settings])
     config = cli.dump()
     return StageJob(
         name,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from commands.options import Integer
-from commands.stages.configuration import StageRequest, add_stage_arguments
+from commands.stages.configuration import StageRequest, add_stage_arguments, own_settings
 from commands.stages.fitting import fitted_job
 from commands.stages.job import StageJob, run_stage
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 
 EPILOG = """\
 Stage 1 teaches "a [V] {class}" with the input and the novel views; stage 2 goes on with the same LoRA and teaches
@@ -50,4 +50,4 @@ def prepare(request: Request) -> StageJob:
     if request.stage == 1:
         return fitted_job("specialize_1", request, ())
     lora = RunFolder(request.run_folder).lora("specialize_1")
-    return fitted_job("specialize_2", request, (f"--model.initial_lora={lora}",))
+    return fitted_job("specialize_2", request, (own_settings("model", initial_lora=str(lora)),))

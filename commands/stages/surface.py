@@ -1,7 +1,7 @@
 """`viewdistill surface`: fit a signed distance field to the views of a run, or to any posed pictures."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commands.options import existing_file
@@ -10,7 +10,7 @@ from commands.stages.fitting import fitted_job
 from commands.stages.imported import import_pictures
 from commands.stages.job import StageJob, run_stage
 from commands.stages.live import add_live_argument, live_watchers
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--model.reference.method mse`; `--print_config`
@@ -61,6 +61,8 @@ def prepare(request: Request) -> StageJob:
     Raises:
         ViewDistillError: A setting is wrong, or ``--live`` lacks viser.
     """
-    # The picture of an imported set is one of its views; no prior knows more of it.
+    # The picture of an imported set is one of its views; no prior knows more of it, and no field.
     own = () if request.images is None else ("--model.init_args.reference.method=none",)
-    return fitted_job("surface", request, own, live_watchers(request.live))
+    job = fitted_job("surface", request, own, live_watchers(request.live))
+    # Imported pictures have no field; views of our own need one, so that it is there where it is started from.
+    return replace(job, required=("input", "views"))

@@ -9,13 +9,18 @@ import torch
 import yaml
 
 from commands.stages.cli import StageCLI
-from commands.stages.configuration import StageRequest, add_stage_arguments, overlays_of
+from commands.stages.configuration import (
+    StageRequest,
+    add_stage_arguments,
+    overlays_of,
+    own_settings,
+)
 from commands.stages.fitting import describe, resolve
 from commands.stages.job import Report, StageJob, Work, run_stage
 from commands.stages.sampling import predict
 from datamodules.posed_views import clear_views, save_cameras, save_view, straight_rgba
 from datamodules.rendered_views import FieldRenders
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.transforms import save_transforms
 from lightning_modules.radiance_field import load_field
 
@@ -52,8 +57,8 @@ def prepare(request: Request) -> StageJob:
     """
     folder = RunFolder(request.run_folder)
     seed = [] if request.seed is None else [f"--model.seed={request.seed}"]
-    lora = f"--model.initial_lora={folder.lora('specialize_2')}"
-    cli = resolve("views", request, [f"--data.run_folder={folder.root}", lora, *seed, *request.settings])
+    lora = own_settings("model", initial_lora=str(folder.lora("specialize_2")))
+    cli = resolve("views", request, [own_settings("data", run_folder=str(folder.root)), lora, *seed, *request.settings])
     config = cli.dump()
     return StageJob(
         "views",

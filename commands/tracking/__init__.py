@@ -1,1 +1,1 @@
-"""What Weights & Biases is told about a stage: one run, with settings, media, artifacts and their lineage."""
+"""A stage in Weights & Biases: one run, with settings, media, artifacts and their lineage."""

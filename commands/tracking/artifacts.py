@@ -1,14 +1,14 @@
-"""Stages' files as W&B artifacts, and what leads from one to the next.
+"""Stages' files as W&B artifacts, and their lineage.
 
 A stage logs its files as one artifact and declares those of the stages it read. W&B resolves a *name* only by asking
-its service (`Run.use_artifact` refuses to work offline), so an artifact that is used is described by its *content*: it
-is built again from the files that the stage read, and logged to be "used after commit". W&B takes artifacts of one name
-and one digest for the same, which links the run that read the files with the one that wrote them: online at once,
-offline after `wandb sync`. Names and digests stand in the run's config as well, and hold there without any service.
+its service (`Run.use_artifact` does not work offline), so a used artifact is described by its *content*: it is rebuilt
+from the files that the stage read, and logged to be "used after commit". W&B identifies artifacts of one name and one
+digest, which links the run that read the files with the one that wrote them: online immediately, offline after `wandb
+sync`. Names and digests are also in the run's config, independent of the service.
 
-Files are referred to where they lie: logging copies nothing, and the content is read when it is sent. So an offline run
-is to be sent before its stage is run again; afterwards only the config's digests tell of what was overwritten.
-References (``file://``) would cost as little on disk, but the service would never get the content.
+Files are referenced in place: logging copies nothing, and the content is read at the upload. An offline run must
+therefore be uploaded before its stage is run again; afterwards only the config's digests document overwritten files.
+References (``file://``) would take as little disk, but the service would never get the content.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import wandb
 
 from datamodules.class_images import ClassImages
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 
 TYPES = {
     "picture": "image",
@@ -40,7 +40,7 @@ TYPES = {
 
 
 def log_artifacts(run: wandb.Run, folder: RunFolder, stage: str, uses: Iterable[str]) -> None:
-    """Log what a stage wrote and used, in W&B and in the run's config under ``lineage``.
+    """Log a stage's files and inputs, in W&B and in the run's config under ``lineage``.
 
     Args:
         run: The stage's run.
@@ -59,7 +59,7 @@ def log_artifacts(run: wandb.Run, folder: RunFolder, stage: str, uses: Iterable[
     }
     run.config.update({"lineage": lineage}, allow_val_change=True)
     for artifact in used.values():
-        # `use_artifact` does the same for an artifact that is not logged yet, but refuses offline and waits online.
+        # `use_artifact` does the same for an artifact that is not logged yet, but fails offline and waits online.
         run._log_artifact(artifact, is_user_created=True, use_after_commit=True)  # pyright: ignore[reportPrivateUsage]
     run.log_artifact(wrote)
 
@@ -70,7 +70,7 @@ def described(artifact: wandb.Artifact) -> dict[str, str]:
 
 
 def stage_artifact(folder: RunFolder, stage: str) -> wandb.Artifact:
-    """The files of a complete stage, by their names within its folder.
+    """Return the files of a complete stage, by their names within its folder.
 
     The record itself is left out: seconds differ from run to run, and so would the digest of equal results.
     """
@@ -82,7 +82,7 @@ def stage_artifact(folder: RunFolder, stage: str) -> wandb.Artifact:
 
 
 def artifact_files(folder: RunFolder, stage: str) -> dict[str, Path]:
-    """Files that the stage recorded and that are still there; those of ``class_images`` lie in a cache."""
+    """Return the stage's recorded files that still exist; those of ``class_images`` lie in a cache."""
     recorded: Iterable[str] = read_json(folder.record(stage)).get("files", ())
     files = {name: folder.stage(stage) / name for name in recorded}
     if stage == "class_images":

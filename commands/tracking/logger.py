@@ -1,5 +1,6 @@
 """Weights & Biases as Lightning's logger of the fitted stages."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,26 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
 
 from commands.tracking.run import PROJECT, Mode, RunDescription, run_mode, start_run
+from datamodules.runs.staleness import kept_key
+
+
+def attempt_id(folder: Path) -> str | None:
+    """Return the identity of a stage's run: that of an attempt which this one goes on from; none without a key.
+
+    A stage that is made anew has another key, and so another run.
+    """
+    key = kept_key(folder)
+    return None if key is None else hashlib.sha256(f"{folder.absolute()} {key}".encode()).hexdigest()[:16]
 
 
 class Tracker(WandbLogger):
-    """A W&B run in the stage's folder, started with the first thing that is logged.
+    """A W&B run in the stage's folder, started with the first logged value.
 
     Args:
         name: Name of the run.
         save_dir: The stage's folder, within the object's; ``wandb/`` is written to it.
         project: W&B project.
-        offline: Whether to keep everything on disk; by default what ``WANDB_MODE`` says, see
+        offline: Whether to keep everything on disk; by default from ``WANDB_MODE``, see
             `commands.tracking.run.run_mode`.
     """
 
@@ -31,7 +42,7 @@ class Tracker(WandbLogger):
         super().__init__(name=name, save_dir=save_dir, project=project, offline=self.mode != "online")
 
     def describe(self, config: Mapping[str, Any], tags: tuple[str, ...]) -> None:
-        """Say what the run is about, before it is started.
+        """Describe the run, before it is started.
 
         Args:
             config: All settings of the stage, nested.
@@ -42,9 +53,11 @@ class Tracker(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run; Lightning's own way to start it waits long for a service that is away, and has no disabled mode."""
+        """The run; Lightning's own start waits long for an unreachable service, and has no disabled mode."""
         if self._run is None:
-            self._run = self._experiment = start_run(self.description, self.mode)
+            identity = attempt_id(self.description.folder)
+            described = replace(self.description, id=identity, resumes=identity is not None)
+            self._run = self._experiment = start_run(described, self.mode)
             self._run.define_metric("trainer/global_step")
             self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return self._run

@@ -1,4 +1,4 @@
-"""Pictures, tables and meshes of a complete stage for W&B. What a fit draws on its way is logged by its callbacks."""
+"""Pictures, tables and meshes of a complete stage for W&B. Callbacks log the pictures drawn during a fit."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import wandb
 
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import ViewCamera, load_cameras
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stages import STAGES
 
 CAMERA_COLUMNS = ["azimuth_deg", "elevation_deg", "distance", "fovy_deg"]
 """Camera numbers in tables of views: degrees, and world units from the origin."""
 
 SHOWN_CLASS_IMAGES = 16
-"""Images of the class that are shown; all of them are in the artifact."""
+"""Number of class images to show; all of them are in the artifact."""
 
 
 def stage_media(folder: RunFolder, stage: str) -> dict[str, Any]:
-    """What W&B shows of a stage, by the name it is logged under; nothing for the fitted stages.
+    """Return a stage's media for W&B, by their logged names; none for the fitted stages.
 
     Raises:
         ViewDistillError: The list of cameras of a folder of views is damaged.
@@ -63,7 +63,7 @@ def class_image_media(folder: RunFolder) -> dict[str, Any]:
 
 
 def refined_view_media(folder: RunFolder) -> dict[str, Any]:
-    """A table of renders and of what refinement made of them, and the sheet that shows both."""
+    """Return a table of renders and refined views, and the sheet with both."""
     table = wandb.Table(columns=["view", "input", "render", "refined", *CAMERA_COLUMNS])
     shown = wandb.Image(str(folder.rgba))
     for path, camera in load_cameras(folder.refined_views):
@@ -84,7 +84,7 @@ def mesh_media(folder: RunFolder) -> dict[str, Any]:
 
 
 def report_media(folder: RunFolder) -> dict[str, Any]:
-    """A table of what every complete stage cost."""
+    """Return a table of every complete stage's costs."""
     table = wandb.Table(columns=["stage", "seconds", "peak_memory_mb", "files_mb"])
     for stage in STAGES:
         if folder.record(stage).is_file():

@@ -1,8 +1,8 @@
-"""One run of Weights & Biases per object: what all of its stages set, logged, drew and wrote, and its scores.
+"""One run of Weights & Biases per object: all stages' settings, logs, pictures and files, and its scores.
 
-It is told from the run folder's files once the report is there, and again once scores are: always the whole, under one
-identity, so that the newer takes the place of the older, in the service as on disk. Curves are those of
-``curves.csv``, which a stage that was stopped goes on with. Each stage counts its own steps.
+It is built from the run folder's files after the report, and again after an evaluation: always completely, under one
+identity, so that the newer version replaces the older one, in the service and on disk. Curves are those of
+``curves.csv``, which a resumed stage continues. Each stage counts its own steps.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 from commands.tracking.run import RunDescription, first_line, run_mode, start_run
 from commands.tracking.stage import stage_config
 from commands.tracking.tags import run_tags
-from datamodules.curves import load_rows
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stages import STAGES, Route
+from datamodules.runs.curves import load_rows
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stages import STAGES, Route
 
 JOB_TYPE = "object"
-"""Tells these runs from those of single stages."""
+"""Job type that distinguishes these runs from those of single stages."""
 
 
 def track_object(folder: RunFolder) -> None:
-    """Tell W&B of all complete stages of an object and of its scores, in one run.
+    """Log all complete stages of an object and its scores to W&B, in one run.
 
-    It is found as `<object>`, in the group of the folder that the runs lie in: a batch, or an arm of an ablation.
-    Whatever W&B raises ends in a line on the standard error.
+    It is named `<object>`, in the group of the runs' folder: a batch, or an arm of an ablation. Any error of W&B
+    becomes a line on the standard error.
     """
     if run_mode() == "disabled":
         return
@@ -51,8 +51,8 @@ def track_object(folder: RunFolder) -> None:
                 tell(run, folder)
         finally:
             run.finish()
-    except Exception as error:  # of W&B, or of a file that has been damaged since: the object is complete all the same
-        print(f"{name}: not all of it is kept in W&B ({first_line(error)})", file=sys.stderr)
+    except Exception as error:  # an error of W&B, or of a file damaged since: the object is complete in any case
+        print(f"{name}: W&B has only a part of it ({first_line(error)})", file=sys.stderr)
 
 
 def object_id(folder: RunFolder) -> str:
@@ -71,7 +71,7 @@ def tell(run: Any, folder: RunFolder) -> None:
     Raises:
         ViewDistillError: A file of a complete stage is damaged.
     """
-    # Imported here because they bring W&B, which is not wanted where it is disabled.
+    # Imported here because they bring W&B, which is not needed if disabled.
     from commands.tracking.artifacts import described, stage_artifact
     from commands.tracking.media import stage_media
 
@@ -116,7 +116,7 @@ def scores(folder: RunFolder) -> dict[str, float]:
         for row in content.get(table, ()):
             label = "/".join(str(row[name]) for name in ("of", "protocol") if name in row)
             means = {name: value.get("mean") for name, value in row.items() if isinstance(value, dict)}
-            # What is not available, as the PSNR of equal pictures, has no mean.
+            # An unavailable figure, such as the PSNR of equal pictures, has no mean.
             known = {name: mean for name, mean in means.items() if isinstance(mean, int | float)}
             found |= {f"scores/{table}/{label}/{name}": float(mean) for name, mean in known.items()}
     return found

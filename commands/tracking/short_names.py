@@ -8,7 +8,7 @@ from pathlib import Path
 from viewdistill.errors import ViewDistillError
 
 OPTION = "--trainer.logger"
-"""The option whose value may be one word."""
+"""Option with one-word values."""
 
 LOGGERS = {
     "csv": "pytorch_lightning.loggers.CSVLogger",

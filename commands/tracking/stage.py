@@ -9,7 +9,7 @@ from typing import Any
 
 from commands.tracking.run import RunDescription, first_line, open_run, run_mode, start_run
 from commands.tracking.tags import run_tags
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from viewdistill.documents import read_yaml
 
 
@@ -21,17 +21,17 @@ def track_stage(
     overlays: Iterable[Path] = (),
     tags: Iterable[str] = (),
 ) -> None:
-    """Tell W&B what a stage did: settings, costs, pictures, what it wrote and what it read.
+    """Log a stage to W&B: settings, costs, pictures, files and inputs.
 
-    It is told after the stage's record is written, from its files: nothing that W&B does can spoil a stage, and the
-    seconds it takes are not the stage's. A fitted stage's run is open by then, started by Lightning's logger; where the
-    fit had none, nothing is tracked. The run is finished here.
+    This happens after the stage's record is written, from its files: W&B cannot affect a stage, and its time does not
+    count. A fitted stage's run is open by then, started by Lightning's logger; without one, nothing is tracked. The run
+    is finished here.
 
     Args:
         folder: The object's run folder.
         stage: The stage; complete.
         uses: Complete stages whose files it read.
-        settings: Of a stage that has no ``config.yaml``.
+        settings: Settings of a stage without ``config.yaml``.
         overlays: Configurations that were read besides the shipped one, of a stage that is not fitted.
         tags: Besides those that follow from a ``config.yaml``, of a stage that is not fitted.
     """
@@ -54,8 +54,8 @@ def track_stage(
                 complete_run(run, folder, stage, uses)
         finally:
             run.finish()
-    except Exception as error:  # of W&B, or of a file that has been damaged since: the stage is complete all the same
-        print(f"{stage}: not all of it is kept in W&B ({first_line(error)})", file=sys.stderr)
+    except Exception as error:  # an error of W&B, or of a file damaged since: the stage is complete in any case
+        print(f"{stage}: W&B has only a part of it ({first_line(error)})", file=sys.stderr)
 
 
 def stage_config(folder: RunFolder, stage: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def option_settings(arguments: object) -> dict[str, Any]:
 
 
 def complete_run(run: Any, folder: RunFolder, stage: str, uses: Iterable[str]) -> None:
-    """Add to a run what a stage left, and under ``input`` of the config what is known about the object."""
-    # Imported here because they bring W&B, which is not wanted where it is disabled.
+    """Add a stage's results to a run, and the object's description under ``input`` of the config."""
+    # Imported here because they bring W&B, which is not needed if disabled.
     from commands.tracking.artifacts import log_artifacts
     from commands.tracking.media import stage_media
 

@@ -1,4 +1,4 @@
-"""`viewdistill sync`: send to Weights & Biases what was kept offline."""
+"""`viewdistill sync`: upload offline runs to Weights & Biases."""
 
 import argparse
 import os
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands.arguments import add_run_argument
-from datamodules.run_folder import RunFolder
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder
+from datamodules.runs.stages import STAGES
 from viewdistill.errors import ViewDistillError
 
 
@@ -27,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(request: Request) -> None:
-    """Send stage by stage, so that what a stage used is there before it, and last the run of the whole object.
+    """Upload stage by stage, so that a stage's inputs come before it, and last the run of the whole object.
 
     Raises:
-        ViewDistillError: There is nothing to send, or W&B fails.
+        ViewDistillError: There is nothing to upload, or W&B fails.
     """
     folder = RunFolder(request.run_folder)
     if not folder.root.is_dir():

@@ -1,11 +1,11 @@
-"""Tags by which runs are found again."""
+"""Tags for finding runs."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from datamodules.staleness import file_identity, referenced_files, strings
+from datamodules.runs.staleness import file_identity, referenced_files, strings
 from viewdistill import resources
 
 LONGEST = 64
@@ -13,7 +13,7 @@ LONGEST = 64
 
 
 def run_tags(settings: Any, overlays: Iterable[Path], run_root: Path) -> tuple[str, ...]:
-    """Preset, method and priors of a stage, as ``preset:debug``, ``method:usd``, ``zero123:1f2e3d4c``.
+    """Return preset, method and priors of a stage, such as ``preset:debug``, ``method:usd``, ``zero123:1f2e3d4c``.
 
     Args:
         settings: Resolved settings, nested.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from commands import options
-from viewdistill.diffusion.ldm_conversion import convert
+from viewdistill.diffusion.ldm.conversion import convert
 from viewdistill.diffusion.published import pose_of
 
 EPILOG = """\
@@ -25,12 +25,12 @@ class Request:
     out: Path
     """Folder of the prior to write."""
     pose: Literal["relative", "input_polar"] | None = None
-    """Fourth pose number; found from the names of file and folder where not given."""
+    """Fourth pose number; detected from the names of file and folder when not given."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the subcommand."""
-    # Not demanded to exist here: the conversion says where a missing one can be fetched.
+    # Not required to exist here: the conversion's error names the sources of a missing one.
     parser.add_argument("checkpoint", type=options.path, metavar="CKPT", help="original checkpoint, as zero123-xl.ckpt")
     parser.add_argument("out", type=options.output_folder, metavar="OUT", help="folder to write, as priors/zero123-xl")
     parser.add_argument(
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(request: Request) -> None:
-    """Convert and say what was taken.
+    """Convert and print a summary.
 
     Raises:
         ViewDistillError: The checkpoint cannot be used, or the folder cannot be written.

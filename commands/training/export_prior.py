@@ -6,7 +6,7 @@ from pathlib import Path
 
 from commands import options
 from commands.arguments import add_option, add_out_argument
-from lightning_modules.prior_export import (
+from lightning_modules.priors.prior_export import (
     export_autoencoder,
     export_lifting,
     export_text_to_image,

@@ -14,7 +14,7 @@ MODELS = {
     "text-to-image": "configs/text_to_image.yaml",
     "view-synthesis": "configs/view_synthesis.yaml",
 }
-"""What can be trained, and the configuration it is trained with by default."""
+"""Trainable models and their default configurations."""
 
 EPILOG = """\
 Every setting of the YAML can be given as an option, for example `--trainer.max_steps 100`; `--print_config`
@@ -29,9 +29,9 @@ class Request:
     model: str
     """Model to train, one of `MODELS`."""
     out: Path | None = None
-    """Folder of checkpoints; ``.cache/priors/<model>`` where not given."""
+    """Folder of checkpoints; ``.cache/priors/<model>`` when not given."""
     minutes: float | None = None
-    """Minutes of training in all sittings, in place of a number of steps."""
+    """Minutes of training over all sessions, instead of a number of steps."""
     config: tuple[Path, ...] = ()
     """Overlays on the shipped YAML, in order."""
     seed: int | None = None
@@ -69,6 +69,6 @@ def run(request: Request) -> None:
         by_clock = [f"--model.minutes={request.minutes}", "--trainer.max_steps=-1", "--trainer.max_epochs=-1"]
     settings = configuration(request, MODELS[request.model], [*by_clock, *request.settings])
     folder = request.out or Path(".cache/priors") / request.model.replace("-", "_")
-    # Priors are trained in several sittings, often with other settings; only objects start again when settings change.
+    # Priors are trained in several sessions, often with other settings; only objects start again when settings change.
     stage = StageRun(folder, f"train-{request.model}", restart_when_changed=False)
     fit(stage, settings)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from tests.benchmarks.pairs import note, only_when_timing, ratio
 from viewdistill.cameras import look_at, rays
-from viewdistill.diffusion.lifting import ReferenceLifting
-from viewdistill.diffusion.volume_compositing import composite_in_torch, composite_volume
+from viewdistill.lifting.reference_lifting import ReferenceLifting
+from viewdistill.lifting.volume_compositing import composite_in_torch, composite_volume
 
 WAYS = {"numba": composite_volume, "torch": composite_in_torch}
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_modules.lifting import Lifting
-from lightning_modules.trained_prior import CLIPPED_NORM, TrainedPrior
-from lightning_modules.view_synthesis import ViewSynthesis
+from lightning_modules.priors.lifting import Lifting
+from lightning_modules.priors.trained_prior import CLIPPED_NORM, TrainedPrior
+from lightning_modules.priors.view_synthesis import ViewSynthesis
 from tests.benchmarks.pairs import note, only_when_timing, seconds
 from viewdistill.precision import fast_bfloat16
 from viewdistill.resources import REPOSITORY
@@ -27,7 +27,7 @@ GOAL_OF_OPTIMISER = 9
 
 
 def groups(references: int, views: int) -> dict[str, Tensor]:
-    """A batch of `datamodules.rendered_objects.ViewGroups`, of noise."""
+    """A batch of `datamodules.objects.rendered_objects.ViewGroups`, of noise."""
     torch.manual_seed(0)
     pose = torch.randn(references, views, 4) * 0.3
     return {

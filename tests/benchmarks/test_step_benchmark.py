@@ -17,7 +17,7 @@ from torch import Tensor
 
 from commands.stages.fitting import StageRun, build, train
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.radiance_field import RadianceField
 from tests.benchmarks.pairs import note, only_when_timing, ratio
 from tests.dreambooth_stages import finish, finish_class_images, finish_novel_views

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from commands.reporting import report
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import MadeBy, RunFolder
 from tests.reported_run import CAPTION, box_mesh, complete_run
 from viewdistill.cameras import FOVY_ZERO123, look_at
 from viewdistill.mesh.raster import render_mesh
@@ -159,10 +159,41 @@ def test_the_page_needs_nothing_else_and_runs_nothing_foreign(opened: ReportPage
     schemes = [url for url in opened.requests if not url.startswith("data:")]
     assert schemes == [opened.path.as_uri()]
     # Nothing sticks out at the side of a telephone.
-    opened.page.set_viewport_size({"width": 380, "height": 700})
-    assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for width in (1280, 390, 320):
+        opened.page.set_viewport_size({"width": width, "height": 700})
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     background = "getComputedStyle(document.body).backgroundColor"
     light = opened.page.evaluate(background)
     opened.page.emulate_media(color_scheme="dark")
     assert opened.page.evaluate(background) != light
     assert opened.problems == []
+
+
+def test_the_keyboard_reaches_all_that_can_be_used_in_reading_order(opened: ReportPage):
+    reached: list[str] = []
+    for _ in range(40):
+        opened.page.keyboard.press("Tab")
+        reached.append(opened.page.evaluate("document.activeElement.innerText || document.activeElement.tagName"))
+        assert opened.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "hidden"
+    wanted = ["CANVAS", "Texture", "Shape", "Wireframe", "Input camera", "INPUT", "field", "surface"]
+    places = [next(i for i, text in enumerate(reached) if text.startswith(name)) for name in wanted]
+    assert places == sorted(places)
+    # Open where the run keeps no command that makes all of it.
+    assert opened.page.get_by_text("viewdistill surface").is_visible()
+    opened.page.get_by_text("Stage by stage").focus()
+    opened.page.keyboard.press("Enter")
+    assert not opened.page.get_by_text("viewdistill surface").is_visible()
+    assert opened.problems == []
+
+
+def test_the_command_that_makes_it_again_is_shown_first(browser, mesh: TexturedMesh, run_folder: RunFolder):
+    complete_run(run_folder, mesh)
+    MadeBy(["viewdistill", "object", "--", "a<b>.png"]).save(run_folder.command)
+    report.run(report.Request(run_folder=run_folder.root))
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    shown = ReportPage(context.new_page(), run_folder.report)
+    shown.open()
+    assert shown.page.get_by_text("viewdistill object -- 'a<b>.png'").is_visible()
+    assert not shown.page.get_by_text("viewdistill surface").is_visible()
+    assert shown.problems == []
+    context.close()

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from callbacks.step_progress import StepProgress
 from commands.stages.fitting import StageRun, fit
-from datamodules.curves import CurveRow, load_curves, load_rows, save_rows
-from datamodules.run_folder import make_folder
+from datamodules.runs.curves import CurveRow, load_curves, load_rows, save_rows
+from datamodules.runs.run_folder import make_folder
 from viewdistill.errors import ViewDistillError
 
 
@@ -71,3 +72,7 @@ def test_a_damaged_table_is_named(tmp_path: Path, content: str):
     (tmp_path / "curves.csv").write_text(content)
     with pytest.raises(ViewDistillError, match=r"curves\.csv: .*; delete it"):
         load_rows(tmp_path / "curves.csv")
+
+
+def test_a_fit_without_epochs_shows_none() -> None:
+    assert StepProgress()._get_train_description(0) == "Steps"

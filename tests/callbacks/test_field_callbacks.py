@@ -16,7 +16,7 @@ from callbacks.step_cost import StepCost
 from callbacks.view_ring import ViewRing
 from commands.stages.fitting import StageRun, build
 from datamodules.cameras import CameraSampler
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.field_settings import FieldSettings, LossWeights
 from lightning_modules.guidance_settings import GuidanceSettings
 from lightning_modules.radiance_field import RadianceField, load_field

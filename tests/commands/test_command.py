@@ -15,8 +15,8 @@ from commands.main import main
 from commands.parsing import one_line
 from commands.process import SPINS, set_waiting
 from commands.table import SUBCOMMANDS
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stage_record import record_stage
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stage_record import record_stage
 from viewdistill.input.regions import bounding_box
 from viewdistill.objects.generator import TEST_SEEDS
 

@@ -13,6 +13,9 @@ import pytest
 import torch
 
 from commands.guard import explain, guarded
+from commands.main import main
+from commands.reporting import summary
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,6 +51,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str], folder: Path
         (RuntimeError("CUDA error: invalid device ordinal\nmore"), 2, "the device is not there"),
         (AssertionError("Torch not compiled with CUDA enabled"), 2, "the device is not there"),
         (ModuleNotFoundError("No module named 'x'", name="x"), 2, "package x is not installed"),
+        (ModuleNotFoundError("XLA is missing\nmore"), 2, "XLA is missing; `viewdistill doctor` says how to get it"),
         (KeyboardInterrupt(), 130, "interrupted; the same command resumes"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
@@ -97,6 +101,23 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str], monkeypat
     assert err.endswith("toy: wrong\n")
 
 
+def test_an_error_that_no_one_foresaw_is_one_line_of_the_command(
+    run_folder: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def broken(folder: RunFolder) -> None:
+        raise ZeroDivisionError(f"of {folder.name}")
+
+    monkeypatch.setattr(summary, "write_summary", broken)
+    assert main(["summary", str(run_folder.root)]) == 1
+    line = capsys.readouterr().err
+    (log,) = run_folder.root.glob("error-summary-*.log")
+    assert line == f"viewdistill summary: unexpected ZeroDivisionError: of disc; the traceback is in {log}\n"
+    assert "in broken" in log.read_text()
+    monkeypatch.setenv("VIEWDISTILL_DEBUG", "1")
+    assert main(["summary", str(run_folder.root)]) == 1
+    assert "in broken" in capsys.readouterr().err
+
+
 def program(code: str, **environment: str) -> subprocess.Popen[str]:
     """A program in a process of its own."""
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environment}
@@ -118,6 +139,34 @@ def test_sigterm_ends_as_ctrl_c_does_with_a_status_of_its_own():
     _, err = process.communicate(timeout=20)
     assert process.returncode == 143
     assert err == "viewdistill toy: terminated; the same command resumes\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_in_a_destructor_is_not_lost(number: signal.Signals, status: int):
+    code = (
+        "import gc, os, signal, sys, time\n"
+        "from commands.guard import guarded\n"
+        "class Library:\n"
+        f"    def __del__(self): os.kill(os.getpid(), {number.value}); time.sleep(0.01)\n"
+        "def work():\n"
+        "    library = Library(); del library\n"
+        "    time.sleep(20)\n"
+        "sys.exit(guarded('viewdistill toy', work))"
+    )
+    _, err = (process := program(code)).communicate(timeout=20)
+    word = "interrupted" if number == signal.SIGINT else "terminated"
+    assert (process.returncode, err) == (status, f"viewdistill toy: {word}; the same command resumes\n")
+
+
+def test_a_pipe_that_is_not_the_output_breaks_with_a_line():
+    code = (
+        "import sys; from commands.guard import guarded\n"
+        "def work(): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "sys.exit(guarded('viewdistill toy', work))"
+    )
+    _, err = (process := program(code)).communicate(timeout=20)
+    assert process.returncode == 1
+    assert err.startswith("viewdistill toy: unexpected BrokenPipeError")
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def test_a_number_is_finite_and_within_its_bounds_or_refused(text: str, low: flo
         (options.output_folder, "file/deeper/out", "file is a file"),
         (options.path, "", "''"),
         (options.path, "a\0b", "a?b"),
+        (options.path, "caf\udce9.png", "caf?.png: must be a path in UTF-8"),
         (options.path, "x" * 5000, "File name too long"),
         (options.text, "a\nb", "printable"),
         (options.PORT, "65536", "0 to 65,535"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.cameras import CameraSampler, read_rgba
-from datamodules.run_folder import RunFolder
+from datamodules.cameras import CameraSampler
+from datamodules.posed_views import read_rgba
+from datamodules.runs.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.cameras import spherical_from_c2w
 from viewdistill.errors import ViewDistillError

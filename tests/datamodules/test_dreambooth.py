@@ -10,7 +10,7 @@ from PIL import Image
 from datamodules.class_images import ClassImages, folder_name
 from datamodules.dreambooth import DreamBooth
 from datamodules.prompts import Prompts
-from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.runs.run_folder import RunFolder, read_json, write_json
 from datamodules.seeding import image_noise
 from tests.dreambooth_stages import finish_class_images, finish_novel_views
 from viewdistill.errors import ViewDistillError
@@ -91,7 +91,7 @@ def test_the_stream_starts_at_step_0_without_a_trainer(folder: RunFolder) -> Non
 
 def test_both_stages_need_an_identifier_of_their_own(folder: RunFolder) -> None:
     data(folder, 1).prompts.save(folder.prompts("specialize_1"))
-    with pytest.raises(ViewDistillError, match="stage 1's already"):
+    with pytest.raises(ViewDistillError, match="already used by stage 1"):
         data(folder, 2, "vvv")
     with pytest.raises(ViewDistillError, match="identifier is empty"):
         data(folder, 1, " ")

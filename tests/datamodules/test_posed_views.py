@@ -78,5 +78,5 @@ def test_a_senseless_camera_is_named(folder: Path, damage: dict[str, float]) -> 
 def test_views_of_several_sizes_are_refused(folder: Path) -> None:
     save_view(folder, 2, np.zeros((2, 2, 4), np.uint8))
     save_cameras(folder, [*CAMERAS, replace(CAMERAS[0], azimuth_deg=5.0)])
-    with pytest.raises(ViewDistillError, match="one size"):
+    with pytest.raises(ViewDistillError, match="different sizes"):
         load_views(folder)

@@ -10,7 +10,7 @@ import torch
 
 from datamodules.posed_views import PosedViews, ViewCamera, save_cameras, save_view
 from datamodules.refined_views import RefinedViewRays, ViewWeights, pixel_rays
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.cameras import project
 from viewdistill.errors import ViewDistillError
 
@@ -63,19 +63,19 @@ def test_views_from_behind_count_for_less_where_asked() -> None:
     cameras = tuple(ViewCamera(azimuth, 0.0) for azimuth in (0.0, 90.0, 180.0))
     views = PosedViews(torch.ones(3, 4, 2, 2), cameras)
     front = cameras[0].c2w
-    assert ViewWeights().of(views, front).tolist() == [1, 1, 1]
-    assert ViewWeights(opposite=0.0).of(views, front).tolist() == pytest.approx([2, 1, 0], abs=1e-6)
-    assert ViewWeights(opposite=0.5).of(views, front).tolist() == pytest.approx([4 / 3, 1, 2 / 3])
+    assert ViewWeights().of(views, front[None]).tolist() == [1, 1, 1]
+    assert ViewWeights(opposite=0.0).of(views, front[None]).tolist() == pytest.approx([2, 1, 0], abs=1e-6)
+    assert ViewWeights(opposite=0.5).of(views, front[None]).tolist() == pytest.approx([4 / 3, 1, 2 / 3])
 
 
 def test_misty_views_count_for_less_where_asked() -> None:
     rgba = torch.ones(2, 4, 2, 2)
     rgba[1, 3] = torch.tensor([[0.0, 0.75], [0.75, 0.75]])  # half certain where there is anything
     views = PosedViews(rgba, CAMERAS[:2])
-    assert ViewWeights().of(views, CAMERAS[0].c2w).tolist() == [1, 1]
-    assert ViewWeights(opacity_power=1.0).of(views, CAMERAS[0].c2w).tolist() == pytest.approx([4 / 3, 2 / 3])
+    assert ViewWeights().of(views, CAMERAS[0].c2w[None]).tolist() == [1, 1]
+    assert ViewWeights(opacity_power=1.0).of(views, CAMERAS[0].c2w[None]).tolist() == pytest.approx([4 / 3, 2 / 3])
     empty = PosedViews(torch.zeros(2, 4, 2, 2), CAMERAS[:2])
-    assert torch.isfinite(ViewWeights(opacity_power=1.0).of(empty, CAMERAS[0].c2w)).all()
+    assert torch.isfinite(ViewWeights(opacity_power=1.0).of(empty, CAMERAS[0].c2w[None])).all()
 
 
 def test_negative_weights_are_refused() -> None:

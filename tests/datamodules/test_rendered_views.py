@@ -5,7 +5,7 @@ import torch
 from datamodules.posed_views import ViewCamera, clear_views, save_cameras, save_view
 from datamodules.prompts import Prompts
 from datamodules.rendered_views import FieldRenders, ring
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 
 

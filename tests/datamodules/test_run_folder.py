@@ -1,12 +1,14 @@
 """Files of a run: whole or absent, read back as written, refused when damaged."""
 
 import json
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from datamodules.run_folder import InputMeta, RunFolder, atomic_path, read_json, write_json
-from datamodules.stage_record import record_stage
+from datamodules.runs.run_folder import InputMeta, RunFolder, atomic_path, read_json, write_json
+from datamodules.runs.stage_record import record_stage
 from viewdistill.errors import ViewDistillError
 
 META = InputMeta(name="robot", elevation_deg=15.0, framing="kept", source="examples/robot.png", seed=3)
@@ -70,7 +72,7 @@ def test_a_damaged_description_is_named(tmp_path: Path, text: str):
 def test_an_unknown_entry_is_refused(tmp_path: Path):
     META.save(tmp_path / "meta.json")
     write_json(tmp_path / "meta.json", {**read_json(tmp_path / "meta.json"), "fov": 3})
-    with pytest.raises(ViewDistillError, match="fov: not a known key; known are name, "):
+    with pytest.raises(ViewDistillError, match="fov: unknown key; known keys: name, "):
         InputMeta.load(tmp_path / "meta.json")
 
 
@@ -97,3 +99,33 @@ def test_a_stage_that_fails_loses_its_earlier_record(tmp_path: Path):
     with pytest.raises(RuntimeError), record_stage(tmp_path, "field"):
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_costs_add_up_over_attempts_that_go_on_from_each_other(tmp_path: Path):
+    def stopped() -> None:
+        with record_stage(tmp_path, "field", "a"):
+            time.sleep(0.2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    with record_stage(tmp_path, "field", "a") as figures:
+        figures["resumed"] = True
+    record = read_json(tmp_path / "stage.json")
+    assert record["attempts"] == 2
+    assert 0.2 <= record["seconds"] < 5
+    for key, resumed in (("a", False), ("b", True)):  # begun anew, or with other settings
+        with record_stage(tmp_path, "field", key) as figures:
+            figures["resumed"] = resumed
+        record = read_json(tmp_path / "stage.json")
+        assert (record["attempts"], record["seconds"] < 0.2) == (1, True)
+
+
+def test_the_peak_memory_of_a_stage_is_its_own_in_a_process_that_does_several(tmp_path: Path):
+    with record_stage(tmp_path / "large", "field"):
+        block = np.ones(40_000_000)  # 320 MB
+        del block
+    with record_stage(tmp_path / "small", "mesh"):
+        pass
+    large, small = (read_json(tmp_path / name / "stage.json")["peak_memory_mb"] for name in ("large", "small"))
+    assert large - small > 250

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from datamodules.class_image_cache import ClassImageCache
 from datamodules.novel_views import NovelViewCameras
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.sampled_images import batches_of
 from viewdistill.errors import ViewDistillError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands.table import SUBCOMMANDS
-from datamodules.stages import STAGES, Route, Source, files_read
+from datamodules.runs.stages import STAGES, Route, Source, files_read
 from viewdistill import resources
 
 REPOSITORY = Path(__file__).parents[2]

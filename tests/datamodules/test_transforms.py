@@ -13,7 +13,7 @@ from PIL import Image
 
 from datamodules.imported_views import common_point, import_views
 from datamodules.posed_views import ViewCamera, load_views, save_cameras, save_view, straight_rgba
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from datamodules.transforms import load_transforms, save_transforms
 from tests.reported_run import box_mesh
 from viewdistill.cameras import look_at
@@ -123,8 +123,8 @@ def test_foreign_pictures_become_views_of_cameras_that_look_at_the_origin(
         ({"frames": []}, "lists no frames"),
         ({"frames": [{"file_path": "../x.png", "transform_matrix": np.eye(4).tolist()}]}, "not a file of this folder"),
         ({"frames": [{"file_path": "gone.png", "transform_matrix": np.eye(4).tolist()}]}, "no such picture"),
-        ({"frames": [{"file_path": "shot 0.png", "transform_matrix": np.eye(3).tolist()}]}, "no camera pose"),
-        ({"frames": [{"file_path": "shot 0.png", "transform_matrix": (2 * np.eye(4)).tolist()}]}, "no camera pose"),
+        ({"frames": [{"file_path": "shot 0.png", "transform_matrix": np.eye(3).tolist()}]}, "not a camera pose"),
+        ({"frames": [{"file_path": "shot 0.png", "transform_matrix": (2 * np.eye(4)).tolist()}]}, "not a camera pose"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_line(foreign: Path, change: dict[str, Any], message: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.plan import Resolved
+from experiments.running.plan import Resolved
 
 
 @pytest.fixture(scope="session")

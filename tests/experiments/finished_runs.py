@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from datamodules.run_folder import write_json
-from experiments.comparison import FORMAT
-from experiments.studies import Study
+from datamodules.runs.run_folder import write_json
+from experiments.running.comparison import FORMAT
+from experiments.running.studies import Study
 
 PRIOR = "ab" * 32
 """Fingerprint of the runs that `write_run` writes."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from commands.main import main as viewdistill
-from datamodules.run_folder import read_json
-from experiments.ablate import ablate, load_studies, main
-from experiments.tables import tables
+from datamodules.runs.run_folder import read_json
+from experiments.reporting.tables import tables
+from experiments.running.ablate import ablate, load_studies, main
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 

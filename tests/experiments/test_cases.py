@@ -2,8 +2,8 @@ import numpy as np
 from PIL import Image
 
 from commands.generation.examples import EXAMPLES
-from datamodules.run_folder import read_json
-from experiments.cases import Case
+from datamodules.runs.run_folder import read_json
+from experiments.running.cases import Case
 from viewdistill.input.framing import SMALLEST_SIDE
 from viewdistill.objects.generator import TEST_SEEDS
 from viewdistill.resources import REPOSITORY

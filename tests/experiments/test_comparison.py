@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.run_folder import read_json, write_json
-from experiments.comparison import Comparison, compare, count_failures, load_runs, object_means, one_prior
+from datamodules.runs.run_folder import read_json, write_json
+from experiments.running.comparison import Comparison, compare, count_failures, load_runs, object_means, one_prior
 from tests.experiments.finished_runs import toy_study, write_run, write_runs
 from viewdistill.errors import ViewDistillError
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.locks import held
-from datamodules.run_folder import RunFolder, make_folder, read_json, write_json
-from experiments.cases import Case
-from experiments.execution import StageFailedError, Task, complete, cost_of, execute_all, link, viewdistill
-from experiments.plan import Node
+from datamodules.runs.locks import held
+from datamodules.runs.run_folder import RunFolder, make_folder, read_json, write_json
+from experiments.running.cases import Case
+from experiments.running.execution import StageFailedError, Task, complete, cost_of, execute_all, link, viewdistill
+from experiments.running.plan import Node
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -163,7 +163,7 @@ def test_two_that_want_one_stage_compute_it_once(tmp_path: Path):
 OUTLIVING = """
 import sys
 from pathlib import Path
-from datamodules.locks import held
+from datamodules.runs.locks import held
 with held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

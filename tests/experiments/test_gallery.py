@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.run_folder import RunFolder
-from experiments.gallery import labels, main
+from datamodules.runs.run_folder import RunFolder
+from experiments.reporting.gallery import labels, main
 from viewdistill.mesh.export import InputCamera, save_glb
 from viewdistill.mesh.textured_mesh import TexturedMesh
 

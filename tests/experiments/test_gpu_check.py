@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from datamodules.run_folder import read_json
-from experiments import gpu_check
-from experiments.gpu_bundle import main as bundle
-from experiments.gpu_check import PARTS, CheckPart, finish, main, run_here
-from experiments.gpu_parts import RUN
-from experiments.gpu_steps import MEMORY, embedded_variants, field_parser, full_size_variants, settings_of
+from datamodules.runs.run_folder import read_json
+from experiments.gpu import check as gpu_check
+from experiments.gpu.bundle import main as bundle
+from experiments.gpu.check import PARTS, CheckPart, finish, main, run_here
+from experiments.gpu.check_parts import RUN
+from experiments.gpu.steps import MEMORY, embedded_variants, field_parser, full_size_variants, settings_of
 from viewdistill.errors import ViewDistillError
 
 # Of jsonargparse, about names that it is about to drop; the pinned versions fit together.
@@ -90,6 +90,6 @@ def test_the_bundle_holds_what_the_check_needs(tmp_path: Path, capsys: pytest.Ca
     bundle([f"--out={tmp_path / 'bundle'}", f"--run={run}", "--no-wheels"])
     with tarfile.open(tmp_path / "bundle" / "code.tar.xz") as code:
         held = {name.removeprefix("./") for name in code.getnames()}
-    assert held >= {"experiments/gpu_check.py", "examples/robot.png", "configs/field.yaml", "cpu/field.json"}
+    assert held >= {"experiments/gpu/check.py", "examples/robot.png", "configs/field.yaml", "cpu/field.json"}
     assert (tmp_path / "bundle" / "gpu-check.sh").is_file()
     assert "MB; there: sh gpu-check.sh" in capsys.readouterr().out

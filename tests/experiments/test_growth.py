@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.growth import OBJECTS, Cost, plot, write
+from experiments.measurements.growth import OBJECTS, Cost, plot, write
 
 COSTS = [
     Cost("novel views a step", 1, 0.1, 900.0),

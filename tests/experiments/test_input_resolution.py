@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from experiments.input_resolution import drawing, main, most_detailed, score
 from viewdistill.mesh.raster import MeshViews
 
@@ -61,4 +61,4 @@ def test_a_run_of_no_generated_object_is_named(
     run_folder: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(run_folder.root), f"--out={tmp_path / 'picture.png'}", f"--work={tmp_path / 'work'}"]) == 2
-    assert "the input is none of our generated objects" in capsys.readouterr().err
+    assert "the input is not a generated object" in capsys.readouterr().err

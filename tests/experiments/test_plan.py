@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.ablate import load_studies
-from experiments.cases import Case
-from experiments.plan import Node, PlannedRun, Planner, Priors, Resolved, needs
-from experiments.studies import Study
+from experiments.running.ablate import load_studies
+from experiments.running.cases import Case
+from experiments.running.plan import Node, PlannedRun, Planner, Priors, Resolved, needs
+from experiments.running.studies import Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.errors import ViewDistillError
 
@@ -139,7 +139,7 @@ def test_a_mesh_reads_what_it_is_made_from():
     assert needs("mesh", ["--source=field", "--no-projection"]) == ("input", "field")
     assert needs("mesh", ["--source=surface"]) == ("input", "views", "surface")
     for options in ([], ["--source=air"], ["--source=field", "--source=surface"]):
-        with pytest.raises(ViewDistillError, match="say --source=field or --source=surface, once"):
+        with pytest.raises(ViewDistillError, match="give --source=field or --source=surface, once"):
             needs("mesh", options)
 
 

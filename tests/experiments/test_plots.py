@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from experiments.comparison import Comparison, compare, load_runs
-from experiments.plots import plot
+from experiments.reporting.plots import plot
+from experiments.running.comparison import Comparison, compare, load_runs
 from tests.experiments.finished_runs import ARMS, COLUMNS, STUDY, toy_study, write_runs
 
 ALONG = """\

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from commands.stages.cli import StageCLI, StageRun
-from datamodules.stages import STAGES
+from datamodules.runs.stages import STAGES
 from experiments.pages import table_of_page
 from experiments.preset_settings import Setting, settings
 from experiments.presets_table import NAME, main, tables

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 
 from experiments import prior_card
 from experiments.prior_card import Request, learning_curve, measure
@@ -47,3 +48,13 @@ def test_the_text_conditioned_prior_alone_keeps_the_figures_of_the_other(
     assert again["bias"] == whole["bias"]
     assert again["new_objects"]["autoencoder_psnr"] == 12.34
     assert "Autoencoder alone: 12.34 dB" in (priors / "README.md").read_text()
+    for folder in (priors, priors / "stable-diffusion", priors / "zero123"):
+        shipped = REPOSITORY / "priors" / "nano" / folder.relative_to(priors)
+        cards: list[Any] = [ModelCard.load(place / "README.md").data for place in (folder, shipped)]
+        data, expected = cards
+        assert (data.license, data.library_name) == ("apache-2.0", "diffusers")
+        assert (data.pipeline_tag, data.tags) == (expected.pipeline_tag, expected.tags)
+    measured: Any = ModelCard.load(priors / "zero123" / "README.md").data
+    results = measured.eval_results
+    best = max(value["psnr"] for name, value in whole["new_objects"].items() if name.startswith("guidance"))
+    assert results[0].metric_value == round(best, 3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from commands.evaluation.evaluate_prior import Pairs
-from experiments.pull import COMPARED, Pull, measure, plot, pull_of
+from experiments.measurements.pull import COMPARED, Pull, measure, plot, pull_of
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.guidance.bias import BIAS_TIMESTEPS
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from commands.scaling.cluster import Share
-from datamodules.run_folder import read_json
-from experiments.ray_execution import run_stage, slots
+from datamodules.runs.run_folder import read_json
+from experiments.running.ray_execution import run_stage, slots
 from tests.processes import ended, wait_for, worker_of
 from viewdistill.resources import REPOSITORY
 
@@ -34,7 +34,7 @@ def test_a_killed_workers_stage_is_finished_by_another(tmp_path: Path, tiny_prio
     options = [str(study), "--quick", "--objects=2", "--preset=debug", "--jobs=2", f"--out={runs}"]
     options += [f"--view-prior={tiny_prior_folder / 'zero123'}"]
     options += [f"--text-prior={tiny_prior_folder / 'stable-diffusion'}"]
-    command = [sys.executable, "-m", "experiments.ablate", *options]
+    command = [sys.executable, "-m", "experiments.running.ablate", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     with ended(subprocess.Popen(command, cwd=REPOSITORY, **pipes)) as process:
         wait_for(lambda: list(runs.glob("stages/field-*/field/last.ckpt")), process)

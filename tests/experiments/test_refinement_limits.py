@@ -7,9 +7,19 @@ import pytest
 import torch
 
 from datamodules.dreambooth import PromptedImages
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from datamodules.seeding import Purpose, generator_at
-from experiments.refinement_limits import LEARNERS, Refined, RunViews, adapted, main, measure, networks, plot, train
+from experiments.measurements.refinement_limits import (
+    LEARNERS,
+    Refined,
+    RunViews,
+    adapted,
+    main,
+    measure,
+    networks,
+    plot,
+    train,
+)
 from lightning_modules.specialization import Specialization
 from viewdistill.diffusion.lora import save_lora
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from experiments.sampling_start import gradient_length, measure, solver_arms, start_arms, subject_of
+from experiments.measurements.sampling_start import gradient_length, measure, solver_arms, start_arms, subject_of
 from viewdistill.objects.generator import TEST_SEEDS
 
 

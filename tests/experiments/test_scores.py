@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from datamodules.posed_views import load_cameras
-from datamodules.run_folder import RunFolder
-from experiments.ablate import load_studies
-from experiments.plan import Planner, Priors, Resolved
-from experiments.scores import VIEW_SIZE, bias_figures, evaluation_figures, evaluations, write_input_view
+from datamodules.runs.run_folder import RunFolder
+from experiments.running.ablate import load_studies
+from experiments.running.plan import Planner, Priors, Resolved
+from experiments.running.scores import VIEW_SIZE, bias_figures, evaluation_figures, evaluations, write_input_view
 from tests.experiments.finished_runs import STUDY, toy_study
 
 EVALUATION = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.run_folder import read_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import read_json
+from datamodules.runs.stages import STAGES
 from experiments.random_priors import PARTS
 from experiments.smoke_full import FULL, full_presets, main, stages_of
 

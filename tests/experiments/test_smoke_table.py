@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.run_folder import read_json, write_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import read_json, write_json
+from datamodules.runs.stages import STAGES
 from experiments.pages import put_into_page, table_of_page
 from experiments.smoke_full import FULL, add_costs
 from experiments.smoke_table import NAME, main, table

@@ -10,9 +10,9 @@ import yaml
 from commands.generation.examples import EXAMPLES
 from commands.parsing import build_parser
 from commands.table import SUBCOMMANDS
-from datamodules.stages import STAGES
-from experiments.cases import Case
-from experiments.studies import ABLATIONS, BIAS, Study
+from datamodules.runs.stages import STAGES
+from experiments.running.cases import Case
+from experiments.running.studies import ABLATIONS, BIAS, Study
 from tests.experiments.finished_runs import STUDY, toy_study
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
@@ -96,7 +96,7 @@ def test_options_of_the_study_for_stages_that_an_arm_leaves_out_are_left_out(tmp
         ("id: toy", "objects: photos\nid: toy", "objects is photos, not test seeds or examples"),
         ("id: toy", "id: other", "its id is other, its file's name toy"),
         ("id: toy", "id: toy\ncolour: red", "unknown keys colour"),
-        ("reference: usd", "reference: csd", "the reference csd is none of its arms"),
+        ("reference: usd", "reference: csd", "the reference csd is not one of its arms"),
         ("[input, field]", "[input, feild]", "unknown stage feild"),
         ("{field: [--model.init_args.guidance.method=sds]}", "{mesh: []}", "options of mesh, which it does not run"),
         ("better: lower", "better: smaller", "better is smaller"),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.run_folder import RunFolder, read_json
-from experiments import sweep
+from datamodules.runs.run_folder import RunFolder, read_json
+from experiments.running import sweep
 from tests.commands.tracking.conftest import kept_in
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
@@ -52,7 +52,7 @@ def test_every_point_is_fitted_and_kept_as_a_run_of_the_group(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [(("grid", "bayes"), "without it, grid is run"), (("name: tiny\n", ""), "name")]
+    ("change", "message"), [(("grid", "bayes"), "needs W&B's service; give grid"), (("name: tiny\n", ""), "name")]
 )
 def test_a_sweep_that_cannot_be_run_is_one_line(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     path = tmp_path / "tiny.yaml"

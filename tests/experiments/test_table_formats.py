@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.comparison import Comparison, compare, load_runs
-from experiments.costs import costs_csv
-from experiments.table_formats import CSV_COLUMNS, csv_text, latex, markdown
+from experiments.reporting.costs import costs_csv
+from experiments.reporting.table_formats import CSV_COLUMNS, csv_text, latex, markdown
+from experiments.running.comparison import Comparison, compare, load_runs
 from tests.experiments.finished_runs import PRIOR, STUDY, toy_study, write_run, write_runs
 
 TABLE = """\
@@ -23,7 +23,7 @@ A quick look: too few objects or seeds for a result.
 """
 
 COSTS = """\
-Seconds a run (mean) and peak memory (largest); a stage that arms share was computed once.
+Seconds per run (mean) and peak memory (largest); a shared stage was computed once.
 
 | arm | input | field |
 |---|---|---|

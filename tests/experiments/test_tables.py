@@ -1,4 +1,4 @@
-"""`python -m experiments.tables`: which files it writes, from which runs, and what it refuses."""
+"""`python -m experiments.reporting.tables`: which files it writes, from which runs, and what it refuses."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.tables import main, tables
+from experiments.reporting.tables import main, tables
 from tests.experiments.finished_runs import STUDY, write_run, write_runs
 from viewdistill.errors import ViewDistillError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.wandb_group import track
+from experiments.reporting.wandb_group import track
 from tests.experiments.finished_runs import PRIOR, STUDY, write_run
 from viewdistill.errors import ViewDistillError
 

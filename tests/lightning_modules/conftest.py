@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.rendered_objects import CaptionedLatents, ObjectImages, ViewGroups
-from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.lifting import Lifting
-from lightning_modules.prior_export import (
+from datamodules.objects.rendered_objects import CaptionedLatents, ObjectImages, ViewGroups
+from lightning_modules.priors.autoencoder import Autoencoder
+from lightning_modules.priors.lifting import Lifting
+from lightning_modules.priors.prior_export import (
     export_autoencoder,
     export_lifting,
     export_text_to_image,
     export_view_synthesis,
 )
-from lightning_modules.text_to_image import TextToImage
-from lightning_modules.view_synthesis import ViewSynthesis
+from lightning_modules.priors.text_to_image import TextToImage
+from lightning_modules.priors.view_synthesis import ViewSynthesis
 from tests.tiny_training import BATCHES, SIZE, WIDTHS, fit, tiny_sets
 
 

@@ -1,5 +1,6 @@
 """Checkpoints and LoRA files that are not what was written: one line that names the way out."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 
 from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from lightning_modules.checkpoints import load_weights, read_checkpoint
+from lightning_modules.priors.prior_export import export_lifting
 from viewdistill.diffusion.lora import load_lora, save_lora
 from viewdistill.errors import ViewDistillError
 from viewdistill.files import digest_path, sealed_path
@@ -114,3 +116,18 @@ def tiny_unet() -> Any:
     )
     add_lora(unet, 2, torch.Generator())
     return unet
+
+
+def test_a_pipe_in_a_checkpoints_place_blocks_nobody(tmp_path: Path):
+    os.mkfifo(tmp_path / "last.ckpt")
+    with pytest.raises(ViewDistillError, match=r"last\.ckpt: damaged checkpoint; delete it and run `run`"):
+        read_checkpoint(tmp_path / "last.ckpt", "`run`")
+
+
+def test_a_trained_prior_is_not_exported_from_anything_else(checkpoint: Path, tmp_path: Path):
+    with pytest.raises(ViewDistillError, match=r"last\.ckpt: not a checkpoint of Lifting .*; delete it and run"):
+        export_lifting(checkpoint, tmp_path / "lifting")
+    checkpoint.write_bytes(b"text")
+    with pytest.raises(ViewDistillError, match=r"last\.ckpt: damaged checkpoint"):
+        export_lifting(checkpoint, tmp_path / "lifting")
+    assert not (tmp_path / "lifting").exists()

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from commands.stages.fitting import StageCLI, StageRun
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import CSVLogger
 from torch import nn
 
 from datamodules.cameras import CameraSampler
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.bound_guidance import BoundGuidance, bind
 from lightning_modules.field_settings import LossWeights
 from lightning_modules.guidance_settings import GuidanceSettings
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 def bound(settings: GuidanceSettings, folder: RunFolder, reference: bool = False) -> BoundGuidance:
     data = CameraSampler(str(folder.root))
     data.setup("fit")
-    return bind(settings, data.input_view, "a red mug", reference, CPU)
+    return bind(settings, data.input_views, "a red mug", reference, CPU)
 
 
 def query(guidance: BoundGuidance) -> Query:
@@ -86,8 +86,8 @@ def test_reference_score_is_zero_at_the_input_and_not_elsewhere(run_folder: RunF
         guided = bound(guidance(tiny_prior_folder, method), run_folder, reference=True)
         norms: list[float] = []
         for known in (image, 1 - image):
-            assert guided.reference is not None
-            _, asked = guided.reference.query(known, 0.0, torch.Generator().manual_seed(0))
+            (reference,) = guided.references
+            _, asked = reference.query(known, 0.0, torch.Generator().manual_seed(0))
             norms.append(float(reference_gradient(guided.predictors.predict({"r": asked})["r"]).norm()))
         assert norms[0] == pytest.approx(0, abs=1e-5)
         assert norms[1] > 1e-2

@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from tests import tiny_field, tiny_surface
 from viewdistill.resources import REPOSITORY
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lightning_modules import muon
-from lightning_modules.muon import ADAMW_RMS, Muon, orthogonalized
+from lightning_modules.priors import muon
+from lightning_modules.priors.muon import ADAMW_RMS, Muon, orthogonalized
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-from datamodules.object_sets import PATTERNED_TEST, TEST, ObjectSets
-from datamodules.object_store import ObjectStore
-from datamodules.rendered_objects import SeededBatches, ViewGroups
+from datamodules.objects.object_sets import PATTERNED_TEST, TEST, ObjectSets
+from datamodules.objects.object_store import ObjectStore
+from datamodules.objects.rendered_objects import SeededBatches, ViewGroups
 from tests.tiny_training import BATCHES, tiny_sets
 from viewdistill.objects.dataset import load
 

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from commands.stages.fitting import StageCLI, StageRun
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.radiance_field import load_field
 from tests.tiny_field import StopAt
 from viewdistill.errors import ViewDistillError

@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from commands.main import main
-from datamodules.rendered_objects import CaptionedLatents, ObjectImages
-from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.text_to_image import TextToImage
+from datamodules.objects.rendered_objects import CaptionedLatents, ObjectImages
+from lightning_modules.priors.autoencoder import Autoencoder
+from lightning_modules.priors.text_to_image import TextToImage
 from tests.tiny_training import BATCHES, SIZE, WIDTHS, fit, tiny_sets
 from viewdistill.resources import REPOSITORY
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from datamodules.cameras import CameraBatch, CameraSampler
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.field_settings import FieldSettings, LossWeights
 from lightning_modules.guidance_settings import GuidanceSettings
 from lightning_modules.radiance_field import RadianceField, load_field

@@ -13,8 +13,8 @@ import torch
 
 from commands.main import main
 from datamodules.cameras import CameraSampler
-from datamodules.curves import load_curves
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.curves import load_curves
+from datamodules.runs.run_folder import RunFolder, read_json
 from datamodules.seeding import Purpose, generator_at
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY

@@ -14,7 +14,7 @@ from datamodules.dreambooth import DreamBooth
 from datamodules.posed_views import ViewCamera, load_views, save_cameras, save_view
 from datamodules.prompts import Prompts
 from datamodules.rendered_views import FieldRenders
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.specialization import Specialization
 from tests.dreambooth_stages import finish_class_images, finish_novel_views
 from viewdistill.diffusion.lora import lora_weights

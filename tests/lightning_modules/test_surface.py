@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from datamodules.refined_views import RayBatch, RefinedViewRays
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from lightning_modules.surface import Surface, color_error, load_surface, surface_points
 from lightning_modules.surface_settings import (
     ReferenceSettings,
@@ -132,7 +132,7 @@ def test_the_input_view_takes_part_as_asked(
 def test_without_a_score_no_prior_is_loaded(ball_folder: RunFolder) -> None:
     model = module(ReferenceSettings("mse", text_prior="/nowhere"))
     fit(model, ball_folder, 1)
-    assert model.reference_view is None
+    assert model.reference_views == ()
 
 
 def test_scores_are_taken_at_their_interval(ball_folder: RunFolder, tiny_prior_folder: Path) -> None:

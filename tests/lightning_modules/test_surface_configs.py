@@ -7,7 +7,7 @@ import pytest
 
 from commands.stages.fitting import StageCLI, StageRun
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 

@@ -11,13 +11,15 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
-from lightning_modules.text_to_image import TextToImage, copy_weights, nano_unet, sample_timesteps
-from lightning_modules.trained_prior import TRAINING_FILE, save_component
-from lightning_modules.view_synthesis import widen_input
+from lightning_modules.priors.text_to_image import TextToImage, copy_weights, nano_unet, sample_timesteps
+from lightning_modules.priors.trained_prior import TRAINING_FILE, save_component
+from lightning_modules.priors.view_synthesis import widen_input
 from tests.tiny_training import SIZE, WIDTHS
+from viewdistill.diffusion.model_index import MODEL_INDEX
 from viewdistill.diffusion.prior_files import weight_names
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.objects.dataset import load
+from viewdistill.resources import REPOSITORY
 
 
 def test_stock_classes_load_what_was_trained(trained: Path) -> None:
@@ -29,6 +31,8 @@ def test_stock_classes_load_what_was_trained(trained: Path) -> None:
         assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
         lifted = 4 + 8 + 2  # mean latent, channels of the volume, opacity and relief
         assert unet.config["in_channels"] == (4 if prior == "stable-diffusion" else 8 + lifted)
+        shipped = REPOSITORY / "priors" / "nano" / prior / MODEL_INDEX
+        assert (trained / prior / MODEL_INDEX).read_text() == shipped.read_text()
     CLIPTextModel.from_pretrained(trained / "stable-diffusion" / "text_encoder")
     CLIPVisionModelWithProjection.from_pretrained(trained / "zero123" / "image_encoder")
     text = TextConditionedPrior.from_folder(trained / "stable-diffusion")

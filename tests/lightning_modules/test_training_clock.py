@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lightning_modules.autoencoder import Autoencoder
-from lightning_modules.trained_prior import TRAINING_FILE
+from lightning_modules.priors.autoencoder import Autoencoder
+from lightning_modules.priors.trained_prior import TRAINING_FILE
 from viewdistill.files import write_json
 
 

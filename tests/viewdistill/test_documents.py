@@ -189,7 +189,7 @@ def test_aliases_that_repeat_little_are_read(tmp_path: Path):
         ({"seed": True}, "seed: True; allowed: a whole number"),
         ({"source": "alhpa"}, "source: 'alhpa'; allowed: 'alpha', 'mask'"),
         ({"margin": math.nan}, "margin: nan; allowed: a finite number"),
-        ({"clsed": 1}, "clsed: not a known key; known are name, cameras"),
+        ({"clsed": 1}, "clsed: unknown key; known keys: name, cameras"),
         (
             {"cameras": [{"file": "a", "elevation_deg": 91}]},
             r"cameras\[0\].elevation_deg: 91; allowed: a number",

@@ -15,9 +15,9 @@ from transformers import (
 )
 
 from viewdistill.diffusion.conditioning import CameraProjection, Tokens
-from viewdistill.diffusion.lifting import ReferenceLifting
 from viewdistill.diffusion.priors import TextConditionedPrior, ViewConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule, PredictionType
+from viewdistill.lifting.reference_lifting import ReferenceLifting
 
 WIDTH = 16
 

@@ -1,11 +1,11 @@
-"""Words that a class word is chosen from."""
+"""Vocabularies from which a class word is chosen."""
 
 from typing import Literal
 
 from viewdistill.objects.nouns import NOUNS
 
 ClassWords = Literal["generator", "everyday"]
-"""The generator's nouns, which the embedded priors know, or those with everyday things, for published priors."""
+"""``generator``: nouns that the embedded priors know. ``everyday``: these and common objects, for published priors."""
 
 EVERYDAY = (
     *("apple", "banana", "orange", "pear", "pineapple", "pumpkin", "bread", "burger", "pizza", "doughnut", "cupcake"),
@@ -30,5 +30,5 @@ EVERYDAY = (
 
 
 def words_of(kind: ClassWords) -> tuple[str, ...]:
-    """The words of a kind."""
+    """Return the words of a kind."""
     return NOUNS if kind == "generator" else (*NOUNS, *EVERYDAY)

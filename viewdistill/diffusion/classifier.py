@@ -13,17 +13,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from viewdistill.diffusion.priors import TextConditionedPrior
+from viewdistill.errors import ViewDistillError
 
 TIMESTEPS = (600, 750, 900)
-"""Noise levels that are compared: at lower ones the noisy image itself tells more than any text."""
+"""Noise levels of the comparison. At lower ones the noisy image itself tells more than any text."""
 
 CLEAR_MARGIN = 5.0
-"""Margin from which a choice is taken; at 3.9 the nano prior has been seen to take a duck for a doll."""
+"""Smallest margin of an accepted choice; at 3.9 the nano prior has mistaken a duck for a doll."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Which of several texts describes an image best, and how clearly."""
+    """The text that describes an image best, and the margin over the others."""
 
     texts: tuple[str, ...]
     """The texts."""
@@ -50,15 +51,16 @@ def classify(
         prior: The prior.
         image: In [0, 1], at the prior's `image_size`, over white.
         texts: At least two.
-        draws: Noise draws a timestep.
+        draws: Noise draws per timestep.
         timesteps: Noise levels; the mean over them decides.
         seed: Of the draws.
 
     Raises:
         ValueError: Fewer than two texts or draws in all.
+        ViewDistillError: The prior predicts what is not finite.
     """
     if len(texts) < 2 or draws * len(timesteps) < 2:
-        raise ValueError("classify: needs at least two texts, and two draws to tell how sure it is")
+        raise ValueError("classify: give at least two texts and two draws; the margin is estimated from the draws")
     latents, embeddings = prior.encode_images(image), prior.encode_text(texts)
     generator = torch.Generator().manual_seed(seed)
     errors: list[Tensor] = []
@@ -68,6 +70,8 @@ def classify(
         noisy = prior.schedule.add_noise(latents, noise, batch_t[:1]).expand(len(texts), -1, -1, -1)
         errors.append((prior.predict_noise(noisy, batch_t, embeddings) - noise).square().mean((1, 2, 3)).cpu())
     table = torch.stack(errors)
+    if not bool(table.isfinite().all()):
+        raise ViewDistillError("classify: the prior's prediction is not finite; try precision fp32")
     first, second = table.mean(0).argsort()[:2].tolist()
     advantage = table[:, second] - table[:, first]
     standard_error = float(advantage.std()) / len(table) ** 0.5

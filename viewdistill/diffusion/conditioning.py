@@ -1,4 +1,4 @@
-"""How an input image and a relative pose become the condition of a view-conditioned prior.
+"""Condition of a view-conditioned prior: from an input image and a relative pose.
 
 Training and inference both use these functions, so that they cannot drift apart. The rules are those of the released
 Zero-1-to-3 code (Liu et al. 2023); ``T`` is the relative pose of `viewdistill.cameras.relative_pose`.
@@ -23,7 +23,7 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 Tokens = Literal["pooled", "all"]
-"""Which image tokens condition the prior: the pooled embedding (Zero-1-to-3) or every token of the vision tower."""
+"""Image tokens of the condition: the pooled embedding (Zero-1-to-3) or every token of the vision tower."""
 
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 
@@ -34,7 +34,7 @@ def preprocess_for_clip(
     """Resize and normalise images for a CLIP image encoder as Zero-1-to-3 does.
 
     Bicubic to the encoder's own size with corners aligned and no antialiasing; CLIPImageProcessor, which the
-    official USD code uses in its place, resizes differently from what the prior was trained with.
+    official USD code uses instead, resizes differently from the prior's training.
 
     Args:
         images: In [0, 1].
@@ -49,7 +49,7 @@ def preprocess_for_clip(
 def image_tokens(
     image_encoder: CLIPVisionModelWithProjection, pixels: Float[Tensor, "batch 3 size size"], tokens: Tokens
 ) -> Float[Tensor, "batch tokens dim"]:
-    """Image tokens in CLIP's joint space, not normalised; differentiable.
+    """Return image tokens in CLIP's joint space, not normalised; differentiable.
 
     Args:
         image_encoder: CLIP's vision tower with its projection.
@@ -67,7 +67,7 @@ def image_tokens(
 def drop_conditions(
     tokens: Float[Tensor, "batch tokens dim"], latent: Float[Tensor, "batch c h w"], uniform: Float[Tensor, " batch"]
 ) -> tuple[Float[Tensor, "batch tokens dim"], Float[Tensor, "batch c h w"]]:
-    """Zero-1-to-3's classifier-free dropout for training; the pose is never dropped.
+    """Apply Zero-1-to-3's classifier-free dropout for training; the pose is never dropped.
 
     One uniform number u per sample decides: u < .05 drops the image tokens only, .05 ≤ u < .10 both, .10 ≤ u < .15 the
     image latent only. Tokens are zeroed *before* the camera projection, which still sees the pose. The unconditional
@@ -94,7 +94,7 @@ class CameraProjection(nn.Module):
     Args:
         embedding_dim: Width of an image token.
         cross_attention_dim: Width of the UNet's context.
-        tokens: Which image tokens the model was trained with; saved with the weights.
+        tokens: Image tokens that the model was trained with; saved with the weights.
         pose_dim: Numbers in a relative pose.
     """
 
@@ -112,7 +112,7 @@ class CameraProjection(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "batch tokens dim"], relative_pose: Float[Tensor, "batch pose"]
     ) -> Float[Tensor, "batch tokens context"]:
-        """Cross-attention context, one token per image token, each having seen the pose."""
+        """Return cross-attention context: one token per image token, each joined with the pose."""
         pose = relative_pose.to(tokens.dtype)[:, None].expand(-1, tokens.shape[1], -1)
         return self.proj(torch.cat([tokens, pose], -1))
 
@@ -131,12 +131,12 @@ class CameraProjection(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> "CameraProjection":
-        """Read what `save_pretrained` or a published port wrote; keys may be ``proj.*`` or ``projection.*``.
+        """Read a folder of `save_pretrained` or of a published port; keys may be ``proj.*`` or ``projection.*``.
 
         Widths come from the weights; ``tokens`` is ``pooled`` where the configuration does not name them.
 
         Raises:
-            ViewDistillError: A file is missing, damaged, or does not hold a camera projection.
+            ViewDistillError: A file is missing or damaged, or does not hold a camera projection.
         """
         path = folder / WEIGHTS_FILE
         config: Any = read_json(folder / "config.json", "restore the camera projection of this prior")

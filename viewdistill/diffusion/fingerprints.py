@@ -1,4 +1,4 @@
-"""What exactly was loaded: digests of a prior's configurations and weights, for records and trackers."""
+"""Digests of a prior's configurations and weights, for records and trackers."""
 
 import functools
 import hashlib
@@ -7,11 +7,11 @@ from pathlib import Path
 from viewdistill.diffusion.loading import PriorSource
 
 DIGITS = 16
-"""Hexadecimal digits that are kept of each SHA-256."""
+"""Hexadecimal digits kept of each SHA-256."""
 
 
 def fingerprint(source: PriorSource) -> dict[str, str]:
-    """What a prior was loaded from, as plain text that any tracker takes.
+    """Return the identity of a loaded prior, as plain text that any tracker takes.
 
     Args:
         source: From `viewdistill.diffusion.loading.locate`.

@@ -1,4 +1,4 @@
-"""The object in what a prior painted over white: view-conditioned priors give colours and no mask."""
+"""Masks of objects in samples over white: view-conditioned priors give colours and no mask."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from jaxtyping import Float
 from scipy import ndimage as untyped_ndimage
 from torch import Tensor
 
-ndimage: Any = untyped_ndimage  # its stubs know neither boolean masks nor what `label` gives
+ndimage: Any = untyped_ndimage  # its stubs know neither boolean masks nor the result of `label`
 
 WHITE_DISTANCE = 0.08
-"""How far below white a channel of the object is: above the ripple of an autoencoder, below the palest shading."""
+"""Least difference of the object from white, in [0, 1]: above an autoencoder's ripple, below the palest shading."""
 
 SPECK = 0.02
-"""Share of the largest region below which another region is a speck of noise."""
+"""Share of the largest region's area below which a region is a speck of noise."""
 
 
 def mask_over_white(
     images: Float[Tensor, "batch 3 height width"], distance: float = WHITE_DISTANCE
 ) -> Float[Tensor, "batch height width"]:
-    """Masks of objects on white ground.
+    """Return masks of objects on white ground.
 
     A pixel belongs to the object where its darkest channel is further from white than ``distance``. Enclosed white
     regions count as object too: they are labels and highlights more often than holes, and a hole that is filled keeps
@@ -31,7 +31,7 @@ def mask_over_white(
         distance: In [0, 1], from white.
 
     Returns:
-        1 on the object, 0 elsewhere; all 0 for an image that is white all over.
+        1 on the object, 0 elsewhere; all 0 for a white image.
     """
     dark = (1 - images.amin(1)).cpu().numpy() > distance
     masks = np.stack([without_specks(ndimage.binary_fill_holes(mask)) for mask in dark])
@@ -39,7 +39,7 @@ def mask_over_white(
 
 
 def without_specks(mask: np.ndarray) -> np.ndarray:
-    """The connected regions of a boolean mask [H, W] that are larger than `SPECK` of the largest."""
+    """Return the connected regions of a boolean mask [H, W] that are larger than `SPECK` of the largest."""
     regions, count = ndimage.label(mask)
     areas = np.bincount(regions.ravel(), minlength=count + 1)
     areas[0] = 0  # the ground

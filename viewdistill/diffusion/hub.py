@@ -1,4 +1,4 @@
-"""Priors on the Hugging Face hub: how they are named, found in the cache, and fetched file by file."""
+"""Priors on the Hugging Face hub: their names, the look-up in the cache, and the download, file by file."""
 
 import re
 import sys
@@ -28,12 +28,12 @@ LOCAL_OWNERS = ("priors", "runs", "examples")
 """Folders of this repository, which are never owners on the hub."""
 
 ANSWER_SECONDS = 5.0
-"""Longest wait for the first answer of the hub; its library would try for minutes."""
+"""Longest wait for the hub's first answer, seconds; its library would retry for minutes."""
 
 OFFLINE_WAY = "HF_HUB_OFFLINE=1 uses what is in the cache without asking"
-"""What works without the hub."""
+"""Advice for work without the hub, for messages."""
 
-# The library's HTTP errors derive from those of the client it uses, which is another one in other versions.
+# The library's HTTP errors derive from those of its HTTP client, which differs between versions.
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, *HfHubHTTPError.__bases__)
 
 
@@ -46,13 +46,13 @@ class HubPlace:
     revision: str = "main"
     """Commit, branch or tag."""
     variant: str | None = None
-    """Wanted variant of the weights."""
+    """Variant of the weights."""
 
     @classmethod
     def parse(cls, text: str) -> "HubPlace | None":
-        """Read a short name of `PUBLISHED` or ``owner/name@revision:variant``; none where it is neither.
+        """Read a short name of `PUBLISHED` or ``owner/name@revision:variant``; return None for anything else.
 
-        A published repository without a revision gets the one that is pinned.
+        A published repository without a revision gets the pinned one.
         """
         text = PUBLISHED[text].places[0] if text in PUBLISHED else text
         match = PATTERN.fullmatch(text)
@@ -62,35 +62,35 @@ class HubPlace:
 
     @property
     def mirrors(self) -> tuple[str, ...]:
-        """Other places of the same published prior."""
+        """Mirrors of the same published prior."""
         places = next((prior.places for prior in PUBLISHED.values() if _lists(prior.places, self.id)), ())
         return tuple(place for place in places if not _lists((place,), self.id))
 
     @property
     def command(self) -> str:
-        """The shell command that fetches all of it into the cache."""
+        """Shell command that fetches the whole repository into the cache."""
         return f"hf download {self.id}" + ("" if self.revision == "main" else f" --revision {self.revision}")
 
     @property
     def remedy(self) -> str:
-        """What to do where it cannot be had, for messages."""
+        """Advice for a repository that cannot be fetched, for messages."""
         mirrors = f", or use a mirror ({', '.join(self.mirrors)})" if self.mirrors else ""
         return f"fetch it with `{self.command}`, or give the folder of a copy{mirrors}"
 
     def describe(self, names: frozenset[str]) -> PriorFiles:
-        """A listing of it."""
+        """Return the listing of given files of this repository."""
         return PriorFiles(self.id, names, self.remedy, self.variant)
 
 
 def pinned_revision(repository: str) -> str | None:
-    """The revision that `PUBLISHED` pins a repository to."""
+    """Return the revision that `PUBLISHED` pins a repository to."""
     places = (place for prior in PUBLISHED.values() for place in prior.places)
     match = next((match for place in places if (match := PATTERN.fullmatch(place)) and match["id"] == repository), None)
     return match["revision"] if match else None
 
 
 def cached(place: HubPlace, component: str) -> Path | None:
-    """The cached snapshot of a repository, complete or not, if it has the configuration of a component."""
+    """Return the cached snapshot of a repository, complete or not, if it has the configuration of a component."""
     for name in ("config.json", "scheduler_config.json"):
         found = try_to_load_from_cache(place.id, f"{component}/{name}", revision=place.revision)
         if isinstance(found, str):
@@ -99,14 +99,14 @@ def cached(place: HubPlace, component: str) -> Path | None:
 
 
 def fetch(place: HubPlace, wanted: tuple[str, ...]) -> Path:
-    """The snapshot of a repository with at least the wanted components; the network is used only for what is missing.
+    """Return the snapshot of a repository with at least the wanted components; fetch only missing files.
 
     Args:
         place: The repository.
-        wanted: Components, see `prior_files`; one that the repository does not have is left out.
+        wanted: Components, see `prior_files`; components that the repository lacks are left out.
 
     Raises:
-        ViewDistillError: It is not in the cache and cannot be fetched, or a file of a component is missing there.
+        ViewDistillError: The repository is neither cached nor reachable, or lacks a file of a component.
     """
     folder = cached(place, wanted[0])
     if folder is not None:
@@ -132,14 +132,14 @@ def fetch(place: HubPlace, wanted: tuple[str, ...]) -> Path:
 
 
 def ask(address: str, timeout: float) -> tuple[bool, str]:
-    """Ask a hub whether it answers, for no longer than the timeout, the look-up of its name included.
+    """Check that a hub answers, within the timeout, the look-up of its name included.
 
     Args:
         address: URL.
         timeout: Longest wait, seconds.
 
     Returns:
-        Whether it answers, and what came back in words.
+        Whether it answers, and the outcome in words.
     """
     answers: list[tuple[bool, str]] = []
     # In a thread, since the system's look-up of a name cannot be interrupted.
@@ -150,7 +150,7 @@ def ask(address: str, timeout: float) -> tuple[bool, str]:
 
 
 def listing(folder: Path) -> frozenset[str]:
-    """Names of all files below a folder, relative to it."""
+    """Return names of all files below a folder, relative to it."""
     return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
@@ -172,11 +172,11 @@ def _download(place: HubPlace, present: dict[str, ComponentFiles]) -> Path:
 
 def _reason(error: Exception, place: HubPlace) -> str:
     if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, and it is not whole in the cache"
+        return "HF_HUB_OFFLINE is set, and the cached copy is incomplete"
     if isinstance(error, RevisionNotFoundError):
         return f"it has no revision {place.revision}"
     if isinstance(error, RepositoryNotFoundError):
-        return "no such repository, or none that is open to you"
+        return "no such repository, or you have no access to it"
     return str(error).strip().split("\n")[0] or type(error).__name__
 
 

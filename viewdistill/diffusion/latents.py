@@ -1,4 +1,4 @@
-"""The part that both kinds of prior share: an autoencoder, a UNet on its latents, and their noise schedule."""
+"""Common part of both kinds of prior: an autoencoder, a UNet on its latents, and their noise schedule."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,7 +16,7 @@ from viewdistill.phases import phase
 
 @dataclass(frozen=True)
 class LatentPosterior:
-    """The autoencoder's Gaussian over scaled latents of images; worth keeping for images that never change."""
+    """The autoencoder's Gaussian over scaled latents of images; computed once for images that never change."""
 
     mean: Float[Tensor, "batch c h w"]
     """Mean, which is also the mode."""
@@ -41,7 +41,7 @@ class LatentDiffusionPrior(nn.Module):
     Args:
         vae: Autoencoder.
         unet: Noise (or velocity) predictor on its latents.
-        schedule: Noise levels, and what the UNet's output means.
+        schedule: Noise levels, and the meaning of the UNet's output.
     """
 
     def __init__(self, vae: AutoencoderKL, unet: UNet2DConditionModel, schedule: NoiseSchedule) -> None:
@@ -52,7 +52,7 @@ class LatentDiffusionPrior(nn.Module):
         self._frozen = False
 
     def freeze(self) -> None:
-        """Switch gradients of all weights off and evaluation mode on, for good."""
+        """Disable gradients of all weights and switch to evaluation mode, permanently."""
         self.requires_grad_(False).eval()
         self._frozen = True
 
@@ -61,17 +61,17 @@ class LatentDiffusionPrior(nn.Module):
         return super().train(mode and not self._frozen)
 
     def large_networks(self) -> list[nn.Module]:
-        """Those that can wait in main memory between their calls; subclasses add their encoders."""
+        """Return the networks that can wait in main memory between their calls; subclasses add their encoders."""
         return [self.unet]
 
     @property
     def device(self) -> torch.device:
-        """Where latents are computed: of the autoencoder, since other networks may wait in main memory."""
+        """Device of the latents: that of the autoencoder, since other networks may wait in main memory."""
         return self.vae.device
 
     @property
     def prediction_type(self) -> PredictionType:
-        """What the UNet outputs. `predict_noise` of the two priors gives ε in either case."""
+        """Quantity that the UNet outputs. `predict_noise` of the two priors gives ε in either case."""
         return self.schedule.prediction_type
 
     @property
@@ -86,13 +86,13 @@ class LatentDiffusionPrior(nn.Module):
         return self.latent_shape[1] * self._pixels_per_latent
 
     def latent_shape_of(self, image_size: int) -> tuple[int, int, int]:
-        """Channels, height and width of the latents of one square image of any size that the networks can take.
+        """Return channels, height and width of the latents of one square image of any size that the networks accept.
 
         Args:
             image_size: Side of the image, pixels.
 
         Raises:
-            ViewDistillError: The autoencoder and the UNet cannot halve an image of this size as often as they do.
+            ViewDistillError: The size is no multiple of the total downsampling factor of autoencoder and UNet.
         """
         multiple = self._pixels_per_latent * 2 ** (len(_config(self.unet).block_out_channels) - 1)
         if image_size < multiple or image_size % multiple:
@@ -113,7 +113,7 @@ class LatentDiffusionPrior(nn.Module):
         return float(_config(self.vae).scaling_factor)
 
     def encode_image_moments(self, images: Float[Tensor, "batch 3 height width"]) -> LatentPosterior:
-        """The posterior over scaled latents of images in [0, 1]; differentiable."""
+        """Return the posterior over scaled latents of images in [0, 1]; differentiable."""
         with phase("VAE encode"):
             encoded = self.vae.encode((images * 2 - 1).to(self.vae.dtype), return_dict=False)
         distribution: Any = encoded[0]
@@ -127,7 +127,7 @@ class LatentDiffusionPrior(nn.Module):
         generator: torch.Generator | None = None,
         sample: bool = False,
     ) -> Float[Tensor, "batch c h w"]:
-        """Scaled latents of images; differentiable.
+        """Return scaled latents of images; differentiable.
 
         Args:
             images: In [0, 1].
@@ -138,10 +138,26 @@ class LatentDiffusionPrior(nn.Module):
         return posterior.sample(generator) if sample or generator is not None else posterior.mean
 
     def decode_latents(self, latents: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch 3 height width"]:
-        """Images in [0, 1] of scaled latents."""
+        """Return images in [0, 1] of scaled latents."""
         unscaled = (latents / self.scaling_factor).to(self.vae.dtype)
         decoded = cast(Tensor, self.vae.decode(cast(torch.FloatTensor, unscaled), return_dict=False)[0])
         return (decoded.float() / 2 + 0.5).clamp(0, 1)
+
+    def decode_samples(self, latents: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch 3 height width"]:
+        """Images in [0, 1] of sampled latents; waits for the device.
+
+        Raises:
+            ViewDistillError: A latent or a pixel is not finite.
+        """
+        images = self.decode_latents(latents)
+        for name, values in (("latents", latents), ("pixels", images)):
+            finite = values.isfinite()
+            if not bool(finite.all()):
+                share = 1 - float(finite.float().mean())
+                raise ViewDistillError(
+                    f"sampling: {share:.2%} of the {name} are not finite; try precision fp32 or a lower guidance_scale"
+                )
+        return images
 
     def _epsilon(
         self,
@@ -150,7 +166,7 @@ class LatentDiffusionPrior(nn.Module):
         context: Float[Tensor, "batch tokens dim"],
         concatenated: Float[Tensor, "batch more h w"] | None = None,
     ) -> Float[Tensor, "batch c h w"]:
-        """The one place where a UNet is evaluated: casts to its precision and converts its output to ε in fp32."""
+        """Evaluate a UNet in its own precision and return ε in fp32; all evaluations come through here."""
         dtype = self.unet.dtype
         unet_input = noisy if concatenated is None else torch.cat([noisy, concatenated], 1)
         with phase("UNets"), torch.no_grad():

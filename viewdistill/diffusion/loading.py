@@ -1,4 +1,4 @@
-"""Loading a prior's components, from a folder or from the hub, with one clear line for whatever is wrong with them."""
+"""Loading of a prior's components from a folder or from the hub; every fault becomes one clear line."""
 
 import pickle
 import re
@@ -20,6 +20,7 @@ from viewdistill.diffusion.prior_files import ComponentFiles, PriorFiles
 from viewdistill.diffusion.published import IMAGE_ENCODER, PUBLISHED, Pose, pose_of
 from viewdistill.documents import read_json
 from viewdistill.errors import ViewDistillError
+from viewdistill.finite import non_finite
 from viewdistill.resources import REPOSITORY, find
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -39,7 +40,7 @@ _LOADING_ERRORS = (
 
 @dataclass(frozen=True)
 class PriorSource:
-    """Where the components of a prior are on disk."""
+    """A prior's components on disk."""
 
     name: str
     """Folder, or repository on the hub, for messages and fingerprints."""
@@ -48,20 +49,20 @@ class PriorSource:
     folders: dict[str, Path]
     """Component → its folder."""
     files: dict[str, ComponentFiles]
-    """Component → the files in it that are read."""
+    """Component → the files to read."""
     remedy: str
-    """What to do about damage, for messages."""
+    """Advice for damaged files, for messages."""
     pose: Pose
-    """What its fourth pose number is, if it is view-conditioned."""
+    """Meaning of its fourth pose number, if it is view-conditioned."""
 
     def paths(self, component: str) -> tuple[Path, ...]:
-        """All files of a component that are read."""
+        """Return all files to read of a component."""
         files = self.files[component]
         return tuple(self.folders[component] / name for name in (*files.configuration, *files.weights))
 
 
 def locate(prior: Path, wanted: tuple[str, ...]) -> PriorSource:
-    """Find a prior's components, fetching what is not on disk yet.
+    """Find a prior's components; fetch missing ones.
 
     Args:
         prior: A folder in the diffusers layout, or a name on the hub: ``owner/name``, ``owner/name@revision``, or a
@@ -99,16 +100,18 @@ def load_component(kind: type[Module], source: PriorSource, name: str, dtype: to
         dtype: Precision of the weights in memory.
 
     Raises:
-        ViewDistillError: The component is damaged, or its weights are not those its configuration asks for.
+        ViewDistillError: The component is damaged, a weight is not finite, or its weights are not those its
+            configuration asks for.
     """
     folder, variant = source.folders[name], source.files[name].variant
     try:
         module, info = cast(Any, kind).from_pretrained(folder, variant=variant, output_loading_info=True)
     except _LOADING_ERRORS as error:
         raise _damaged(source, name, kind.__name__, error) from error
-    # Left alone, both libraries draw missing weights at random and only log it.
+    # By default, both libraries draw missing weights at random and only log it.
     if missing := sorted(info["missing_keys"]):
         raise ViewDistillError(f"{folder}: {len(missing)} weights are missing, the first {missing[0]}; {source.remedy}")
+    _require_finite(module, folder, source)
     # The plain method: the one of diffusers warns of casts even where no module has to stay in fp32.
     return cast(Module, nn.Module.to(module, dtype=dtype))
 
@@ -117,12 +120,14 @@ def load_camera_projection(source: PriorSource, dtype: torch.dtype) -> CameraPro
     """Load the camera projection of either family of ports, from safetensors or a pickle of weights alone.
 
     Raises:
-        ViewDistillError: It is damaged, or holds something else.
+        ViewDistillError: The file is damaged, or holds something else.
     """
     name = "clip_camera_projection"
     folder, (weights,) = source.folders[name], source.files[name].weights
     if weights == WEIGHTS_FILE:
-        return CameraProjection.from_pretrained(folder).to(dtype=dtype)
+        projection = CameraProjection.from_pretrained(folder)
+        _require_finite(projection, folder, source)
+        return projection.to(dtype=dtype)
     try:
         state = (
             load_file(folder / weights)
@@ -137,11 +142,16 @@ def load_camera_projection(source: PriorSource, dtype: torch.dtype) -> CameraPro
         raise _damaged(source, name, "a camera projection", error) from error
 
 
+def _require_finite(module: nn.Module, folder: Path, source: PriorSource) -> None:
+    if weight := non_finite(module.state_dict()):
+        raise ViewDistillError(f"{folder}: {weight} is not finite; {source.remedy}")
+
+
 def load_tokenizer(source: PriorSource) -> PreTrainedTokenizerBase:
     """Load the ``tokenizer`` component.
 
     Raises:
-        ViewDistillError: It is damaged.
+        ViewDistillError: The component is damaged.
     """
     try:
         return AutoTokenizer.from_pretrained(source.folders["tokenizer"])
@@ -150,7 +160,7 @@ def load_tokenizer(source: PriorSource) -> PreTrainedTokenizerBase:
 
 
 def _folder_and_variant(prior: Path) -> tuple[Path, str | None]:
-    """A folder with a variant after it, or all of it as a folder."""
+    """Split a folder's name from a variant after it, if any."""
     prior = find(prior)
     match = re.fullmatch(r"(.+):([\w.-]+)", str(prior))
     if match and not prior.is_dir() and find(match[1]).is_dir():
@@ -174,18 +184,18 @@ def _on_hub(place: HubPlace, wanted: tuple[str, ...]) -> PriorSource:
 
 
 def _noted_pose(folders: dict[str, Path]) -> Pose | None:
-    """What `viewdistill convert` noted beside the camera projection."""
+    """Return the meaning of the pose that `viewdistill convert` noted beside the camera projection."""
     if "clip_camera_projection" not in folders:
         return None
     try:
         config = read_json(folders["clip_camera_projection"] / "config.json")
     except ViewDistillError:
-        return None  # loading names the damage
+        return None  # loading reports the damage
     return config.get("pose") if isinstance(config, dict) else None
 
 
 def _advice(folder: Path, restore: str = "") -> str:
-    """What to do about a missing folder or component: a published one can be fetched to where it is missing."""
+    """Return advice for a missing folder or component: a published one can be fetched into place."""
     if published := PUBLISHED.get(folder.name):
         place = cast(HubPlace, HubPlace.parse(folder.name))
         others = ", ".join(published.places)

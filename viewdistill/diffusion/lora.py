@@ -23,11 +23,11 @@ TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
 """Linear layers of an attention block."""
 
 PREFIX = "unet."
-"""What diffusers' pipelines put before the names of a UNet's adapter."""
+"""Prefix of a UNet adapter's names in diffusers' pipelines."""
 
 
 def add_lora(unet: UNet2DConditionModel, rank: int, generator: torch.Generator) -> None:
-    """Add an adapter that changes nothing yet; its weights are fp32 and the only ones that train.
+    """Add an adapter that changes nothing yet; its weights are fp32 and the only trainable ones.
 
     Args:
         unet: Its own weights are frozen.
@@ -44,7 +44,7 @@ def add_lora(unet: UNet2DConditionModel, rank: int, generator: torch.Generator) 
 
 
 def lora_weights(unet: nn.Module) -> dict[str, nn.Parameter]:
-    """Names and weights of the adapter, as the UNet calls them."""
+    """Return names and weights of the adapter, as the UNet calls them."""
     return {name: weight for name, weight in unet.named_parameters() if ".lora_" in name}
 
 
@@ -55,13 +55,13 @@ def save_lora(unet: UNet2DConditionModel, path: Path) -> None:
 
 
 def load_lora(unet: UNet2DConditionModel, path: Path) -> None:
-    """Add the adapter that `save_lora` wrote; it can be trained on.
+    """Add the adapter that `save_lora` wrote; it can be trained further.
 
     Raises:
         ViewDistillError: The file is missing or damaged, not finite, or holds an adapter of another UNet.
     """
     if path.is_dir():
-        raise ViewDistillError(f"{path}: is a folder; give the LoRA file in it")
+        raise ViewDistillError(f"{path}: a folder; give the LoRA file in it")
     if path.is_file():
         # safetensors has no checksum: a changed number would be taken for a weight.
         check_digest(path, "run the stage that writes it again")
@@ -79,5 +79,5 @@ def load_lora(unet: UNet2DConditionModel, path: Path) -> None:
     add_lora(unet, ranks.pop(), torch.Generator())
     expected = {name: weight.shape for name, weight in get_peft_model_state_dict(unet).items()}
     if {name: weight.shape for name, weight in state.items()} != expected:
-        raise ViewDistillError(f"{path}: a LoRA of another UNet; run the stage that writes it with this prior")
+        raise ViewDistillError(f"{path}: a LoRA of another UNet; run the stage that writes it again, with this prior")
     set_peft_model_state_dict(unet, state)

@@ -1,4 +1,4 @@
-"""Where networks are, and how they are run: for GPUs that do not hold all of them, and for those that compile."""
+"""Placement and compilation of networks: offloading for small GPUs, and torch.compile."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ CPU = torch.device("cpu")
 
 
 def take_turns(networks: Sequence[nn.Module], device: torch.device) -> None:
-    """Keep networks in main memory, and only the one that was called last on the device.
+    """Keep networks in main memory, and only the last called one on the device.
 
-    A call sends the one before it away: for a published UNet in fp16 1.7 GB each way, a good part of a second over
-    PCIe. (accelerate's offloading knows a network's one predecessor; here any may come before any other.)
+    Each call moves the previous network out: for a published UNet in fp16 1.7 GB each way, a good part of a second over
+    PCIe. (accelerate's offloading fixes each network's predecessor; here the order of calls is free.)
 
     Args:
         networks: As they are; a hook is added to each.
-        device: Where they compute.
+        device: Device that they compute on.
     """
 
     def bring(network: nn.Module, _: object) -> None:
@@ -38,20 +38,20 @@ def _move(network: nn.Module, device: torch.device) -> None:
 
 
 def compile_network(network: nn.Module, backend: str) -> None:
-    """Let torch.compile translate a network at its first call, which takes a minute or so.
+    """Compile a network at its first call, by torch.compile; that call takes about a minute.
 
     Args:
-        network: Any; what it computes stays the same up to rounding.
+        network: Any network; its results stay the same up to rounding.
         backend: Of torch.compile, for example ``inductor``.
 
     Raises:
-        ViewDistillError: There is no such back end, or inductor finds no compiler.
+        ViewDistillError: The back end does not exist, or inductor finds no compiler.
     """
     known = torch.compiler.list_backends(exclude_tags=())
     if backend not in known:
-        raise ViewDistillError(f"compile is {backend!r}, no back end of torch.compile; choose {', '.join(known)}")
+        raise ViewDistillError(f"compile is {backend!r}, not a back end of torch.compile; choose {', '.join(known)}")
     if backend == "inductor":
-        # Imported here because inductor takes seconds to import, and few fits compile.
+        # Imported here because it takes seconds, and few fits compile.
         from torch._inductor.cpp_builder import get_cpp_compiler
         from torch._inductor.exc import InvalidCxxCompiler
 

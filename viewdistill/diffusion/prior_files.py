@@ -1,4 +1,4 @@
-"""Which files make up a prior, wherever they are: in a folder, in the hub's cache, or in a listing of a repository."""
+"""Files of a prior, wherever they are: in a folder, in the hub's cache, or in a listing of a repository."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 from viewdistill.errors import ViewDistillError
 
 TEXT_COMPONENTS = ("vae", "unet", "text_encoder", "tokenizer", "scheduler")
-"""What a text-conditioned prior is made of."""
+"""Components of a text-conditioned prior."""
 
 VIEW_COMPONENTS = ("vae", "unet", "image_encoder", "clip_camera_projection", "scheduler")
-"""What a view-conditioned prior is made of."""
+"""Components of a view-conditioned prior."""
 
 OPTIONAL_COMPONENTS = {"lifting": "clip_camera_projection"}
-"""Component that a prior may have → the one that it comes with."""
+"""Optional component → the component that it accompanies."""
 
 OTHER_NAMES = {"clip_camera_projection": "cc_projection"}
-"""Component → what another family of ports calls it."""
+"""Component → its name in another family of ports."""
 
 OF_TRANSFORMERS = ("text_encoder", "image_encoder")
-"""Components that are models of transformers, whose weights have other names than those of diffusers."""
+"""Components from transformers, whose weight files have other names than those of diffusers."""
 
 
 @dataclass(frozen=True)
 class ComponentFiles:
-    """The files of one component that will be read."""
+    """Files to read of one component."""
 
     folder: str
     """Name of its folder in the prior."""
     configuration: tuple[str, ...]
-    """Names in that folder."""
+    """Configuration files in that folder."""
     weights: tuple[str, ...] = ()
-    """Names in that folder; several where they are split."""
+    """Weight files in that folder; several where they are split."""
     variant: str | None = None
-    """Of the weights; none where there are only the plain ones."""
+    """Variant of the weights; None for plain ones."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -42,42 +42,42 @@ class ComponentFiles:
 
 @dataclass(frozen=True)
 class PriorFiles:
-    """The names of all files of a prior, and what to do where one is missing."""
+    """Names of all files of a prior, and advice for a missing one."""
 
     place: str
     """Folder or repository, for messages."""
     names: frozenset[str]
     """Relative to the place, with slashes."""
     remedy: str
-    """What to do about a missing file, for messages."""
+    """Advice for a missing file, for messages."""
     variant: str | None = None
-    """Wanted variant of the weights, as ``fp16``; a component without it is taken plain."""
+    """Variant of the weights, such as ``fp16``; components without it are taken plain."""
 
     def components(self, wanted: Iterable[str]) -> dict[str, ComponentFiles]:
-        """The files of the wanted components.
+        """Return the files of the wanted components.
 
         Raises:
-            ViewDistillError: One is missing, or no component has the wanted variant.
+            ViewDistillError: A file is missing, or no component has the variant.
         """
         names = list(wanted)
         optional = [name for name, other in OPTIONAL_COMPONENTS.items() if other in names and self.has(name)]
         found = {name: self.component(name) for name in (*names, *optional)}
         if self.variant is not None and all(files.variant is None for files in found.values()):
             raise ViewDistillError(
-                f"{self.place}: no component has weights of the variant {self.variant}; leave `:{self.variant}` away "
+                f"{self.place}: no component has weights of the variant {self.variant}; drop `:{self.variant}` "
                 "or give another"
             )
         return found
 
     def has(self, component: str) -> bool:
-        """Whether there is anything of a component."""
+        """Return whether any file of a component exists."""
         return bool(self._folder_of(component))
 
     def component(self, name: str) -> ComponentFiles:
-        """The files of one component.
+        """Return the files of one component.
 
         Raises:
-            ViewDistillError: It, its configuration or its weights are missing; the message says what there is.
+            ViewDistillError: It, its configuration or its weights are missing; the message lists the existing files.
         """
         folder = self._folder_of(name)
         if folder is None:
@@ -131,7 +131,7 @@ class PriorFiles:
 
 
 def weight_names(component: str, variant: str | None) -> tuple[str, ...]:
-    """File names that a component's weights may have, the preferred first; ``.index.json`` stands for split ones."""
+    """Return possible file names of a component's weights, preferred first; ``.index.json`` stands for split ones."""
     middle = f".{variant}" if variant else ""
     model, pickled = ("model", "pytorch_model") if component in OF_TRANSFORMERS else ("diffusion_pytorch_model",) * 2
     split = () if variant else (f"{model}.safetensors.index.json",)
@@ -139,7 +139,7 @@ def weight_names(component: str, variant: str | None) -> tuple[str, ...]:
 
 
 def _whole(candidate: str, there: list[str]) -> tuple[str, ...]:
-    """The files that a name stands for, if it is there."""
+    """Return the files that a name stands for, if it exists."""
     if candidate not in there:
         return ()
     stem = candidate.removesuffix(".safetensors.index.json")

@@ -20,12 +20,15 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection, PreTraine
 
 from viewdistill.diffusion.conditioning import CameraProjection, image_tokens, preprocess_for_clip
 from viewdistill.diffusion.latents import LatentDiffusionPrior, require_fit
-from viewdistill.diffusion.lifting import LiftedReference, ReferenceLifting
 from viewdistill.diffusion.loading import load_camera_projection, load_component, load_tokenizer, locate
 from viewdistill.diffusion.prior_files import TEXT_COMPONENTS, VIEW_COMPONENTS
 from viewdistill.diffusion.published import Pose
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
+from viewdistill.lifting.averaging import LiftedReference
+from viewdistill.lifting.reference_lifting import ReferenceLifting
+from viewdistill.pictures import resize
+from viewdistill.references import FurtherReference
 
 CPU = torch.device("cpu")
 
@@ -38,7 +41,7 @@ class TextConditionedPrior(LatentDiffusionPrior):
         unet: UNet with 4 input channels, conditioned on text embeddings.
         text_encoder: CLIP text tower; its last hidden state is the condition.
         tokenizer: Its tokenizer; texts are padded to its ``model_max_length``.
-        schedule: Noise levels, and what the UNet's output means.
+        schedule: Noise levels, and the meaning of the UNet's output.
     """
 
     def __init__(
@@ -63,10 +66,10 @@ class TextConditionedPrior(LatentDiffusionPrior):
         Args:
             folder: With these components, or a name on the hub; see `viewdistill.diffusion.loading.locate`.
             dtype: Precision of the weights.
-            device: Where they go.
+            device: Device of the weights.
 
         Raises:
-            ViewDistillError: A component is missing, damaged or made for another; the message says what to do.
+            ViewDistillError: A component is missing, damaged, or does not fit the others; the message says what to do.
         """
         source = locate(folder, TEXT_COMPONENTS)
         prior = cls(
@@ -82,12 +85,12 @@ class TextConditionedPrior(LatentDiffusionPrior):
         return prior.to(device)
 
     def large_networks(self) -> list[nn.Module]:
-        """UNet and text tower."""
+        """Return the UNet and the text tower."""
         return [*super().large_networks(), self.text_encoder]
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "batch length dim"]:
-        """Text embeddings, each text encoded once in the life of this object."""
+        """Return text embeddings; each text is encoded once and cached."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._embeddings]:
             encoded = self.tokenizer(new, padding="max_length", truncation=True, return_tensors="pt")
             # Like Stable Diffusion, without a mask: padding is part of the embedding.
@@ -101,7 +104,7 @@ class TextConditionedPrior(LatentDiffusionPrior):
         timesteps: Int[Tensor, " batch"],
         text_embeddings: Float[Tensor, "texts length dim"],
     ) -> Float[Tensor, "batch c h w"]:
-        """ε_S(z_t; c), without gradient.
+        """Predict ε_S(z_t; c), without gradient.
 
         Args:
             noisy: z_t.
@@ -113,7 +116,7 @@ class TextConditionedPrior(LatentDiffusionPrior):
 
 @dataclass(frozen=True)
 class ViewCondition:
-    """What a view-conditioned prior keeps of its input image; computed once, by `ViewConditionedPrior.condition`."""
+    """Encoded input image of a view-conditioned prior; computed once, by `ViewConditionedPrior.condition`."""
 
     tokens: Float[Tensor, "images tokens dim"]
     """Image tokens, before they are joined with a pose."""
@@ -135,8 +138,8 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         unet: UNet whose input channels are the noisy latents, the input image's, and those of the lifting, if any.
         image_encoder: CLIP vision tower with projection.
         clip_camera_projection: Joins its tokens with the relative pose.
-        schedule: Noise levels, and what the UNet's output means.
-        pose: What the fourth number of the relative pose is to it.
+        schedule: Noise levels, and the meaning of the UNet's output.
+        pose: Meaning of the fourth number of the relative pose.
         lifting: Aligns the input image with the wanted view; the published priors have none.
     """
 
@@ -168,10 +171,10 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             folder: With these components, or a name on the hub; see `viewdistill.diffusion.loading.locate`. The camera
                 projection may be called ``cc_projection``.
             dtype: Precision of the weights.
-            device: Where they go.
+            device: Device of the weights.
 
         Raises:
-            ViewDistillError: A component is missing, damaged or made for another; the message says what to do.
+            ViewDistillError: A component is missing, damaged, or does not fit the others; the message says what to do.
         """
         source = locate(folder, VIEW_COMPONENTS)
         prior = cls(
@@ -190,7 +193,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         return prior.to(device)
 
     def large_networks(self) -> list[nn.Module]:
-        """UNet and vision tower."""
+        """Return the UNet and the vision tower."""
         return [*super().large_networks(), self.image_encoder]
 
     @torch.no_grad()
@@ -198,23 +201,26 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         self,
         images: Float[Tensor, "images 3 height width"],
         elevation_deg: float | Float[Tensor, " images"] | None = None,
+        further: Sequence[FurtherReference] = (),
     ) -> ViewCondition:
-        """Image tokens and latents of input images, and what a lifting makes of them.
+        """Encode input images: image tokens, latents, and the volume of a lifting, if any.
 
         Args:
             images: In [0, 1], over white, at the prior's `image_size`.
             elevation_deg: Of the input cameras, degrees. A prior whose pose holds the polar angle asks for it (one for
                 all images); a lifting estimates it where it is not given; others do not use it.
+            further: Pictures of the same object beside a single input image. A lifting averages them; a prior without
+                one has no place for them, and looks at the input image alone.
 
         Raises:
-            ViewDistillError: The prior asks for the elevation, and it is not given.
+            ViewDistillError: The prior needs the elevation and none is given.
         """
         polar = None
         if self.pose == "input_polar":
             if not isinstance(elevation_deg, float):
                 raise ViewDistillError(
-                    "this view-conditioned prior (Stable-Zero123) has to be told the input's elevation, which is not "
-                    "known at this place; use another one here, as zero123-xl"
+                    "this view-conditioned prior (Stable-Zero123) needs the input's elevation, which is not "
+                    "known here; use another prior, such as zero123-xl"
                 )
             polar = math.radians(90 - elevation_deg)
         pixels = preprocess_for_clip(images, self.image_encoder)
@@ -229,7 +235,26 @@ class ViewConditionedPrior(LatentDiffusionPrior):
             else torch.as_tensor(elevation_deg, dtype=torch.float32).to(given.device).expand(len(images))
         )
         lifted = self.lifting.volume(given, elevation, images)
+        if further:
+            lifted = self._averaged(self.lifting, lifted, elevation, further)
         return ViewCondition(tokens.float(), latent, polar, lifted, elevation)
+
+    def _averaged(
+        self,
+        lifting: ReferenceLifting,
+        lifted: LiftedReference,
+        elevation: Float[Tensor, "1"],
+        further: Sequence[FurtherReference],
+    ) -> LiftedReference:
+        """The volume of the input image, averaged with those of further pictures."""
+        images = resize(torch.cat([view.image for view in further]).to(elevation.device), self.image_size)
+        latents = (self.encode_image_moments(images).mean / self.scaling_factor).to(lifting.dtype)
+        elevations = elevation.new_tensor([view.elevation_deg for view in further])
+        azimuths = elevation.new_tensor([0.0, *(view.azimuth_deg for view in further)])
+        others = [
+            lifting.volume(latents[i : i + 1], elevations[i : i + 1], images[i : i + 1]) for i in range(len(further))
+        ]
+        return lifting.averaged([lifted, *others], azimuths, torch.cat([elevation, elevations]))
 
     def predict_noise(
         self,
@@ -238,7 +263,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         condition: ViewCondition,
         relative_pose: Float[Tensor, "batch 4"],
     ) -> Float[Tensor, "batch c h w"]:
-        """ε_Z(z_t; y, T), without gradient.
+        """Predict ε_Z(z_t; y, T), without gradient.
 
         Args:
             noisy: z_t of the target views.
@@ -252,7 +277,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
     def predict_noise_unconditional(
         self, noisy: Float[Tensor, "batch c h w"], timesteps: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch c h w"]:
-        """ε_Z(z_t; ∅), without gradient: a zero token after the projection, and zeros in place of the input image."""
+        """Predict ε_Z(z_t; ∅), without gradient: a zero token after the projection, and zeros for the input image."""
         context = noisy.new_zeros(len(noisy), 1, self.clip_camera_projection.proj.out_features)
         channels = 2 * noisy.shape[1] + (self.lifting.out_channels if self.lifting else 0)
         nothing = noisy.new_zeros(len(noisy), channels - noisy.shape[1], *noisy.shape[2:])
@@ -265,7 +290,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
         condition: ViewCondition,
         relative_pose: Float[Tensor, "batch 4"],
     ) -> tuple[Float[Tensor, "batch c h w"], Float[Tensor, "batch c h w"]]:
-        """ε_Z(z_t; y, T) and ε_Z(z_t; ∅) in one evaluation of the UNet; arguments as in `predict_noise`."""
+        """Predict ε_Z(z_t; y, T) and ε_Z(z_t; ∅) in one evaluation of the UNet; arguments as in `predict_noise`."""
         context, concatenated = self._context(condition, relative_pose)
         both = self._epsilon(
             noisy.repeat(2, 1, 1, 1),
@@ -278,7 +303,7 @@ class ViewConditionedPrior(LatentDiffusionPrior):
 
     @torch.no_grad()
     def _context(self, condition: ViewCondition, relative_pose: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-attention context, and what is concatenated with the noisy latents."""
+        """Return cross-attention context, and the latents to concatenate with the noisy ones."""
         batch = len(relative_pose)
         concatenated = condition.latent.expand(batch, -1, -1, -1)
         if self.lifting is not None and condition.lifted is not None and condition.elevation is not None:

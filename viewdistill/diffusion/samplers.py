@@ -1,4 +1,4 @@
-"""Sampling with any deterministic solver of diffusers, and the ordinary classifier-free-guided noise predictors."""
+"""Sampling with any deterministic solver of diffusers, and noise predictors with ordinary classifier-free guidance."""
 
 import importlib
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Scheduler = Literal[
     "HeunDiscreteScheduler",
 ]
 """Solvers, by their class names in diffusers. Deterministic ones only: a stochastic solver draws its noise for a whole
-batch, which would tie an image to its neighbours in it."""
+batch, so that an image would depend on its neighbours."""
 
 Spacing = Literal["leading", "trailing"]
 """Timesteps of a run of S steps: ``leading`` takes 0, N//S, 2 (N//S) … plus the schedule's offset (Zero-1-to-3's rule),
@@ -46,7 +46,7 @@ class Sampling:
         """Check the number of steps.
 
         Raises:
-            ViewDistillError: It is out of range.
+            ViewDistillError: The number is out of range.
         """
         if not 1 <= self.steps <= 1000:
             raise ViewDistillError(f"sampling: steps is {self.steps}; give 1 to 1000")
@@ -61,14 +61,14 @@ class TextSampling(Sampling):
 
 
 def sampling_timesteps(schedule: NoiseSchedule, sampling: Sampling, start: int | None = None) -> list[int]:
-    """Timesteps of a run, from noisy to clean.
+    """Return the timesteps of a run, from noisy to clean.
 
     Leading spacing gives more than ``sampling.steps`` of them where that number does not divide N.
 
     Args:
         schedule: Gives N and the offset.
         sampling: Number of steps from pure noise, and their spacing.
-        start: Begin at this timestep, whether the spacing visits it or not.
+        start: First timestep, on or off the spacing.
 
     Raises:
         ValueError: The steps or ``start`` are out of range.
@@ -94,12 +94,12 @@ def sample(
     noise: Float[Tensor, "batch c h w"],
     sampling: Sampling,
 ) -> Float[Tensor, "batch c h w"]:
-    """Clean latents from pure noise.
+    """Sample clean latents from pure noise.
 
     Args:
         predict_noise: ε for noisy latents and timesteps.
         schedule: Noise levels of the predictor.
-        noise: Standard normal; it alone decides the result.
+        noise: Standard normal; the only source of randomness.
         sampling: Solver and steps.
 
     Returns:
@@ -115,7 +115,7 @@ def denoise(
     timestep: int,
     sampling: Sampling,
 ) -> Float[Tensor, "batch c h w"]:
-    """Clean latents from latents at an intermediate noise level.
+    """Sample clean latents from latents at an intermediate noise level.
 
     Args:
         predict_noise: ε for noisy latents and timesteps.
@@ -147,7 +147,7 @@ def _run(
 
 
 def _solver(scheduler: Scheduler, schedule: NoiseSchedule, visited: list[int]) -> Any:
-    """A solver for a schedule of the visited noise levels alone (respacing, Nichol and Dhariwal 2021).
+    """Return a solver for a schedule of the visited noise levels alone (respacing, Nichol and Dhariwal 2021).
 
     The solvers of diffusers place their timesteps by rules of their own, and DDIM finds the next one by arithmetic.
     With nothing but the wanted levels, numbered 0 to n − 1, each visits all of them and can begin anywhere.
@@ -176,7 +176,7 @@ def view_noise_predictor(
     relative_pose: Float[Tensor, "batch 4"],
     guidance_scale: float,
 ) -> NoisePredictor:
-    """Ordinary classifier-free guidance of a view-conditioned prior, ε_Z(∅) + s (ε_Z(y, T) − ε_Z(∅)), for a sampler."""
+    """Return classifier-free guidance of a view-conditioned prior, ε_Z(∅) + s (ε_Z(y, T) − ε_Z(∅)), for a sampler."""
 
     def predict(noisy: Float[Tensor, "batch c h w"], timesteps: Int[Tensor, " batch"]) -> Float[Tensor, "batch c h w"]:
         if guidance_scale == 1:  # the unconditional prediction cancels
@@ -193,7 +193,7 @@ def text_noise_predictor(
     negative_embeddings: Float[Tensor, "negatives length dim"],
     guidance_scale: float,
 ) -> NoisePredictor:
-    """Classifier-free guidance of a text-conditioned prior, ε_S(c⁻) + s (ε_S(c) − ε_S(c⁻)), for a sampler.
+    """Return classifier-free guidance of a text-conditioned prior, ε_S(c⁻) + s (ε_S(c) − ε_S(c⁻)), for a sampler.
 
     The negative text c⁻ is the empty one in the ordinary case. Embeddings are one per sample, or one for all.
     """
@@ -213,7 +213,7 @@ def text_noise_predictor(
 def sample_text(
     prior: TextConditionedPrior, text: str, noise: Float[Tensor, "batch c h w"], sampling: TextSampling
 ) -> Float[Tensor, "batch 3 height width"]:
-    """Images in [0, 1] of one text, by classifier-free guidance against the empty one."""
+    """Sample images in [0, 1] of one text, by classifier-free guidance against the empty one."""
     texts = prior.encode_text([text]), prior.encode_text([""])
     predict = text_noise_predictor(prior, *texts, sampling.guidance_scale)
-    return prior.decode_latents(sample(predict, prior.schedule, noise, sampling))
+    return prior.decode_samples(sample(predict, prior.schedule, noise, sampling))

@@ -37,11 +37,11 @@ class NoiseSchedule:
     beta_schedule: BetaSchedule = "scaled_linear"
     """``scaled_linear`` interpolates √β, ``linear`` interpolates β."""
     prediction_type: PredictionType = "epsilon"
-    """What the network's output is."""
+    """Quantity that the network outputs."""
     steps_offset: int = 1
     """Added to a sampler's timesteps 0, N/S, 2N/S …"""
     set_alpha_to_one: bool = False
-    """Whether the sample after the last step counts as free of noise (ᾱ = 1), or as being at ᾱ_0."""
+    """Whether the sample after the last step counts as free of noise (ᾱ = 1) instead of at ᾱ_0."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], source: str = "scheduler config") -> "NoiseSchedule":
@@ -96,11 +96,11 @@ class NoiseSchedule:
         return 1.0 if self.set_alpha_to_one else float(self.alphas_cumprod[0])
 
     def has_noise_levels_of(self, other: "NoiseSchedule") -> bool:
-        """Whether z_t means the same under both schedules, so that their models can be evaluated at the same z_t."""
+        """Return whether z_t means the same under both schedules, so that their models share a z_t."""
         return _betas(self) == _betas(other)
 
     def alpha_bar(self, timesteps: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1 1 1"]:
-        """ᾱ_t, shaped to multiply latents."""
+        """Return ᾱ_t, shaped to multiply latents."""
         return _alphas_cumprod(self, timesteps.device)[timesteps][:, None, None, None]
 
     def add_noise(
@@ -109,7 +109,7 @@ class NoiseSchedule:
         noise: Float[Tensor, "batch c h w"],
         timesteps: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch c h w"]:
-        """Noisy latents z_t = √ᾱ_t z + √(1−ᾱ_t) ε."""
+        """Return noisy latents z_t = √ᾱ_t z + √(1−ᾱ_t) ε."""
         alpha_bar = self.alpha_bar(timesteps)
         return alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * noise
 
@@ -119,7 +119,7 @@ class NoiseSchedule:
         noise: Float[Tensor, "batch c h w"],
         timesteps: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch c h w"]:
-        """Velocity v = √ᾱ_t ε − √(1−ᾱ_t) z, the training target of a v-predicting model."""
+        """Return the velocity v = √ᾱ_t ε − √(1−ᾱ_t) z, the training target of a v-predicting model."""
         alpha_bar = self.alpha_bar(timesteps)
         return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * latents
 
@@ -129,7 +129,7 @@ class NoiseSchedule:
         noise: Float[Tensor, "batch c h w"],
         timesteps: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch c h w"]:
-        """What the network's output is compared with in training: ε or v."""
+        """Return the network's training target: ε or v."""
         return noise if self.prediction_type == "epsilon" else self.velocity(latents, noise, timesteps)
 
     def epsilon_from_velocity(
@@ -138,7 +138,7 @@ class NoiseSchedule:
         noisy: Float[Tensor, "batch c h w"],
         timesteps: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch c h w"]:
-        """Noise ε = √ᾱ_t v + √(1−ᾱ_t) z_t."""
+        """Return the noise ε = √ᾱ_t v + √(1−ᾱ_t) z_t."""
         alpha_bar = self.alpha_bar(timesteps)
         return alpha_bar.sqrt() * velocity + (1 - alpha_bar).sqrt() * noisy
 
@@ -148,7 +148,7 @@ class NoiseSchedule:
         noisy: Float[Tensor, "batch c h w"],
         timesteps: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch c h w"]:
-        """ε from a network's output, whichever of ε and v that is; computed in fp32."""
+        """Return ε from a network's output, which is ε or v; computed in fp32."""
         if self.prediction_type == "epsilon":
             return output.float()
         return self.epsilon_from_velocity(output.float(), noisy.float(), timesteps)
@@ -159,7 +159,7 @@ class NoiseSchedule:
         noisy: Float[Tensor, "batch c h w"],
         timesteps: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch c h w"]:
-        """One-step estimate of the clean latents, ẑ = (z_t − √(1−ᾱ_t) ε) / √ᾱ_t."""
+        """Return the one-step estimate of the clean latents, ẑ = (z_t − √(1−ᾱ_t) ε) / √ᾱ_t."""
         alpha_bar = self.alpha_bar(timesteps)
         return (noisy - (1 - alpha_bar).sqrt() * epsilon) / alpha_bar.sqrt()
 

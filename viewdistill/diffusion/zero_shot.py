@@ -13,20 +13,20 @@ from viewdistill.diffusion.conditioning import CLIP_MEAN, CLIP_STD
 from viewdistill.errors import ViewDistillError
 
 TEMPLATE = "a photo of a {}."
-"""Text of a word; the authors' own for objects."""
+"""Prompt for a word; the authors' own for objects."""
 
 CLEAR_PROBABILITY = 0.3
-"""Probability from which a word is taken; among two hundred words 0.005 is nothing."""
+"""Smallest probability of an accepted word; chance among two hundred words is 0.005."""
 
 
 def load_clip(name: str) -> tuple[CLIPModel, PreTrainedTokenizerBase]:
-    """A CLIP model with both towers and their projections, and its tokenizer.
+    """Load a CLIP model with both towers and their projections, and its tokenizer.
 
     Args:
         name: Folder in the layout of transformers, or name on the hub.
 
     Raises:
-        ViewDistillError: It is missing or damaged, or lacks a part, as the text tower of Stable Diffusion does.
+        ViewDistillError: The model is missing or damaged, or lacks a part, as the text tower of Stable Diffusion does.
     """
     if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
         raise ViewDistillError(f"{name}: no CLIP model (no config.json); give the folder of one, or `clip: null`")
@@ -51,7 +51,7 @@ def word_probabilities(
     image: Float[Tensor, "1 3 size size"],
     words: Sequence[str],
 ) -> Float[Tensor, " words"]:
-    """Probability of each word, by the model's own temperature.
+    """Return the probability of each word, by the model's own temperature.
 
     Args:
         model: With both projections.

@@ -47,8 +47,8 @@ class DensityField(nn.Module):
             n_hidden_layers: Hidden layers of each network.
             blob_scale: Density bias at the origin.
             blob_radius: Distance from the origin where the bias is zero, world units.
-            precision: What the two networks compute in while training; evaluation is always in float32, because eight
-                bits of mantissa would show as terraces in an extracted surface.
+            precision: Precision of the two networks in training; evaluation is always in float32, because eight bits of
+                mantissa would show as terraces in an extracted surface.
             initialization: Bounds of the networks' first weights.
             backend: Back end of the hash grid.
 
@@ -71,17 +71,17 @@ class DensityField(nn.Module):
 
     @property
     def network_dtype(self) -> torch.dtype:
-        """What the networks compute in now."""
+        """Precision of the networks in the current mode."""
         return dtype_of(self.precision if self.training else "fp32", self.grid.params.device)
 
     def forward(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-        """Density and raw colour.
+        """Evaluate density and raw colour.
 
         Args:
             points: World positions in [-radius, radius]^3.
-            known: Their features, where they are known from `encode`.
+            known: Their features, if known from `encode`.
 
         Returns:
             Density, per world unit, and colour before the sigmoid.
@@ -92,28 +92,28 @@ class DensityField(nn.Module):
     def encode(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> Float[Tensor, "n features"]:
-        """Features of world positions; with ``known`` the same as part of the graph, see `HashGrid`."""
+        """Return features of world positions; with ``known`` the same as part of the graph, see `HashGrid`."""
         return self.grid((points + self.radius) / (2 * self.radius), known)
 
     def query(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-        """Density, per world unit, and colour in [0, 1] of world positions, whose features may be known."""
+        """Return density, per world unit, and colour in [0, 1] of world positions, whose features may be known."""
         density, features = self(points, known)
         return density, features.sigmoid()
 
     def density(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> Float[Tensor, " n"]:
-        """Density of world positions, per world unit; their features may be known."""
+        """Return density of world positions, per world unit; their features may be known."""
         return self._density(self.encode(points, known), points)
 
     def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Colour of world positions in [0, 1]."""
+        """Return colour of world positions in [0, 1]."""
         return self.color_network(self.encode(points), self.network_dtype).sigmoid()
 
     def normals(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Outward unit normals -∇σ/|∇σ| by differentiation; differentiable themselves while gradients are enabled."""
+        """Return outward unit normals -∇σ/|∇σ| by differentiation; differentiable while gradients are enabled."""
         create_graph = torch.is_grad_enabled()
         with torch.enable_grad():
             points = points if points.requires_grad else points.detach().requires_grad_()

@@ -1,4 +1,4 @@
-"""A multilayer perceptron that is a sphere before it is trained, with biases and weight normalisation.
+"""Multilayer perceptron whose initial function is a sphere, with biases and weight normalisation.
 
 Source: Atzmon and Lipman 2020, "SAL", for the geometric initialisation; Wang et al. 2021, "NeuS"; instant-nsr-pl,
 `models/network_utils.py`.
@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from viewdistill.fields.mlp import SOFTPLUS_BETA
 
 N_COORDINATES = 3
-"""Length of the position that comes first in an input."""
+"""Length of the position at the start of an input."""
 
 
 class GeometricMLP(nn.Module):

@@ -1,4 +1,4 @@
-"""Multi-resolution hash encoding with tiny-cuda-nn's exact semantics, whichever back end computes it.
+"""Multi-resolution hash encoding with tiny-cuda-nn's exact semantics on every back end.
 
 Source: Müller et al. 2022, "Instant Neural Graphics Primitives"; tiny-cuda-nn, `encodings/grid.h`.
 """
@@ -26,7 +26,7 @@ class HashGrid(nn.Module):
     checkpoint moves between back ends.
 
     Attributes:
-        backend: What computes the grid where its parameters are now.
+        backend: Back end for the current device of the parameters.
 
     Example:
         >>> grid = HashGrid(HashGridConfig(n_levels=4, log2_hashmap_size=12))
@@ -46,7 +46,7 @@ class HashGrid(nn.Module):
                 where the parameters are, chosen again when they move.
 
         Raises:
-            ViewDistillError: The package of the back end that was asked for is not installed.
+            ViewDistillError: The package of the requested back end is not installed.
         """
         super().__init__()
         if backend != "auto":
@@ -64,7 +64,7 @@ class HashGrid(nn.Module):
 
     @property
     def active_levels(self) -> int:
-        """Levels from the coarsest that are read; the features of the others are zero (progressive training)."""
+        """Number of levels in use, from the coarsest; the features of the others are zero (progressive training)."""
         return self._active_levels
 
     @active_levels.setter
@@ -79,17 +79,17 @@ class HashGrid(nn.Module):
         """Interpolate features.
 
         Args:
-            points: Positions in [0, 1]^3; beyond it the lattice goes on, with rows taken modulo the level's entries.
-            known: Their features, where an earlier call without gradients has found them: rays are culled with the
-                features of all their samples, and a backward pass is wanted of the few that remain.
+            points: Positions in [0, 1]^3; the lattice continues outside, with rows taken modulo the level's entries.
+            known: Their features from an earlier call without gradients: rays are culled with the features of all
+                their samples, and only the few that remain need a backward pass.
 
         Returns:
             Features, level-major, then feature; float32. Twice differentiable by points and parameters (tinycudann: not
             the gradient by the parameters).
 
         Raises:
-            ValueError: The back end that was asked for does not run where the parameters are.
-            ViewDistillError: The back end that was asked for cannot be used on this machine.
+            ValueError: The requested back end does not run on the parameters' device.
+            ViewDistillError: The requested back end cannot be used on this machine.
         """
         points = self._positions(points)
         if known is None:
@@ -101,7 +101,7 @@ class HashGrid(nn.Module):
     def point_gradient(
         self, points: Float[Tensor, "n 3"], gradient: Float[Tensor, "n features"]
     ) -> Float[Tensor, "n 3"]:
-        """Σ_k g_k ∇h_k(x), which differentiates a function of the features by the points.
+        """Return Σ_k g_k ∇h_k(x), the derivative of a function of the features by the points.
 
         Cheaper than automatic differentiation where only parameters are trained: with points that need a gradient,
         every backward pass would compute theirs as well.
@@ -114,23 +114,23 @@ class HashGrid(nn.Module):
             Gradients by the points; differentiable by the parameters and by ``gradient`` while gradients are enabled.
 
         Raises:
-            ValueError: The back end that was asked for does not run where the parameters are.
-            ViewDistillError: The back end that was asked for cannot be used on this machine.
+            ValueError: The requested back end does not run on the parameters' device.
+            ViewDistillError: The requested back end cannot be used on this machine.
         """
         return self._encoder().point_gradient(self._positions(points), self.params, gradient, self.active_levels)
 
     def extra_repr(self) -> str:
-        """What a printed module says of itself."""
+        """Return the settings shown by a printed module."""
         return f"{self.config}, backend={self.backend!r}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "HashGrid":
-        # every move and every cast comes through here: a module is built on the CPU and then moved by its trainer
+        # every move and every cast passes through here: a module is built on the CPU and then moved by its trainer
         super()._apply(fn, recurse)
         self._choose_backend()
         return self
 
     def _positions(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        # at least float32: half of its bits would not tell neighbouring cells of a fine level apart
+        # at least float32: half precision cannot distinguish neighbouring cells of a fine level
         return points.to(torch.promote_types(self.params.dtype, torch.float32))
 
     def _choose_backend(self) -> None:
@@ -139,7 +139,7 @@ class HashGrid(nn.Module):
         self._built: GridEncoder | None = None
 
     def _encoder(self) -> GridEncoder:
-        # on first use, because a back end may compile kernels, or belong to a device that the module is yet to reach
+        # on first use, because a back end may compile kernels, or need the device that the module is later moved to
         if self._built is None:
             self._built = build_encoder(self.backend, self.config, self.params.device, self.params.dtype)
         return self._built

@@ -1,4 +1,4 @@
-"""Derivatives of a hash grid from three sums, whichever kernels compute these.
+"""Derivatives of a hash grid from three sums, independent of the kernels that compute them.
 
 With x a point, w_c(x) the trilinear weight of corner c of its cell and θ_c the corner's features, a level's encoding is
 Σ_c w_c θ_c. Everything a first and a second derivative need is one of the three sums of `GridSums`, where a_c is either
@@ -56,7 +56,7 @@ class GridEncoder(Protocol):
     def encode(
         self, points: Float[Tensor, "n 3"], params: Float[Tensor, " params"], active_levels: int
     ) -> Float[Tensor, "n features"]:
-        """Features of points; differentiable twice by the points and the parameters."""
+        """Return features of points; differentiable twice by the points and the parameters."""
         ...
 
     def attach(
@@ -66,7 +66,7 @@ class GridEncoder(Protocol):
         features: Float[Tensor, "n features"],
         active_levels: int,
     ) -> Float[Tensor, "n features"]:
-        """`encode` of points whose features are known from an earlier call without gradients."""
+        """Encode points whose features are known from an earlier call without gradients."""
         ...
 
     def point_gradient(
@@ -76,7 +76,7 @@ class GridEncoder(Protocol):
         gradient: Float[Tensor, "n features"],
         active_levels: int,
     ) -> Float[Tensor, "n 3"]:
-        """Σ_k g_k ∇h_k of the features h; differentiable by g and the parameters while gradients are enabled."""
+        """Return Σ_k g_k ∇h_k of the features h; differentiable by g and the parameters while gradients are enabled."""
         ...
 
 
@@ -94,7 +94,7 @@ class SumsEncoder:
     def encode(
         self, points: Float[Tensor, "n 3"], params: Float[Tensor, " params"], active_levels: int
     ) -> Float[Tensor, "n features"]:
-        """Features of points, see `GridEncoder`."""
+        """Return features of points, see `GridEncoder`."""
         return _Encode.apply(points.contiguous(), params.contiguous(), self.sums, active_levels, None)  # pyright: ignore[reportReturnType]
 
     def attach(
@@ -104,7 +104,7 @@ class SumsEncoder:
         features: Float[Tensor, "n features"],
         active_levels: int,
     ) -> Float[Tensor, "n features"]:
-        """The same features as part of the graph, see `GridEncoder`; nothing is gathered again."""
+        """Return the same features as part of the graph, see `GridEncoder`; nothing is gathered again."""
         return _Encode.apply(points.contiguous(), params.contiguous(), self.sums, active_levels, features)  # pyright: ignore[reportReturnType]
 
     def point_gradient(
@@ -114,7 +114,7 @@ class SumsEncoder:
         gradient: Float[Tensor, "n features"],
         active_levels: int,
     ) -> Float[Tensor, "n 3"]:
-        """Σ_k g_k ∇h_k, see `GridEncoder`; differentiable once more by the points as well."""
+        """Return Σ_k g_k ∇h_k, see `GridEncoder`; differentiable by the points once more."""
         arguments = (gradient.contiguous(), points.contiguous(), params.contiguous())
         return _PointGradient.apply(*arguments, self.sums, active_levels)  # pyright: ignore[reportReturnType]
 
@@ -122,12 +122,12 @@ class SumsEncoder:
 def differentiated(
     encode: Callable[[Tensor], Tensor], points: Float[Tensor, "n 3"], gradient: Float[Tensor, "n features"]
 ) -> Float[Tensor, "n 3"]:
-    """Σ_k g_k ∇h_k by automatic differentiation, for back ends whose derivatives are torch's business.
+    """Return Σ_k g_k ∇h_k by automatic differentiation, for back ends that leave derivatives to torch.
 
     Args:
         encode: h.
-        points: Where.
-        gradient: g, one coefficient a feature.
+        points: Positions.
+        gradient: g, one coefficient per feature.
     """
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
@@ -137,7 +137,7 @@ def differentiated(
 
 
 class _Encode(torch.autograd.Function):
-    """Points and table to features, which may be known already."""
+    """From points and table to features, which may be known already."""
 
     @staticmethod
     def forward(
@@ -157,7 +157,7 @@ class _Encode(torch.autograd.Function):
 
 
 class _PointGradient(torch.autograd.Function):
-    """Output gradient to the gradient by the points; differentiable once more by all three inputs."""
+    """From the output gradient to the gradient by the points; differentiable once more by all three inputs."""
 
     @staticmethod
     def forward(
@@ -179,7 +179,7 @@ class _PointGradient(torch.autograd.Function):
 
 
 class _TableGradient(torch.autograd.Function):
-    """Output gradient to the gradient by the table; differentiable once more."""
+    """From the output gradient to the gradient by the table; differentiable once more."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, points: Tensor, sums: GridSums, active_levels: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which back ends of the hash grid can be used where, why not, and which one is chosen."""
+"""Availability and choice of the hash grid's back ends."""
 
 import importlib.util
 import logging
@@ -19,19 +19,19 @@ ChosenBackend = Literal["numba", "torch", "tinycudann", "triton"]
 Backend = Literal["auto", "numba", "torch", "tinycudann", "triton"]
 
 PACKAGES: dict[ChosenBackend, str] = {"tinycudann": "tiny-cuda-nn", "triton": "Triton", "numba": "numba"}
-"""Back ends that need a package of their own name, and what people call it."""
+"""Back ends that need a package of the same name → the package's usual name."""
 
 GPU_BACKENDS: tuple[ChosenBackend, ...] = ("triton", "tinycudann")
-"""Back ends of GPUs; the first that is usable, unless another was measured to be faster."""
+"""Back ends for GPUs, in order of preference; a measurement overrules the order."""
 
 TRIED_POINTS = 65_536
-"""Points with which back ends are measured against each other."""
+"""Number of points for timing back ends."""
 
 PROBE = HashGridConfig(n_levels=2, log2_hashmap_size=7, base_resolution=4, per_level_scale=2.0)
-"""A dense and a hashed level, to try a back end on."""
+"""A dense and a hashed level, for testing a back end."""
 
 TOLERANCE = 1e-3
-"""Largest difference from plain torch that a usable back end may have on the probe, relative to the magnitude."""
+"""Largest relative difference of a usable back end from plain torch on the probe."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ logger = logging.getLogger(__name__)
 def choose(
     device: torch.device, dtype: torch.dtype = torch.float32, config: HashGridConfig | None = None
 ) -> ChosenBackend:
-    """The fastest back end that can be used; never one that fails later for want of a compiler.
+    """Return the fastest usable back end; never one that fails later because a compiler is missing.
 
     Args:
         device: Where the parameters are.
         dtype: Their precision; all back ends but "torch" compute in float32.
-        config: The grid's size, with which back ends are measured where a GPU has more than one.
+        config: The grid's size, for timing where a GPU has more than one back end.
     """
     if dtype != torch.float32:
         return "torch"
@@ -58,7 +58,7 @@ def choose(
         return usable[0]
     if device.type == "cuda":
         logger.warning(
-            "hash grid on %s: plain torch, which is slow (%s); `viewdistill doctor` says how to mend it",
+            "hash grid on %s: plain torch, which is slow (%s); `viewdistill doctor` says how to fix it",
             device,
             "; ".join(f"{PACKAGES[backend]}: {obstacle(backend, device)}" for backend in GPU_BACKENDS),
         )
@@ -73,16 +73,16 @@ def _measured(config: HashGridConfig, device: torch.device) -> ChosenBackend:
 def fastest(
     encoders: Mapping[ChosenBackend, GridEncoder], config: HashGridConfig, device: torch.device
 ) -> ChosenBackend:
-    """The back end that encodes and gives the gradients of a training step soonest.
+    """Return the back end with the shortest time for encoding and gradients of a training step.
 
     Args:
         encoders: By name, for one grid.
         config: The grid's size.
-        device: Where.
+        device: Device of the parameters.
     """
     seconds: dict[ChosenBackend, float] = {}
     with torch.inference_mode(False), torch.enable_grad():
-        # ramps and not random numbers: measuring must not move the fit's stream of randomness
+        # ramps, not random numbers: timing must not advance the fit's random stream
         points = (torch.arange(3 * TRIED_POINTS, device=device).view(-1, 3) * 0.6180339887).frac()
         table = torch.nn.Parameter((torch.arange(config.n_params, device=device) * 0.4142135624).frac() - 0.5)
         for name, encoder in encoders.items():
@@ -105,10 +105,10 @@ def _wait(device: torch.device) -> None:
 
 
 def require(backend: ChosenBackend) -> None:
-    """Make sure that a back end's package is there.
+    """Check that a back end's package is installed.
 
     Raises:
-        ViewDistillError: It is not.
+        ViewDistillError: The package is not installed.
     """
     if backend in PACKAGES and importlib.util.find_spec(backend) is None:
         raise ViewDistillError(
@@ -120,17 +120,17 @@ def require(backend: ChosenBackend) -> None:
 def build_encoder(
     backend: ChosenBackend, config: HashGridConfig, device: torch.device, dtype: torch.dtype
 ) -> GridEncoder:
-    """A back end for one grid.
+    """Build a back end for one grid.
 
     Args:
-        backend: Which.
+        backend: Its name.
         config: The grid's size.
         device: Where the parameters are.
         dtype: Their precision.
 
     Raises:
-        ValueError: The back end does not run there, or not in this precision.
-        ViewDistillError: It cannot be used on this machine.
+        ValueError: The back end does not run on this device, or not in this precision.
+        ViewDistillError: The back end cannot be used on this machine.
     """
     if backend == "torch":
         return TorchEncoder(config)
@@ -145,21 +145,21 @@ def build_encoder(
     if backend in GPU_BACKENDS and (problem := obstacle(backend, device)) is not None:
         raise ViewDistillError(
             f"the hash grid's back end {backend} cannot be used on {device} ({problem}); "
-            "`viewdistill doctor` says how to mend it, backend='auto' does without"
+            "`viewdistill doctor` says how to fix it, backend='auto' does without"
         )
     return _encoder(backend, config, device)
 
 
 @cache
 def obstacle(backend: ChosenBackend, device: torch.device) -> str | None:
-    """What stands in the way of a GPU back end on a device, or None where it works.
+    """Return the obstacle to a GPU back end on a device, or None if it works.
 
-    It is tried on a tiny grid and compared with plain torch, so that a missing compiler or a build for another GPU
+    The back end is tested on a tiny grid against plain torch, so that a missing compiler or a build for another GPU
     shows here and not in the middle of a fit.
 
     Args:
         backend: "tinycudann" or "triton".
-        device: Where.
+        device: Device for the test.
     """
     if importlib.util.find_spec(backend) is None:
         return "not installed"
@@ -167,24 +167,24 @@ def obstacle(backend: ChosenBackend, device: torch.device) -> str | None:
         return f"needs a GPU, not {device}"
     try:
         worst = probe(_encoder(backend, PROBE, device), device)
-    except Exception as error:  # whatever a compiler, a driver or a broken build may raise
+    except Exception as error:  # any error of a compiler, a driver or a broken build
         return f"does not work here: {str(error).strip().splitlines()[0] if str(error).strip() else repr(error)}"
     return None if worst <= TOLERANCE else f"differs from plain torch by {worst:.1e}"
 
 
 def probe(encoder: GridEncoder, device: torch.device) -> float:
-    """Largest difference between a back end and plain torch on `PROBE`, relative to each result's magnitude.
+    """Return the largest difference between a back end and plain torch on `PROBE`, relative to each result's magnitude.
 
     Features, both of their gradients, and those of the point gradient are compared.
 
     Args:
         encoder: The back end.
-        device: Where to try it.
+        device: Device to test on.
     """
     results: list[tuple[torch.Tensor, ...]] = []
-    # a module may be moved where gradients are off
+    # a module may be moved with gradients disabled
     with torch.inference_mode(False), torch.enable_grad():
-        # ramps and not random numbers: trying a back end must not move the fit's stream of randomness
+        # ramps, not random numbers: the test must not advance the fit's random stream
         points = (torch.arange(192, device=device).view(64, 3) * 0.6180339887).frac()
         params = (torch.arange(PROBE.n_params, device=device) * 0.4142135624).frac() - 0.5
         weights = (torch.arange(64 * PROBE.n_output_dims, device=device) * 0.7320508076).frac().view(64, -1) - 0.5
@@ -197,23 +197,23 @@ def probe(encoder: GridEncoder, device: torch.device) -> float:
             second = torch.autograd.grad(slope.square().sum(), (g, table))
             results.append((encoded, *first, slope, *second))
     pairs = zip(*results, strict=True)
-    # the tensors' own maximum, which is NaN where one is; Python's leaves it out
+    # torch's maximum propagates NaN; Python's does not
     worst = [((a - b).abs().max() / b.abs().max()).detach() for a, b in pairs]
     return float(torch.stack(worst).max())
 
 
 def triton_is_interpreted() -> bool:
-    """Whether the Triton kernels run in Triton's interpreter (``TRITON_INTERPRET=1`` when they were imported)."""
+    """Return whether the Triton kernels run in Triton's interpreter (``TRITON_INTERPRET=1`` at import)."""
     if importlib.util.find_spec("triton") is None:
         return False
-    # Imported here because it needs Triton, which is not on every machine.
+    # Imported here because it needs Triton, an optional package.
     from viewdistill.fields.hash_grid_triton import INTERPRETED
 
     return INTERPRETED
 
 
 def _encoder(backend: ChosenBackend, config: HashGridConfig, device: torch.device) -> GridEncoder:
-    # imported here and not at the top of the file: each costs a second or more, and most are not there on most machines
+    # imported here and not at the top of the file: each takes a second or more, and most machines lack most of them
     if backend == "numba":
         from viewdistill.fields.hash_grid_numba import NumbaSums
 

@@ -9,8 +9,8 @@ directional derivative v·∇w_c:
 - `slope`:   Σ_c <g, θ_c> ∇a_c              (point gradient; its own derivative by the points)
 
 Every kernel treats one level, given as (scale, resolution, entries, hashed), its ``table`` [entries, F], and the points
-from ``start`` to ``stop``, in blocks: all rows of a block are known before the first is read, so that the reads, most
-of which miss the cache where a table is large, overlap. ``vectors`` holds v, or has no rows where a_c is w_c.
+from ``start`` to ``stop``, in blocks: all rows of a block are known before the first is read, so that the reads
+overlap; most of them miss the cache if a table is large. ``vectors`` holds v, or has no rows where a_c is w_c.
 ``features`` is a tuple of F zeros: its length is a compile-time constant, so that the loops over it are unrolled. The
 interpreter's lock is released; the caller splits the work among threads.
 """
@@ -31,7 +31,7 @@ ONE = np.float32(1)
 NEXT = np.uint32(1)
 PRIME_Y, PRIME_Z = (np.uint32(prime) for prime in PRIMES[1:])
 BLOCK = 64
-"""Points in a block; 32 to 128 are alike."""
+"""Points per block; 32 to 128 are equally fast."""
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -159,7 +159,7 @@ def scatter(points, vectors, gradient, level, smooth, features, column, table, s
                 for c in range(8):
                     table[r[c, j], 0] += w[c, j] * gradient[first + j, column]
             for f in range(0, len(features) - 1, 2):
-                # both are read before either is written, which lets the compiler use one instruction for the pair
+                # both are read before either is written, so that the compiler can use one instruction for the pair
                 g, h = gradient[first + j, column + f], gradient[first + j, column + f + 1]
                 for c in range(8):
                     row = r[c, j]

@@ -1,6 +1,6 @@
-"""The multi-resolution hash grid's layout: what tiny-cuda-nn allocates and where, for every level.
+"""Layout of the multi-resolution hash grid: tiny-cuda-nn's size and place of every level's table.
 
-Names: ``scale`` maps [0, 1] to a level's lattice, ``resolution`` is the number of lattice points a side, ``entries``
+Names: ``scale`` maps [0, 1] to a level's lattice, ``resolution`` is the number of lattice points per side, ``entries``
 the rows of a level's table, ``offset`` its first row in the table of all levels. Source: tiny-cuda-nn,
 `encodings/grid.h` and `common_device.h` (Müller et al. 2022, "Instant Neural Graphics Primitives").
 """
@@ -61,7 +61,7 @@ class HashGridConfig:
         return self.n_levels * self.n_features_per_level
 
     def levels(self) -> "list[HashGridLevel]":
-        """Layout of every level, coarse to fine."""
+        """Return the layout of every level, coarse to fine."""
         result: list[HashGridLevel] = []
         offset = 0
         for level in range(self.n_levels):
@@ -99,10 +99,10 @@ class HashGridLevel:
     scale: float
     """A point x of [0, 1] lies at scale * x + 0.5 on this level's lattice (a float32 value)."""
     resolution: int
-    """Lattice points a side."""
+    """Lattice points per side."""
     offset: int
     """First row of the level in the table of all levels."""
     entries: int
     """Rows of the level: resolution^3 rounded up to a multiple of 8, at most 2^log2_hashmap_size."""
     hashed: bool
-    """Whether rows are found by hashing (else x + y * resolution + z * resolution^2); both modulo ``entries``."""
+    """Whether rows are hashed (else x + y * resolution + z * resolution^2); both modulo ``entries``."""

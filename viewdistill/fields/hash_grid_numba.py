@@ -23,14 +23,14 @@ Level = tuple[np.float32, int, int, bool]
 
 @dataclass(frozen=True)
 class KernelLayout:
-    """What the kernels need to know about a grid."""
+    """A grid's layout for the kernels."""
 
     levels: tuple[Level, ...]
     """The active levels, coarse to fine."""
     rows: tuple[slice, ...]
     """Their rows in the table of all levels."""
     features: tuple[int, ...]
-    """As many zeros as a level has features."""
+    """One zero per feature of a level."""
     smooth: bool
     """Smoothstep instead of linear interpolation."""
     n_entries: int
@@ -126,7 +126,7 @@ class NumbaSums:
 
 
 def _blocks(n_points: int) -> list[range]:
-    # one a thread: a level's table then stays in the cache for as many points as possible
+    # one level per thread: its table then stays in the cache for as many points as possible
     size = max(-(-n_points // torch.get_num_threads()), 1)
     return [range(start, min(start + size, n_points)) for start in range(0, n_points, size)]
 

@@ -1,7 +1,7 @@
-"""The hash grid's tiny-cuda-nn back end: the original, on a GPU, where it has been built.
+"""The hash grid's tiny-cuda-nn back end: the original, on a GPU, if it has been built.
 
 Source: NVlabs/tiny-cuda-nn, `bindings/torch/tinycudann/modules.py`. Its `Encoding` with dtype float32 computes in
-float32 without padding, on the flat vector of parameters that is ours as well.
+float32 without padding, on the same flat vector of parameters as ours.
 """
 
 # tiny-cuda-nn is not installed where types are checked
@@ -24,7 +24,7 @@ INTERPOLATION = {"linear": "Linear", "smoothstep": "Smoothstep"}
 
 
 def encoding_config(config: HashGridConfig) -> dict[str, Any]:
-    """A grid's size in tiny-cuda-nn's words (its `DOCUMENTATION.md`, "Grid")."""
+    """Return a grid's size in tiny-cuda-nn's terms (its `DOCUMENTATION.md`, "Grid")."""
     return {
         "otype": "Grid",
         "type": "Hash",
@@ -51,9 +51,9 @@ class TinyCudaNNEncoder:
             device: The GPU.
 
         Raises:
-            ViewDistillError: The library lays its parameters out in another way than this grid does.
+            ViewDistillError: The library's layout of parameters differs from this grid's.
         """
-        # Imported here because it is built by the user, and may fail to load.
+        # Imported here because the user builds it, and it may fail to load.
         import tinycudann
 
         self.config = config
@@ -72,10 +72,10 @@ class TinyCudaNNEncoder:
     ) -> Float[Tensor, "n features"]:
         """Features of points."""
         if len(points) == 0:
-            # its kernels cannot be launched on nothing; the oracle keeps the (zero) gradients
+            # its kernels cannot be launched without points; the plain-torch back end keeps the (zero) gradients
             return hash_grid_torch.encode(points, params, self.config, active_levels)
         with self._current_device():
-            # with a table of our own in place of the module's, whether it is a parameter or was computed
+            # with our own table in place of the module's: a parameter or a computed tensor
             encoded = functional_call(self._encoding, {"params": params}, (_Contiguous.apply(points),))
         encoded = _Contiguous.apply(encoded)
         n_active = active_levels * self.config.n_features_per_level
@@ -88,7 +88,7 @@ class TinyCudaNNEncoder:
         features: Float[Tensor, "n features"],
         active_levels: int,
     ) -> Float[Tensor, "n features"]:
-        """Encodes again: the graph is the library's own."""
+        """Encode again: the graph is the library's own."""
         return self.encode(points, params, active_levels)
 
     def point_gradient(
@@ -107,7 +107,7 @@ class TinyCudaNNEncoder:
 
 
 class _Contiguous(torch.autograd.Function):
-    """The same values; every gradient that comes back, of any order, is laid out as the library's kernels demand it."""
+    """Return the same values; their gradients, of any order, get the layout that the library's kernels demand."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

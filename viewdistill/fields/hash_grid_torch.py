@@ -1,4 +1,4 @@
-"""The hash grid's plain-torch back end: the oracle of the others, and what runs on any device and in any precision.
+"""The hash grid's plain-torch back end: reference of the others; runs on any device and in any precision.
 
 The table is split once into levels, and each level is indexed by itself: indexing the whole table per level would make
 autograd build one full-size gradient per level.
@@ -37,7 +37,7 @@ class TorchEncoder:
         features: Float[Tensor, "n features"],
         active_levels: int,
     ) -> Float[Tensor, "n features"]:
-        """Encodes again: the graph is torch's own."""
+        """Encode again: the graph is torch's own."""
         return self.encode(points, params, active_levels)
 
     def point_gradient(

@@ -1,7 +1,7 @@
-"""The hash grid's GPU back end that needs no build: Triton kernels, which come with torch's CUDA wheels.
+"""The hash grid's GPU back end without a build: Triton kernels; Triton comes with torch's CUDA wheels.
 
 With ``TRITON_INTERPRET=1`` set before this module is imported the kernels are interpreted, on tensors of the CPU: slow,
-but the same code, which is how it is tested where there is no GPU.
+but the same code. Tests without a GPU use this.
 """
 
 # Triton has no type stubs, and is not installed everywhere
@@ -19,24 +19,24 @@ from torch import Tensor
 from viewdistill.fields import hash_grid_triton_kernels as kernels
 from viewdistill.fields.hash_grid_layout import HashGridConfig
 
-_KERNEL: Any = kernels.gather  # what the decorator made of it is known only when it runs
+_KERNEL: Any = kernels.gather  # the decorator's result has no static type
 
 INTERPRETED = not isinstance(_KERNEL, triton.JITFunction)
 """Whether the kernels were imported for Triton's interpreter."""
 
 BLOCK = 512 if INTERPRETED else 128
-"""Points a program treats; on a GPU one a thread, with Triton's default of four warps."""
+"""Points per program; on a GPU one per thread, with Triton's default of four warps."""
 
 
 class TritonSums:
     """The three sums of `viewdistill.fields.hash_grid_autograd.GridSums`, on float32 tensors of one GPU."""
 
     def __init__(self, config: HashGridConfig, device: torch.device) -> None:
-        """Put the levels' sizes where the kernels read them.
+        """Copy the levels' sizes to the kernels' device.
 
         Args:
             config: The grid's size.
-            device: The GPU; a CPU where the kernels are interpreted.
+            device: The GPU; a CPU if the kernels are interpreted.
         """
         levels = config.levels()
         self.config = config
@@ -124,5 +124,5 @@ class TritonSums:
 
 
 def _or(vectors: Tensor | None, points: Tensor) -> Tensor:
-    # a kernel always takes a pointer; it reads this one only where there are vectors
+    # a kernel always takes a pointer; it reads this one only with vectors
     return points if vectors is None else vectors

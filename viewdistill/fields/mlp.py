@@ -18,7 +18,7 @@ SOFTPLUS_BETA = 100
 class MLP(nn.Module):
     """Network without biases: `n_hidden_layers` layers of `width` with ReLU or softplus, then a linear output.
 
-    The weights are those of tiny-cuda-nn's networks, [out, in] a layer and, where not said otherwise, Xavier-uniform on
+    The weights are those of tiny-cuda-nn's networks: [out, in] per layer and, by default, Xavier-uniform on
     the shapes that tiny-cuda-nn pads to multiples of 16 (`fully_fused_mlp.cu`), without the padding itself.
     """
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def sparsity(opacity: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """Mean of sqrt(o^2 + 0.01): fewer covered pixels cost less, smoothly at zero.
+    """Return the mean of sqrt(o^2 + 0.01): fewer covered pixels cost less, smoothly at zero.
 
     Args:
         opacity: Rendered opacities in [0, 1].
@@ -17,18 +17,18 @@ def sparsity(opacity: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
 
 
 def opaque(opacity: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """Binary cross-entropy of the opacity with itself: pushes it to 0 or 1.
+    """Return the binary cross-entropy of the opacity with itself: pushes it to 0 or 1.
 
     Args:
         opacity: Rendered opacities, clamped to [1e-3, 1 - 1e-3] so that the logarithms and gradients stay finite.
     """
     clamped = opacity.clamp(1e-3, 1 - 1e-3)
-    # computed explicitly: the target carries a gradient here, as in threestudio
+    # written out: the target carries a gradient here, as in threestudio
     return -(clamped * clamped.log() + (1 - clamped) * (1 - clamped).log()).mean()
 
 
 def z_variance(variance: Float[Tensor, "*batch"], opacity: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """Mean variance of depth along the rays with opacity above a half; zero if there are none.
+    """Return the mean variance of depth along the rays with opacity above a half; zero if there are none.
 
     Args:
         variance: Weighted variance of the samples' distances, world units squared.
@@ -40,7 +40,7 @@ def z_variance(variance: Float[Tensor, "*batch"], opacity: Float[Tensor, "*batch
 
 
 def eikonal(gradients: Float[Tensor, "samples 3"]) -> Float[Tensor, ""]:
-    """Mean of (|∇f| - 1)^2: what makes f a distance (Gropp et al. 2020, "Implicit Geometric Regularization").
+    """Return the mean of (|∇f| - 1)^2, the eikonal term (Gropp et al. 2020, "Implicit Geometric Regularization").
 
     Args:
         gradients: ∇f of a signed distance field; zero if there are none.
@@ -49,11 +49,11 @@ def eikonal(gradients: Float[Tensor, "samples 3"]) -> Float[Tensor, ""]:
 
 
 def normal_smoothness(normals: Float[Tensor, "points 3"], nearby: Float[Tensor, "points 3"]) -> Float[Tensor, ""]:
-    """Mean of |n(x) - n(x + δ)|: what irons out relief that only explains views which disagree; zero without points.
+    """Return the mean of |n(x) - n(x + δ)|, which smooths relief that only explains inconsistent views; zero if empty.
 
     Args:
         normals: Unit normals at points of the surface.
-        nearby: Those a little beside them.
+        nearby: Unit normals at points displaced by δ.
     """
     return (normals - nearby).abs().sum() / max(1, normals.numel())
 
@@ -65,7 +65,7 @@ def orientation(
     ray_indices: Int64[Tensor, " samples"],
     opacity: Float[Tensor, " rays"],
 ) -> Float[Tensor, ""]:
-    """Penalty on visible samples whose normals face away from the camera: Σ sg(w) relu(n·d)^2 / #(opacity > 0).
+    """Penalise visible samples whose normals face away from the camera: Σ sg(w) relu(n·d)^2 / #(opacity > 0).
 
     Args:
         weights: Compositing weights; no gradient flows into them.

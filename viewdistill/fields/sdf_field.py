@@ -17,17 +17,17 @@ from viewdistill.fields.spherical_harmonics import N_HARMONICS, spherical_harmon
 from viewdistill.precision import Precision, dtype_of
 
 Gradients = Literal["analytic", "finite_difference"]
-"""How ∇f is computed: by differentiation, or by central differences along the axes (six more evaluations)."""
+"""Computation of ∇f: by differentiation, or by central differences along the axes (six more evaluations)."""
 
 DistanceNetwork = Literal["residual", "geometric"]
-"""What f is: an exact sphere plus a network of the hash features, or one network of position and hash features."""
+"""Form of f: an exact sphere plus a network of the hash features, or one network of position and hash features."""
 
 INVERSE_STD_RANGE = (1e-6, 1e6)
 """Bounds of s, per world unit."""
 
 
 class SurfaceQuery(NamedTuple):
-    """What a renderer needs to know of points."""
+    """Quantities at points, for a renderer."""
 
     sdf: Float[Tensor, " n"]
     """Signed distance, world units, negative inside."""
@@ -77,19 +77,19 @@ class SDFField(nn.Module):
         Args:
             grid: Size of the hash grid.
             radius: Half the side of the cube the grid covers, world units.
-            sphere_radius: Radius of the sphere that an untrained field is, world units.
+            sphere_radius: Radius of the untrained field's sphere, world units.
             hidden_width: Width of the two networks' hidden layers.
             n_hidden_layers: Hidden layers of the distance network.
             n_color_layers: Hidden layers of the colour network.
-            distance_network: What f is.
+            distance_network: Form of f.
             n_geometry_features: Outputs of a geometric network, the distance included; a residual one has no others.
             view_dependent: Whether colour may depend on the direction of view.
-            gradients: How ∇f is computed.
+            gradients: Computation of ∇f.
             epsilon: Half the distance between the points of a finite difference, world units; the side of a cell of the
                 finest active level when not given ("progressive" in the literature).
             initial_inverse_std: s of an untrained field, per world unit.
-            precision: What the colour network computes in while training. Distances are always computed in float32:
-                eight bits of mantissa would not survive differentiation.
+            precision: Precision of the colour network in training. Distances are always computed in float32: eight bits
+                of mantissa would not survive differentiation.
             backend: Back end of the hash grid.
 
         Raises:
@@ -116,7 +116,7 @@ class SDFField(nn.Module):
         n_color_features = n_geometry_features if self.geometric else grid.n_output_dims
         n_color_inputs = n_color_features + 3 + N_HARMONICS * view_dependent
         self.color_network = MLP(n_color_inputs, 3, hidden_width, n_color_layers)
-        # ten times the parameter in the exponent, as NeuS has it, which makes a step of its optimiser count
+        # ten times the parameter in the exponent, as in NeuS, so that an optimiser step has an effect
         self.log_inverse_std = nn.Parameter(torch.tensor(initial_inverse_std).log() / 10)
 
     @property
@@ -136,21 +136,21 @@ class SDFField(nn.Module):
     def encode(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> Float[Tensor, "n features"]:
-        """Features of world positions; with ``known`` the same as part of the graph, see `HashGrid`."""
+        """Return features of world positions; with ``known`` the same as part of the graph, see `HashGrid`."""
         return self.grid(self._unit(points), known)
 
     def sdf(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> Float[Tensor, " n"]:
-        """Signed distance of world positions, world units, negative inside; their features may be known."""
+        """Return the signed distance of world positions, world units, negative inside; their features may be known."""
         return self._sdf(self._outputs(self.encode(points, known), points), points)
 
     def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """∇f of world positions; differentiable itself while gradients are enabled."""
+        """Return ∇f of world positions; differentiable while gradients are enabled."""
         return self._differentiate(points)[1]
 
     def normals(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Outward unit normals ∇f / |∇f|."""
+        """Return outward unit normals ∇f / |∇f|."""
         return nn.functional.normalize(self.gradient(points), dim=-1)
 
     def query(
@@ -159,12 +159,12 @@ class SDFField(nn.Module):
         directions: Float[Tensor, "n 3"],
         known: Float[Tensor, "n features"] | None = None,
     ) -> SurfaceQuery:
-        """Distance, gradient and colour of world positions seen along unit directions (away from the camera)."""
+        """Return distance, gradient and colour of world positions seen along unit directions (away from the camera)."""
         sdf, gradients, features = self._differentiate(points, known)
         return SurfaceQuery(sdf, gradients, self._color(features, gradients, directions))
 
     def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Colour in [0, 1] of world positions seen head-on, along their inward normals."""
+        """Return colour in [0, 1] of world positions seen head-on, along their inward normals."""
         _, gradients, features = self._differentiate(points)
         return self._color(features, gradients, -nn.functional.normalize(gradients, dim=-1))
 
@@ -196,7 +196,7 @@ class SDFField(nn.Module):
     def _differentiate(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n inputs"]]:
-        """f, ∇f and what the colour network reads of the position."""
+        """Return f, ∇f and the colour network's input from the position."""
         if self.gradients == "finite_difference":
             return self._central_differences(points)
         create_graph = torch.is_grad_enabled()

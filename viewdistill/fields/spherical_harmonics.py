@@ -1,4 +1,4 @@
-"""Real spherical harmonics up to degree 3: what a colour network reads of a direction when colour may depend on it.
+"""Real spherical harmonics up to degree 3: the encoding of directions for view-dependent colour.
 
 Source: tiny-cuda-nn, `encodings/spherical_harmonics.h` (its degree 4: bands 0 to 3), same order and signs.
 """
@@ -12,7 +12,7 @@ N_HARMONICS = 16
 
 
 def spherical_harmonics(directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 16"]:
-    """The 16 basis functions of bands 0 to 3.
+    """Return the 16 basis functions of bands 0 to 3.
 
     Args:
         directions: Unit vectors.

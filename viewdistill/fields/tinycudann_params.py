@@ -1,8 +1,8 @@
 """The flat parameter vector of tiny-cuda-nn's `NetworkWithInputEncoding`: the network first, then the hash grid.
 
 The network's matrices are row-major [out, in], concatenated from input to output, with the input and the output padded
-to multiples of 16 (`network_with_input_encoding.h`, `fully_fused_mlp.cu`). A grid pads the features that the network
-sees with zeros, so the columns added for them mean nothing; neither do the rows added for outputs.
+to multiples of 16 (`network_with_input_encoding.h`, `fully_fused_mlp.cu`). A grid pads its features with zeros, so the
+added columns have no effect; neither have the added rows of outputs.
 """
 
 import torch
@@ -14,11 +14,11 @@ from viewdistill.fields.hash_grid import HashGrid
 from viewdistill.fields.mlp import MLP
 
 PADDING = 16
-"""Numbers of inputs and of outputs are rounded up to a multiple of this."""
+"""Numbers of inputs and outputs are rounded up to a multiple of this."""
 
 
 def padded_shapes(network: MLP) -> list[tuple[int, int]]:
-    """[out, in] of tiny-cuda-nn's matrices for a network; hidden widths are multiples of 16 as they stand.
+    """Return [out, in] of tiny-cuda-nn's matrices for a network; hidden widths must be multiples of 16.
 
     Raises:
         ViewDistillError: tiny-cuda-nn has no network of this width.
@@ -32,7 +32,7 @@ def padded_shapes(network: MLP) -> list[tuple[int, int]]:
 
 
 def fused_params(network: MLP, grid: HashGrid) -> Float[Tensor, " fused"]:
-    """The vector of a `NetworkWithInputEncoding` that computes ``network(grid(x))``.
+    """Return the vector of a `NetworkWithInputEncoding` that computes ``network(grid(x))``.
 
     Args:
         network: The network, as wide at its input as the grid's features.
@@ -54,11 +54,11 @@ def load_fused_params(fused: Float[Tensor, " fused"], network: MLP, grid: HashGr
 
     Args:
         fused: Its ``params``.
-        network: The network that is filled.
-        grid: The grid that is filled.
+        network: The network to fill.
+        grid: The grid to fill.
 
     Raises:
-        ViewDistillError: The vector has another length than these sizes ask for.
+        ViewDistillError: The vector's length does not match these sizes.
     """
     shapes = padded_shapes(network)
     lengths = [n_outputs * n_inputs for n_outputs, n_inputs in shapes]

@@ -1,8 +1,8 @@
-"""Is an unconditional branch biased? Measured on clean images, and shown as what the branch would make of them.
+"""Bias of an unconditional branch, measured on clean images and shown by denoising them with it.
 
-A denoiser that knows the images' distribution predicts the noise that was added, up to what z_t no longer tells. Over
-images and noise draws its error averages to zero; for one image a part remains that pulls towards the distribution's
-mean, small at small t. A branch with E[ε_u(z_t) − ε] away from zero pulls a clean image off itself, and score
+A denoiser that knows the images' distribution predicts the added noise, up to the information lost in z_t. Its error
+averages to zero over images and noise draws; for one image a pull towards the distribution's mean remains, small at
+small t. A branch with E[ε_u(z_t) − ε] away from zero pulls a clean image off itself, and score
 distillation with it.
 """
 
@@ -31,9 +31,9 @@ class NoiseBias:
     norm: float
     """Root mean square of the map. An unbiased branch has about ``noise_floor``, not zero."""
     noise_floor: float
-    """Root mean square that the finite number of draws alone would leave in the map."""
+    """Root mean square of the map expected from the finite number of draws alone."""
     mean_norm: float
-    """Root mean square of the map's mean over the images: what the images have in common."""
+    """Root mean square of the map's mean over the images: the common part."""
 
 
 @torch.no_grad()
@@ -51,7 +51,7 @@ def noise_bias(
         predict_noise: ε_u, for example `ViewConditionedPrior.predict_noise_unconditional` or `empty_text_predictor`.
         schedule: Its noise levels.
         latents: Scaled latents of clean images.
-        timesteps: Where to look.
+        timesteps: Noise levels to evaluate.
         draws: Noise draws per image, at least 2.
         generator: Source of the noise; the same seed compares two branches on the same draws.
 
@@ -67,7 +67,7 @@ def noise_bias(
 
 
 def empty_text_predictor(prior: TextConditionedPrior) -> NoisePredictor:
-    """ε_S(z_t; ∅), the unconditional branch of a text-conditioned prior, as a noise predictor."""
+    """Return ε_S(z_t; ∅), the unconditional branch of a text-conditioned prior, as a noise predictor."""
     empty_text = prior.encode_text([""])
     return lambda noisy, timesteps: prior.predict_noise(noisy, timesteps, empty_text)
 

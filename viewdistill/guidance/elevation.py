@@ -1,16 +1,16 @@
 """Elevation of the input camera, as a probability over all elevations.
 
-Zero-1-to-3 knows relative poses only, so it never says at which elevation its input was taken. But turning the camera
-by a known azimuth moves the picture differently at every elevation, and sampled views therefore fit together at the
-right one alone. One-2-3-45 (Liu et al. 2023) measures the fit by matched features; the views of a small prior are too
-coarse for those, and silhouettes serve: for each candidate elevation the views' silhouettes are carved into a visual
-hull, and the hull's own silhouettes are compared with them. Those of true views agree at the right elevation alone.
-A prior with a lifting estimates the elevation itself, and samples its views by that: they would only repeat it, so its
-own estimate is taken and nothing is sampled.
+Zero-1-to-3 uses relative poses only, so it does not reveal the elevation of its input. But turning the camera by a
+known azimuth changes the picture differently at every elevation, so sampled views are consistent at the right one
+only. One-2-3-45 (Liu et al. 2023) measures consistency by matched features. The views of a small prior are too coarse
+for features, so silhouettes are used: for each candidate elevation the views' silhouettes are carved into a visual
+hull, and the hull's own silhouettes are compared with them. Those of true views agree at the right elevation only.
+A prior with a lifting estimates the elevation itself and samples its views accordingly. Sampling would only repeat the
+estimate, so the estimate is used directly.
 
-Neither evidence is sharp. Both are weighed by what they were worth on objects and cameras that no prior was trained on
-(`experiments.input_estimates` measures it), against what photographs of objects have in common: they are taken from the
-object's height or from above, rarely from below or from very high.
+Neither evidence is sharp. Both are weighted by their accuracy on held-out objects and cameras (measured by
+`experiments.measurements.input_estimates`), against a prior over photographs of objects: taken from the object's
+height or from above, rarely from below or from very high.
 """
 
 import math
@@ -29,28 +29,28 @@ from viewdistill.diffusion.priors import ViewConditionedPrior
 from viewdistill.diffusion.samplers import Sampling, sample, view_noise_predictor
 
 GRID = np.arange(-30.0, 75.0)
-"""Elevations that a probability is given to, degrees."""
+"""Elevations of the probability grid, degrees."""
 
 COMMON_RANGE = (0.0, 40.0)
-"""Elevations from which objects are photographed, degrees: all as likely as each other."""
+"""Usual elevations of photographs of objects, degrees: equally likely."""
 
 COMMON_SPREAD = 10.0
-"""Standard deviation of the fall of probability beyond them, degrees."""
+"""Standard deviation of the decrease of probability outside them, degrees."""
 
 LIFTING_SPREAD = 13.0
 """Standard deviation of the error of a lifting's estimate, degrees, over unseen objects, cameras and lights."""
 
 TEMPERATURE = 0.04
-"""Difference in agreement that makes an elevation e times as likely, on the same objects."""
+"""Difference in agreement that makes an elevation e times as likely, measured on the same objects."""
 
 TOLERANCE = 10.0
-"""Error that does no harm, degrees: the confidence is the probability of staying within it."""
+"""Tolerable error, degrees: the confidence is the probability of staying within it."""
 
 CLEAR_CONFIDENCE = 0.45
-"""Confidence below which an estimate says no more than where photographs are taken from: that alone gives 0.36."""
+"""Confidence below which the image adds nothing to the prior over photographs, which alone gives 0.36."""
 
 CANDIDATES = (-20.0, -10.0, 0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
-"""Elevations that are compared, degrees."""
+"""Candidate elevations, degrees."""
 
 TURNS = ((30.0, 0.0), (-30.0, 0.0), (60.0, 0.0), (-60.0, 0.0), (90.0, 0.0), (-90.0, 0.0), (0.0, 20.0), (0.0, -20.0))
 """Azimuth and elevation of the sampled views relative to the input's, degrees."""
@@ -62,26 +62,26 @@ HULL_RESOLUTION = 40
 """Points along each axis of the hull: at least one for every pixel of the silhouettes at their distance."""
 
 HULL_RADIUS = 0.62
-"""Half the side of the hull's cube, world units: what the standard camera sees of its middle."""
+"""Half the side of the hull's cube, world units: the standard camera's view of the middle."""
 
 BACKGROUND = 0.06
-"""A pixel of a sampled view is background where no channel is darker than white by more than this."""
+"""A pixel of a sampled view is background if no channel is darker than white by more than this."""
 
 
 @dataclass(frozen=True)
 class ElevationEstimate:
-    """What is known about the elevation."""
+    """Estimate of the elevation."""
 
     elevation_deg: float
-    """The median: as likely too low as too high, degrees."""
+    """Median, degrees."""
     confidence: float
-    """Probability that it is within `TOLERANCE` of the truth."""
+    """Probability that the median is within `TOLERANCE` of the truth."""
     alternatives: tuple[float, float]
-    """The quartiles: the elevation is as likely between them as not, degrees."""
+    """Quartiles, degrees: they enclose the elevation with a probability of one half."""
 
     @property
     def clear(self) -> bool:
-        """Whether the image says more than where photographs are taken from."""
+        """Whether the image adds information to the prior over photographs."""
         return self.confidence >= CLEAR_CONFIDENCE
 
 
@@ -94,19 +94,19 @@ def estimate_elevation(
     steps: int = 20,
     seed: int = 0,
 ) -> ElevationEstimate:
-    """The elevation by the prior's lifting, or by how well views agree that are sampled around the input.
+    """Estimate the elevation by the prior's lifting, or by the agreement of views sampled around the input.
 
     Args:
         prior: The view-conditioned prior.
         image: The framed input image in [0, 1], over white, at the prior's `image_size`.
         mask: Its silhouette, in [0, 1].
-        candidates: Elevations to compare, at equal steps, degrees.
+        candidates: Candidate elevations at equal steps, degrees.
         guidance_scale: Of the samples.
         steps: DDIM steps of the samples.
         seed: Of their noise.
 
     Raises:
-        ViewDistillError: The prior has to be told the elevation (Stable-Zero123).
+        ViewDistillError: The prior needs the elevation as an input (Stable-Zero123).
     """
     lifted = prior.condition(image.to(prior.device)).elevation
     if lifted is not None:
@@ -118,7 +118,7 @@ def estimate_elevation(
 
 
 def weigh_agreement(candidates: Sequence[float], agreement: Sequence[float]) -> ElevationEstimate:
-    """The elevation by how well views agree at each candidate.
+    """Estimate the elevation from the agreement of views at each candidate.
 
     Args:
         candidates: Elevations in order, degrees.
@@ -129,13 +129,13 @@ def weigh_agreement(candidates: Sequence[float], agreement: Sequence[float]) -> 
 
 
 def weigh(evidence: Float[np.ndarray, " grid"]) -> ElevationEstimate:
-    """The elevation by the log-likelihood of each of `GRID`, up to a constant, and by where photographs are taken."""
+    """Estimate the elevation from log-likelihoods over `GRID`, up to a constant, and the prior over photographs."""
     low, high = COMMON_RANGE
     beyond = np.maximum(0, np.maximum(low - GRID, GRID - high))
     log_probability = evidence - 0.5 * (beyond / COMMON_SPREAD) ** 2
     probability = np.exp(log_probability - log_probability.max())
     probability /= probability.sum()
-    # The probability of a grid point lies half below it and half above.
+    # Half of a grid point's probability lies below it and half above.
     below = probability.cumsum() - probability / 2
     lower, median, upper = (float(np.interp(share, below, GRID)) for share in (0.25, 0.5, 0.75))
     return ElevationEstimate(median, float(probability[abs(GRID - median) <= TOLERANCE].sum()), (lower, upper))
@@ -145,7 +145,7 @@ def weigh(evidence: Float[np.ndarray, " grid"]) -> ElevationEstimate:
 def sample_turns(
     prior: ViewConditionedPrior, image: Float[Tensor, "1 3 size size"], guidance_scale: float, steps: int, seed: int
 ) -> Float[Tensor, "views 3 size size"]:
-    """Views in [0, 1] of the object in an image from the cameras of `TURNS`."""
+    """Sample views, in [0, 1], of an image's object from the cameras of `TURNS`."""
     poses = torch.tensor(
         [[-math.radians(up), math.sin(math.radians(turn)), math.cos(math.radians(turn)), 0.0] for turn, up in TURNS]
     )
@@ -153,7 +153,7 @@ def sample_turns(
     predict = view_noise_predictor(prior, condition, poses.to(prior.device), guidance_scale)
     noise = torch.randn((len(poses), *prior.latent_shape), generator=torch.Generator().manual_seed(seed))
     views = sample(predict, prior.schedule, noise.to(prior.device), Sampling(steps=steps))
-    return prior.decode_latents(views).cpu()
+    return prior.decode_samples(views).cpu()
 
 
 def compare_elevations(
@@ -163,12 +163,12 @@ def compare_elevations(
     fovy: float = FOVY_ZERO123,
     distance: float = DISTANCE,
 ) -> tuple[float, ...]:
-    """How well silhouettes agree at each elevation, in [0, 1].
+    """Return the agreement of silhouettes at each elevation, in [0, 1].
 
     Args:
         masks: Silhouettes.
         turns: Azimuth and elevation of each relative to the first, degrees.
-        candidates: Elevations of the first to compare, degrees.
+        candidates: Candidate elevations of the first, degrees.
         fovy: Vertical field of view, degrees.
         distance: Of the cameras from the origin, world units.
     """
@@ -182,7 +182,7 @@ def hull_agreement(
     fovy: float,
     distance: float,
 ) -> float:
-    """Mean over views of the share of a silhouette that the visual hull of all covers again, in [0, 1]."""
+    """Return the share of a silhouette covered by the visual hull of all, in [0, 1]; mean over views."""
     size = masks.shape[-1]
     axis = torch.linspace(-HULL_RADIUS, HULL_RADIUS, HULL_RESOLUTION)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)

@@ -9,12 +9,12 @@ one (Stable Diffusion).
 
 SDS (DreamFusion) is λ = 1. Zero-1-to-3's own ε_Z(∅) is biased: training drops the image but never the pose, inference
 drops both, and fine-tuning on renders forgets the broad 2D prior. Unbiased Score Distillation (Zhang et al., arXiv
-2312.06198) therefore takes ε_u from Stable Diffusion and leaves the λ term away:
+2312.06198) therefore takes ε_u from Stable Diffusion and drops the λ term:
 
     g = w(t) · s (ε_Z(y, T) − ε_S(∅))                                                                   (2)
 
-Network evaluations are the price of a step. The coefficients in (1) are s of ε_c, λ − s of ε_u, and −λ of ε: a
-prediction whose coefficient is zero is not among a setting's `branches`, hence never made.
+Network evaluations dominate the cost of a step. The coefficients in (1) are s of ε_c, λ − s of ε_u, and −λ of ε: a
+prediction with a zero coefficient is not among a setting's `branches` and is not computed.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ class ScoreDistillation(GuidanceMethod):
     weighting: Weighting = "sds"
     """w(t)."""
     subtracted: Literal["noise", "negative-text"] = "noise"
-    """What the λ term takes away from ε_u: ε, or NFSD's prediction for a negative text."""
+    """Subtrahend of the λ term: ε, or NFSD's prediction for a negative text."""
     image_weight: float = 0.0
     """Weight of HiFA's gradient on decoded images, see `image_gradient`."""
     timesteps: Timesteps = UNIFORM
@@ -63,7 +63,7 @@ class ScoreDistillation(GuidanceMethod):
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The predictions whose coefficients are not zero: ε_c, ε_u and NFSD's ε_S(c⁻)."""
+        """The predictions with non-zero coefficients: of ε_c, ε_u and NFSD's ε_S(c⁻)."""
         coefficients = (
             (self.conditional_branch, self.guidance_scale),
             (self.unconditional_branch, self.noise_weight - self.guidance_scale),
@@ -82,7 +82,7 @@ class ScoreDistillation(GuidanceMethod):
         return VIEW_EMPTY if self.unconditional == "view" else TEXT_EMPTY
 
     def combine(self, predictions: Predictions) -> Float[Tensor, "batch c h w"]:
-        """Equation (1), from the predictions of this setting or of one that needs more.
+        """Evaluate equation (1) from the predictions of this setting or a superset of them.
 
         Raises:
             ValueError: A prediction that this setting needs is absent.
@@ -104,7 +104,7 @@ class ScoreDistillation(GuidanceMethod):
         images: Float[Tensor, "batch 3 height width"],
         decode: Callable[[Tensor], Tensor],
     ) -> Float[Tensor, "batch 3 height width"] | None:
-        """HiFA's gradient on images, ``image_weight`` · w(t) √ᾱ_t / √(1−ᾱ_t) · (x − D(ẑ)).
+        """Return HiFA's gradient on images, ``image_weight`` · w(t) √ᾱ_t / √(1−ᾱ_t) · (x − D(ẑ)).
 
         ẑ is the one-step estimate of the clean latents under the guided prediction ε_u + s (ε_c − ε_u), and D the
         decoder (Zhu et al. 2023). Use it with `score_loss` on the renders.
@@ -134,14 +134,14 @@ METHODS: Mapping[str, ScoreDistillation] = {
     "usd": ScoreDistillation("view", "text", noise_weight=0.0, guidance_scale=7.5),
     "sds-rectified": ScoreDistillation("view", "text", noise_weight=1.0, guidance_scale=3.0),
     "csd": ScoreDistillation("view", "view", noise_weight=0.0, guidance_scale=7.5),
-    # Text to 3D, from the 2D prior alone.
+    # Text to 3D, with the 2D prior alone.
     "text-sds": ScoreDistillation("text", "text", noise_weight=1.0, guidance_scale=100.0),
     "text-csd": ScoreDistillation("text", "text", noise_weight=0.0, guidance_scale=7.5),
     # Katzir et al. 2023: the λ term becomes ε_u for t < 200, and ε_u − ε_S(c⁻) above.
     "nfsd": ScoreDistillation("text", "text", noise_weight=1.0, guidance_scale=7.5, subtracted="negative-text"),
-    # Zhu et al. 2023: SDS with a gradient on decoded images beside it, at one t that falls with the root of progress.
+    # Zhu et al. 2023: SDS plus a gradient on decoded images, at one t that decreases with the square root of progress.
     "hifa": ScoreDistillation(
         "text", "text", noise_weight=1.0, guidance_scale=100.0, image_weight=0.01, timesteps=SquareRootTimesteps()
     ),
 }
-"""Every named method, with its default scale and noise levels."""
+"""Named methods, with their default scales and noise levels."""

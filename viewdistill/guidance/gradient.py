@@ -1,4 +1,4 @@
-"""The gradient of a score distillation loss, and the loss that has it."""
+"""Gradient of score distillation, and a loss with that gradient."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,13 +15,13 @@ Weighting = Literal["sds", "uniform", "fantasia3d"]
 
 
 TOLERATED_SHARE = 0.01
-"""Share of a gradient's entries that may be non-finite: half precision overflows now and then at a few pixels."""
+"""Tolerated share of non-finite entries in a gradient: half precision occasionally overflows at a few pixels."""
 
 
 def weight(
     schedule: NoiseSchedule, timesteps: Int[Tensor, " batch"], weighting: Weighting
 ) -> Float[Tensor, "batch 1 1 1"]:
-    """w(t), shaped to multiply latents."""
+    """Return w(t), shaped to multiply latents."""
     alpha_bar = schedule.alpha_bar(timesteps)
     match weighting:
         case "sds":
@@ -34,32 +34,32 @@ def weight(
 
 @dataclass(frozen=True)
 class ScoreGradient:
-    """g, and what a training run should log of it."""
+    """g, and its figures for the log."""
 
     g: Float[Tensor, "batch c h w"]
-    """The gradient, with its non-finite entries set to zero so that one of them does not end a run."""
+    """The gradient, with non-finite entries set to zero so that a single one does not end a run."""
     norm: Float[Tensor, ""]
     """Mean over the batch of ‖g‖."""
     nonfinite: Int[Tensor, ""]
-    """How many entries were not finite."""
+    """Number of non-finite entries."""
 
     @classmethod
     def of(cls, g: Float[Tensor, "batch c h w"]) -> "ScoreGradient":
-        """Separate the finite part of a gradient from the count of the rest."""
+        """Split a gradient into its finite part and the count of the rest."""
         finite = g.isfinite()
         g = torch.where(finite, g, 0.0)
         return cls(g, g.flatten(1).norm(dim=1).mean(), (~finite).sum())
 
     @property
     def nonfinite_share(self) -> Float[Tensor, ""]:
-        """Share of the entries that were not finite, in [0, 1]; above `TOLERATED_SHARE` a fit has to stop."""
+        """Share of non-finite entries, in [0, 1]; above `TOLERATED_SHARE` a fit must stop."""
         return self.nonfinite / self.g.numel()
 
 
 def score_loss(latents: Float[Tensor, "batch c h w"], g: Float[Tensor, "batch c h w"]) -> Float[Tensor, ""]:
-    """L = ½ ‖z − sg(z − g)‖² / B, whose gradient with respect to z is g / B.
+    """Return L = ½ ‖z − sg(z − g)‖² / B, whose gradient with respect to z is g / B.
 
-    Its value, ½ ‖g‖² / B, says nothing about progress: it is the gradient that is wanted.
+    Its value, ½ ‖g‖² / B, does not measure progress; only its gradient matters.
 
     Args:
         latents: z, the latents of renders, with gradient.
@@ -70,5 +70,5 @@ def score_loss(latents: Float[Tensor, "batch c h w"], g: Float[Tensor, "batch c 
 
 
 def gradient_cosine(a: Float[Tensor, "batch c h w"], b: Float[Tensor, "batch c h w"]) -> Float[Tensor, ""]:
-    """Mean over the batch of the cosine between two gradients, for instance of `sds` and `usd` at the same z_t."""
+    """Return the batch mean of the cosine between two gradients, for instance of `sds` and `usd` at the same z_t."""
     return F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1).mean()

@@ -1,4 +1,4 @@
-"""What a method of score distillation is: the predictions that it compares, and the gradient that it makes of them."""
+"""Interface of score distillation methods: the predictions to compare, and their combination into a gradient."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,16 +20,16 @@ class GuidanceMethod(ABC):
     """
 
     timesteps: Timesteps = UNIFORM
-    """Noise levels of the novel views, unless the settings give others."""
+    """Default noise levels of the novel views."""
 
     @property
     @abstractmethod
     def branches(self) -> tuple[Branch, ...]:
-        """The predictions that it compares; their priors are loaded, and no others."""
+        """Predictions to compare; only their priors are loaded."""
 
     @abstractmethod
     def combine(self, predictions: Predictions) -> Float[Tensor, "batch c h w"]:
-        """g, the gradient of the loss by the latents of the renders.
+        """Return g, the gradient of the loss by the latents of the renders.
 
         Args:
             predictions: Those of `branches`, for z_t in ``predictions.query``. None has a gradient.
@@ -41,7 +41,7 @@ class GuidanceMethod(ABC):
         images: Float[Tensor, "batch 3 height width"],
         decode: Callable[[Tensor], Tensor],
     ) -> Float[Tensor, "batch 3 height width"] | None:
-        """A gradient by the renders themselves, beside that by their latents; none in most methods.
+        """Return an additional gradient by the renders themselves; None in most methods.
 
         Args:
             predictions: As for `combine`.
@@ -51,15 +51,15 @@ class GuidanceMethod(ABC):
         return None
 
     def bind(self, predictors: Predictors) -> None:  # noqa: B027 - most methods need none
-        """Get ready for a fit, once; for methods with networks of their own, such as VSD's.
+        """Prepare for a fit, once; for methods with networks of their own, such as VSD's.
 
         Args:
-            predictors: The priors and what they know of the input.
+            predictors: The priors, bound to the input.
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must keep of the method besides its settings: tensors and plain containers."""
+        """Return the method's state for a checkpoint, besides its settings: tensors and plain containers."""
         return {}
 
     def load_state_dict(self, state_dict: Any) -> Any:  # noqa: B027 - the same
-        """Take up the state of a checkpoint, after `bind`."""
+        """Load the state from a checkpoint, after `bind`."""

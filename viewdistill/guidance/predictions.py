@@ -1,6 +1,6 @@
-"""What score distillation asks of the priors, and what they answer.
+"""Queries of score distillation to the priors, and their predictions.
 
-A `Branch` names a prediction, a `Query` one noising of latents with the branches wanted for it, and `Predictions` the
+A `Branch` names a prediction, a `Query` one noising of latents with the requested branches, and `Predictions` the
 answers. `viewdistill.guidance.predictors.Predictors` turns queries into predictions.
 """
 
@@ -16,7 +16,7 @@ from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
 
 Source = Literal["view", "text"]
-"""Which prior a prediction comes from: the view-conditioned or the text-conditioned one."""
+"""Prior of a prediction: the view-conditioned or the text-conditioned one."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Branch:
     source: Source
     """The prior."""
     condition: Literal["input", "text", "negative", "empty"]
-    """What it is told: the input image and pose, the text, the negative text, or nothing."""
+    """Its condition: the input image and pose, the text, the negative text, or none."""
     from_timestep: int = 0
-    """The prediction is made where t is at least this, and is 0 elsewhere."""
+    """Smallest t of the prediction, which is 0 below."""
 
 
 VIEW = Branch("view", "input")
@@ -40,12 +40,12 @@ TEXT = Branch("text", "text")
 TEXT_EMPTY = Branch("text", "empty")
 """ε_S(z_t; ∅)."""
 TEXT_NEGATIVE = Branch("text", "negative", from_timestep=200)
-"""ε_S(z_t; c⁻), which NFSD takes away from t = 200 on."""
+"""ε_S(z_t; c⁻), which NFSD subtracts from t = 200 on."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """One noising of a batch of latents, and the predictions wanted for it."""
+    """One noising of a batch of latents, and the requested predictions."""
 
     latents: Float[Tensor, "batch c h w"]
     """z, without gradient."""
@@ -56,7 +56,7 @@ class Query:
     schedule: NoiseSchedule
     """Noise levels."""
     branches: tuple[Branch, ...]
-    """The predictions wanted."""
+    """Requested predictions."""
     relative_pose: Float[Tensor, "batch 4"] | None = None
     """T of each render's camera, for `VIEW`."""
 
@@ -74,34 +74,34 @@ class Predictions:
     """
 
     query: Query
-    """What was asked."""
+    """The query."""
     epsilon: Mapping[Branch, Tensor]
     """The predicted noise of each branch, [batch, c, h, w]."""
 
     def __getitem__(self, branch: Branch) -> Float[Tensor, "batch c h w"]:
-        """The predicted noise of one branch.
+        """Return the predicted noise of one branch.
 
         Raises:
-            ValueError: It was not asked for.
+            ValueError: The query did not request it.
         """
         if branch not in self.epsilon:
             raise ValueError(f"{branch} was not predicted; add it to the branches of the query")
         return self.epsilon[branch]
 
     def nonfinite_sources(self) -> list[Source]:
-        """The priors with a prediction that is not finite; waits for the device."""
+        """Return the priors with a non-finite prediction; synchronises the device."""
         return list(dict.fromkeys(b.source for b, eps in self.epsilon.items() if not bool(eps.isfinite().all())))
 
 
 @runtime_checkable
 class HasSchedule(Protocol):
-    """A prior, as far as its noise levels are concerned."""
+    """A prior with noise levels."""
 
     schedule: NoiseSchedule
 
 
 def shared_schedule(view_prior: HasSchedule | None, text_prior: HasSchedule | None) -> NoiseSchedule:
-    """The noise levels of the priors that are given; z_t must mean the same to both.
+    """Return the common noise levels of the given priors.
 
     Raises:
         ViewDistillError: Their noise levels differ, or neither is given.
@@ -114,13 +114,13 @@ def shared_schedule(view_prior: HasSchedule | None, text_prior: HasSchedule | No
 
 
 def require_same_levels(first: NoiseSchedule, second: NoiseSchedule) -> None:
-    """Refuse to compare predictions at different noise levels.
+    """Reject priors whose predictions cannot be compared at the same z_t.
 
     Raises:
-        ViewDistillError: z_t means different things under the two schedules.
+        ViewDistillError: The two schedules differ.
     """
     if not first.has_noise_levels_of(second):
         raise ViewDistillError(
             f"the two priors have different noise levels ({first} and {second}), so their predictions "
-            "cannot be compared; choose priors that were trained with the same betas"
+            "cannot be compared; choose priors trained with the same betas"
         )

@@ -1,6 +1,6 @@
-"""The priors, bound to what they know of the input: predictions as asked for, in as few evaluations as can be."""
+"""Priors bound to the input: requested predictions, in as few evaluations as possible."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -12,13 +12,14 @@ from viewdistill.diffusion.priors import TextConditionedPrior
 from viewdistill.diffusion.schedule import NoiseSchedule
 from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.predictions import VIEW, VIEW_EMPTY, Branch, Predictions, Query, require_same_levels
+from viewdistill.references import FurtherReference
 
 Value = TypeVar("Value")
 
 
 @runtime_checkable
 class ViewPrior(Protocol):
-    """What is asked of a view-conditioned prior; `ViewConditionedPrior` is one, with all arguments described.
+    """Interface of a view-conditioned prior; `ViewConditionedPrior` implements it and describes all arguments.
 
     A batch holds the views of one step, so that a prior may also look at all of them at once.
     """
@@ -32,15 +33,17 @@ class ViewPrior(Protocol):
         ...
 
     def encode_images(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Scaled latents of images in [0, 1], differentiable."""
+        """Return scaled latents of images in [0, 1], differentiable."""
         ...
 
     def decode_latents(self, latents: Tensor) -> Tensor:
-        """Images in [0, 1] of scaled latents."""
+        """Return images in [0, 1] of scaled latents."""
         ...
 
-    def condition(self, images: Tensor, elevation_deg: float | None = None) -> Any:
-        """What it keeps of the input image y."""
+    def condition(
+        self, images: Tensor, elevation_deg: float | None = None, further: Sequence[FurtherReference] = ()
+    ) -> Any:
+        """What it keeps of the input image y, and of further pictures; these are only given where there are any."""
         ...
 
     def predict_noise(self, noisy: Tensor, timesteps: Tensor, condition: Any, relative_pose: Tensor) -> Tensor:
@@ -54,18 +57,19 @@ class ViewPrior(Protocol):
     def predict_noise_pair(
         self, noisy: Tensor, timesteps: Tensor, condition: Any, relative_pose: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Both, in one evaluation."""
+        """Predict both, in one evaluation."""
         ...
 
 
 class Predictors:
-    """Up to two priors and what they know of the input.
+    """Up to two priors, bound to the input.
 
     Args:
-        view_prior: Makes the branches with source ``view``.
-        text_prior: Makes those with source ``text``.
+        view_prior: Predicts the branches with source ``view``.
+        text_prior: Predicts those with source ``text``.
         image: The input y in [0, 1], over white, at the view prior's `image_size`; for the branch `VIEW`.
         elevation_deg: Of the input camera, degrees.
+        further: Pictures of the object beside the input.
         text: c, for the branch `TEXT`.
         negative_text: c⁻, for the branch `TEXT_NEGATIVE`.
     """
@@ -77,6 +81,7 @@ class Predictors:
         *,
         image: Float[Tensor, "1 3 height width"] | None = None,
         elevation_deg: float | None = None,
+        further: Sequence[FurtherReference] = (),
         text: str | None = None,
         negative_text: str | None = None,
     ) -> None:
@@ -84,11 +89,12 @@ class Predictors:
         self.texts = {"text": text, "negative": negative_text, "empty": ""}
         self.condition = None
         if view_prior is not None and image is not None:
-            self.condition = view_prior.condition(image, elevation_deg)
+            others = (further,) if further else ()
+            self.condition = view_prior.condition(image, elevation_deg, *others)
 
     @property
     def prior(self) -> ViewPrior | TextConditionedPrior:
-        """The one whose autoencoder the renders go through: the view-conditioned one where there is one."""
+        """Prior whose autoencoder encodes the renders: the view-conditioned one, if any."""
         return needed(self.view_prior or self.text_prior, "a prior")
 
     @property
@@ -104,26 +110,26 @@ class Predictors:
     def encode(
         self, images: Float[Tensor, "batch 3 height width"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch c h w"]:
-        """Scaled latents z of renders in [0, 1], differentiable; a generator draws them from the posterior."""
+        """Return scaled latents z of renders in [0, 1], differentiable; a generator draws them from the posterior."""
         return self.prior.encode_images(images, generator)
 
     def decode(self, latents: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch 3 height width"]:
-        """Images in [0, 1] of scaled latents."""
+        """Return images in [0, 1] of scaled latents."""
         return self.prior.decode_latents(latents)
 
     @torch.no_grad()
     def predict(self, queries: Mapping[str, Query]) -> dict[str, Predictions]:
-        """Make the predictions that are asked for, and no others.
+        """Compute the requested predictions, and no others.
 
-        ε_Z(y, T) and ε_Z(∅) of a query are one evaluation of the view-conditioned UNet. All that is asked of the
-        text-conditioned prior at one size of latents, whatever the query, is one evaluation of its UNet.
+        ε_Z(y, T) and ε_Z(∅) of a query take one evaluation of the view-conditioned UNet. All requests to the
+        text-conditioned prior at one size of latents, over all queries, take one evaluation of its UNet.
 
         Args:
-            queries: By any names; the answers have the same.
+            queries: By name; the answers have the same names.
 
         Raises:
-            ViewDistillError: A prior, or what it must know of the input, is absent; its noise levels are not the
-                query's; or a query asks for nothing.
+            ViewDistillError: A prior or one of its conditions is missing; its noise levels are not the query's; or a
+                query requests nothing.
         """
         found: dict[str, dict[Branch, Tensor]] = {name: {} for name in queries}
         for name, query in queries.items():
@@ -151,9 +157,9 @@ class Predictors:
         return {name: Predictions(query, found[name]) for name, query in queries.items()}
 
     def _prior_for(self, query: Query) -> ViewPrior | None:
-        """The view-conditioned prior, if the query has a branch of it."""
+        """Return the view-conditioned prior, if the query has a branch of it."""
         if not query.branches:
-            raise ViewDistillError("this query has no branches (are λ and s both 0?); ask for at least one prediction")
+            raise ViewDistillError("this query has no branches (are λ and s both 0?); request at least one prediction")
         if all(branch.source != "view" for branch in query.branches):
             return None
         prior = needed(self.view_prior, "a view-conditioned prior")
@@ -161,7 +167,7 @@ class Predictors:
         return prior
 
     def _groups_of_one_size(self, queries: Mapping[str, Query]) -> Iterator[list["_Part"]]:
-        """What the text-conditioned prior is asked, in groups whose latents have one size."""
+        """Yield the requests to the text-conditioned prior, in groups of equal latent size."""
         parts = [self._part(n, q, b) for n, q in queries.items() for b in q.branches if b.source == "text"]
         for size in dict.fromkeys(part.noisy.shape[1:] for part in parts):
             yield [part for part in parts if part.noisy.shape[1:] == size]
@@ -188,23 +194,23 @@ class _Part:
     timesteps: Int[Tensor, " rows"]
     embeddings: Float[Tensor, "rows length dim"]
     rows: Int[Tensor, " rows"] | None
-    """Samples of the query that these are; all where absent."""
+    """Indices of these samples in the query; None for all."""
     batch: int
-    """Samples of the query."""
+    """Number of samples in the query."""
 
     def in_place(self, epsilon: Float[Tensor, "rows c h w"]) -> Float[Tensor, "batch c h w"]:
-        """The prediction for every sample, 0 where none was asked for."""
+        """Return the prediction for every sample, 0 where none was requested."""
         if self.rows is None:
             return epsilon
         return epsilon.new_zeros(self.batch, *epsilon.shape[1:]).index_copy(0, self.rows, epsilon)
 
 
 def needed(value: Value | None, what: str) -> Value:
-    """The value, or one clear line about its absence.
+    """Return a value that must not be None.
 
     Raises:
-        ViewDistillError: It is absent.
+        ViewDistillError: The value is None; the message names it.
     """
     if value is None:
-        raise ViewDistillError(f"this guidance needs {what}, and none was given; give it, or choose another method")
+        raise ViewDistillError(f"this guidance needs {what}, and none is given; give it, or choose another method")
     return value

@@ -18,8 +18,8 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.guidance.predictions import shared_schedule
 
 Start = Literal["noise", "lifted_mean"]
-"""Where sampling sets out: ``noise`` is pure noise (the paper), ``lifted_mean`` the mean view of the lifting, noised to
-a middle level."""
+"""Start of sampling: ``noise`` is pure noise (the paper), ``lifted_mean`` the mean view of the lifting, noised to a
+middle level."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class NovelViewSampling(Sampling):
     guidance_scale: float
     """s of rectified guidance."""
     start: Start = "noise"
-    """Where sampling sets out; ``lifted_mean`` needs a prior with a lifting."""
+    """Start of sampling; ``lifted_mean`` needs a prior with a lifting."""
     start_timestep: int = 400
-    """t of the noise on the mean view, 0 to 999; without effect on a start from pure noise."""
+    """t of the noise on the mean view, 0 to 999; no effect on a start from pure noise."""
     shared_noise: float = 0.0
     """Share of the noise's variance that all views have in common, 0 to 1; 0 is the paper's."""
 
@@ -55,7 +55,7 @@ def rectified_noise_predictor(
     relative_pose: Float[Tensor, "batch 4"],
     guidance_scale: float,
 ) -> NoisePredictor:
-    """Rectified guidance ε_S(∅) + s (ε_Z(y, T) − ε_S(∅)), for any sampler.
+    """Return rectified guidance ε_S(∅) + s (ε_Z(y, T) − ε_S(∅)), for any sampler.
 
     Args:
         view_prior: Predicts ε_Z.
@@ -90,7 +90,7 @@ def sample_novel_views(
     sampling: NovelViewSampling,
     common_noise: Float[Tensor, "#views c h w"] | None = None,
 ) -> Float[Tensor, "views 3 height width"]:
-    """Novel views in [0, 1], over white.
+    """Sample novel views in [0, 1], over white.
 
     Args:
         view_prior: Predicts ε_Z.
@@ -103,30 +103,30 @@ def sample_novel_views(
 
     Raises:
         ViewDistillError: The priors have different noise levels, or there is no lifting to start from.
-        ValueError: The common noise is needed and missing.
+        ValueError: The common noise is missing.
     """
     predict = rectified_noise_predictor(view_prior, text_prior, condition, relative_pose, sampling.guidance_scale)
     if sampling.shared_noise:
         if common_noise is None:
-            raise ValueError("shared_noise is not 0 and there is no common_noise; give the noise that the views share")
+            raise ValueError("shared_noise is not 0 but common_noise is missing; give the noise that the views share")
         noise = (1 - sampling.shared_noise) ** 0.5 * noise + sampling.shared_noise**0.5 * common_noise
     schedule = view_prior.schedule
     if sampling.start == "noise":
-        return view_prior.decode_latents(sample(predict, schedule, noise, sampling))
+        return view_prior.decode_samples(sample(predict, schedule, noise, sampling))
     timesteps = torch.full((len(noise),), sampling.start_timestep, device=noise.device)
     noisy = schedule.add_noise(lifted_mean(view_prior, condition, relative_pose), noise, timesteps)
-    return view_prior.decode_latents(denoise(predict, schedule, noisy, sampling.start_timestep, sampling))
+    return view_prior.decode_samples(denoise(predict, schedule, noisy, sampling.start_timestep, sampling))
 
 
 @torch.no_grad()
 def lifted_mean(
     prior: ViewConditionedPrior, condition: ViewCondition, relative_pose: Float[Tensor, "views 4"]
 ) -> Float[Tensor, "views c h w"]:
-    """Scaled latents of views as they are on average, as far as the input image tells: the lifting's mean view.
+    """Return scaled latents of the lifting's mean views, given the input image.
 
     Args:
         prior: With a lifting.
-        condition: Of one input image for all views, or of as many as divide the views.
+        condition: Of one input image for all views, or of a number of images that divides the views.
         relative_pose: T of each view.
 
     Raises:

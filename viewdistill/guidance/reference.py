@@ -20,7 +20,7 @@ from viewdistill.guidance.predictions import TEXT_EMPTY, Predictions, Query
 from viewdistill.guidance.predictors import Predictors
 
 PAPER_LATENT = 4 * 64 * 64
-"""Numbers of a latent of Stable Diffusion at 512 pixels, in which the paper's weights are."""
+"""Size of Stable Diffusion's latents at 512 pixels; the paper's weights refer to it."""
 
 
 def reference_query(
@@ -30,7 +30,7 @@ def reference_query(
     noise: Float[Tensor, "batch c h w"],
     schedule: NoiseSchedule,
 ) -> Query:
-    """Ask for ε_S(∅) of renders from the input camera and of the input image, at the same t and with the same ε.
+    """Request ε_S(∅) of renders from the input camera and of the input image, at the same t and with the same ε.
 
     Args:
         latents: ẑ, scaled latents of renders from the input camera, without gradient.
@@ -47,17 +47,17 @@ def reference_query(
 
 
 def reference_gradient(predictions: Predictions, weighting: Weighting = "sds") -> Float[Tensor, "batch c h w"]:
-    """g_ref from the answers to a `reference_query`."""
+    """Return g_ref from the predictions for a `reference_query`."""
     rendered, reference = predictions[TEXT_EMPTY].chunk(2)
     query = predictions.query
     return weight(query.schedule, query.timesteps[: len(rendered)], weighting) * (rendered - reference)
 
 
 def reference_loss(latents: Float[Tensor, "batch c h w"], g: Float[Tensor, "batch c h w"]) -> Float[Tensor, ""]:
-    """`score_loss` as the mean over a latent's numbers times `PAPER_LATENT`.
+    """Return `score_loss` as the mean over a latent's entries times `PAPER_LATENT`.
 
-    A weight means the same beside losses over pixels, whatever the size of the prior's latents; for those of the paper
-    this is `score_loss` itself.
+    A weight then means the same beside losses over pixels for any size of latents; for the paper's size this equals
+    `score_loss`.
 
     Args:
         latents: ẑ, with gradient.
@@ -75,12 +75,12 @@ def reference_score_gradient(
     noise: Float[Tensor, "batch c h w"],
     weighting: Weighting = "sds",
 ) -> ScoreGradient:
-    """g_ref, in one evaluation of the UNet; use with `score_loss`.
+    """Return g_ref, by one evaluation of the UNet; use with `score_loss`.
 
-    Where novel views are scored by the same prior, give `Predictors.predict` both queries, which it joins.
+    To score novel views by the same prior, give `Predictors.predict` both queries, which it batches.
 
     The official code encodes the input image again, with fresh posterior noise, at every step. Encode it once with
-    `TextConditionedPrior.encode_image_moments`, and take the mode of both it and the render, or the same draw for both:
+    `TextConditionedPrior.encode_image_moments`, and take the mode of both image and render, or the same draw for both:
     otherwise g_ref is not zero at the solution.
 
     Args:

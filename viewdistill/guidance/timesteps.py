@@ -1,7 +1,7 @@
-"""Which noise levels a step of score distillation looks at, and how they shrink over training.
+"""Noise levels of a score distillation step, and their annealing over training.
 
-Everything is a fraction: of the model's number of timesteps, and of the training run (``progress``, 0 at its start and
-1 at its end), so that a configuration means the same for a short run and a long one.
+All settings are fractions: of the model's number of timesteps, and of the training run (``progress``, 0 at its start
+and 1 at its end), so that a configuration means the same for a short run and a long one.
 """
 
 import math
@@ -27,7 +27,7 @@ class Timesteps(Protocol):
         device: torch.device | None = None,
         num_train_timesteps: int = 1000,
     ) -> Int[Tensor, " batch"]:
-        """T of each of ``batch`` samples, at a progress in [0, 1]."""
+        """Return t of each of ``batch`` samples, at a progress in [0, 1]."""
         ...
 
 
@@ -46,12 +46,10 @@ class Annealed:
 
     def __post_init__(self) -> None:
         if not 0 <= self.begin <= self.end <= 1:
-            raise ValueError(
-                f"begin {self.begin} and end {self.end} of an annealed value must be ordered within [0, 1]"
-            )
+            raise ValueError(f"begin {self.begin} and end {self.end} of an annealed value: give 0 ≤ begin ≤ end ≤ 1")
 
     def __call__(self, progress: float) -> float:
-        """Value at a progress."""
+        """Return the value at a progress."""
         if progress >= self.end:
             return self.final
         if progress <= self.begin:
@@ -74,7 +72,7 @@ class UniformTimesteps:
     """Upper bound, likewise."""
 
     def bounds(self, progress: float, num_train_timesteps: int = 1000) -> tuple[int, int]:
-        """Lowest and highest t.
+        """Return the lowest and highest t.
 
         Raises:
             ValueError: They are out of order, or outside the model's timesteps.
@@ -96,7 +94,7 @@ class UniformTimesteps:
         device: torch.device | None = None,
         num_train_timesteps: int = 1000,
     ) -> Int[Tensor, " batch"]:
-        """Draw t for each of ``batch`` samples; the generator may live on another device than the result."""
+        """Draw t for each of ``batch`` samples; generator and result may be on different devices."""
         low, high = self.bounds(progress, num_train_timesteps)
         source = generator.device if generator else device
         return torch.randint(low, high + 1, (batch,), generator=generator, device=source).to(device)
@@ -123,7 +121,7 @@ class SquareRootTimesteps:
         device: torch.device | None = None,
         num_train_timesteps: int = 1000,
     ) -> Int[Tensor, " batch"]:
-        """The one t of this progress, for each of ``batch`` samples; nothing is drawn."""
+        """Return the single t of this progress, for each of ``batch`` samples; nothing is drawn."""
         fraction = self.maximum - (self.maximum - self.minimum) * math.sqrt(progress)
         return torch.full((batch,), round(fraction * num_train_timesteps), device=device)
 
@@ -135,12 +133,12 @@ def draw(
     schedule: NoiseSchedule,
     generator: torch.Generator | None = None,
 ) -> tuple[Int[Tensor, " batch"], Float[Tensor, "batch c h w"]]:
-    """T for each latent, and ε of its shape.
+    """Draw t for each latent, and ε of its shape.
 
     Args:
         timesteps: The rule for t.
         latents: z; only their shape and device matter.
-        progress: Fraction of the fit that is done.
+        progress: Completed fraction of the fit.
         schedule: Gives the number of timesteps.
         generator: Source of both, on the device of the latents.
     """

@@ -1,4 +1,4 @@
-"""Soft edges: closed-form matting (Levin, Lischinski and Weiss 2008) of the pixels along a hard mask's rim.
+"""Closed-form matting (Levin, Lischinski and Weiss 2008) of the pixels along a hard mask's rim.
 
 Within a window of 3 x 3 pixels, foreground and background are taken to lie on a line of colours each; alpha is then an
 affine function of the colour there, and the sum over all windows of the squared misfit, αᵀLα, is least for the solution
@@ -13,31 +13,31 @@ from scipy import ndimage as untyped_ndimage
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-ndimage: Any = untyped_ndimage  # its stubs do not know what `binary_dilation` and the like give
+ndimage: Any = untyped_ndimage  # its stubs lack the results of `binary_dilation` and the like
 
 EPSILON = 1e-5
-"""Weight of their regulariser, for colours in [0, 1]: the noise of a photograph, and far below any edge."""
+"""Weight of the paper's regulariser, for colours in [0, 1]: the noise of a photograph, far below any edge."""
 
 WINDOW = 9
-"""Pixels of a window."""
+"""Pixels per window."""
 
 SOLID = 0.99
-"""Alpha from which a pixel shows the foreground's colour alone."""
+"""Smallest alpha of a pixel with the pure foreground colour."""
 
 REACH = 8
-"""Farthest pixel from which the rim takes its colour; thin parts without solid pixels keep theirs."""
+"""Largest distance, pixels, from which the rim takes its colour; thin parts without solid pixels keep theirs."""
 
 
 def soften_rim(
     rgb: Float[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"], reach: int = 2
 ) -> Float[np.ndarray, "height width"]:
-    """Alpha of a hard mask whose rim, ``reach`` pixels to either side, is solved for."""
+    """Return the alpha of a hard mask; its rim, ``reach`` pixels to either side, is solved for."""
     outer, inner = grow(mask, reach), ~grow(~mask, reach)
     return closed_form_alpha(rgb, inner, outer & ~inner)
 
 
 def grow(mask: Bool[np.ndarray, "height width"], reach: int) -> Bool[np.ndarray, "height width"]:
-    """The mask with all pixels within ``reach`` of it, in the chessboard distance."""
+    """Return the mask with all pixels within ``reach`` of it, in the chessboard distance."""
     return ndimage.binary_dilation(mask, np.ones((3, 3), bool), iterations=reach) if reach else mask
 
 
@@ -46,11 +46,11 @@ def closed_form_alpha(
     foreground: Bool[np.ndarray, "height width"],
     unknown: Bool[np.ndarray, "height width"],
 ) -> Float[np.ndarray, "height width"]:
-    """Alpha in [0, 1]: 1 on the foreground, 0 elsewhere, solved for where it is unknown.
+    """Return alpha in [0, 1]: 1 on the foreground, 0 elsewhere, solved for where it is unknown.
 
     Args:
         rgb: Colours in [0, 1].
-        foreground: Pixels that are known to be covered.
+        foreground: Pixels known to be covered.
         unknown: Pixels to solve for.
     """
     alpha = foreground.astype(np.float64)
@@ -60,7 +60,7 @@ def closed_form_alpha(
     places, known = np.flatnonzero(unknown), alpha.ravel().copy()
     known[places] = 0
     rows = laplacian[places]
-    # A pixel whose windows are all flat is tied to its neighbours by next to nothing; the identity keeps it solvable.
+    # A pixel in flat windows only is hardly coupled to its neighbours; the identity keeps the system solvable.
     system = rows[:, places] + 1e-9 * sparse.identity(len(places))
     alpha.ravel()[places] = np.clip(np.asarray(spsolve(system.tocsc(), -(rows @ known))), 0, 1)
     return alpha
@@ -69,7 +69,7 @@ def closed_form_alpha(
 def matting_laplacian(
     rgb: Float[np.ndarray, "height width 3"], unknown: Bool[np.ndarray, "height width"]
 ) -> sparse.csr_matrix:
-    """L of all windows that hold an unknown pixel, as a matrix over all pixels of the image."""
+    """Return L over all windows with an unknown pixel, as a matrix over all pixels of the image."""
     height, width = unknown.shape
     rows, columns = np.nonzero(grow(unknown, 1)[1:-1, 1:-1])
     offsets = np.arange(3)
@@ -88,7 +88,7 @@ def matting_laplacian(
 def without_background_color(
     rgb: Float[np.ndarray, "height width 3"], alpha: Float[np.ndarray, "height width"]
 ) -> Float[np.ndarray, "height width 3"]:
-    """Colours whose rim, mixed with the background's, takes that of the nearest solid pixel."""
+    """Return the colours, with those of the mixed rim replaced by the nearest solid pixel's."""
     solid = alpha >= SOLID
     rim = (alpha > 0) & ~solid
     if not solid.any() or not rim.any():

@@ -1,4 +1,4 @@
-"""An image file to an object without its background."""
+"""Cutting the object out of an image file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,10 @@ from viewdistill.input.regions import (
 from viewdistill.input.sources import WORDS, MaskSource
 
 WORKING_SIDE = 4096
-"""Longer side to which larger pictures are scaled down, pixels: several times the framed image's limit."""
+"""Largest longer side, pixels, to which pictures are scaled down: several times the framed image's limit."""
 
 MATTING_SIDE = 2048
-"""Longer side of the picture in which an object without a mask is looked for, pixels."""
+"""Longer side of the picture for finding an object without a mask, pixels."""
 
 REMEDY = "cut the object out and save it as an RGBA PNG, or give --mask MASK.png"
 
@@ -42,25 +42,25 @@ class CutOut:
     rgba: UInt8[np.ndarray, "height width 4"]
     """The pixels, straight alpha."""
     mask_source: MaskSource
-    """Where the alpha comes from."""
+    """Source of the alpha channel."""
     notes: tuple[str, ...] = ()
-    """What was changed or left out and what is doubtful, a sentence each."""
+    """Changes, omissions and doubts, one sentence each."""
 
 
 def load_cut_out(path: Path, mask: Path | None = None) -> CutOut:
     """Read an image and cut its object out.
 
     EXIF rotation is applied; palette, grey, CMYK and 16-bit images and those with an ICC profile are converted to sRGB;
-    of animations the first frame is taken. A mask that is given comes before the image's alpha channel; then a plain
-    background is cut away; an object in a photograph is looked for last.
+    of animations the first frame is taken. A given mask takes precedence over the image's alpha channel, then a plain
+    background, then the object in a photograph.
 
     Args:
         path: The image file.
         mask: An image of the same size, the object white or, where it has an alpha channel, opaque.
 
     Raises:
-        ViewDistillError: A file is missing or no image, is too large or damaged; the mask has another size; or nothing
-            or everything is foreground, or what is foreground is too small or too thin.
+        ViewDistillError: A file is missing, no image, too large or damaged; the mask has another size; or the
+            foreground is empty, covers everything, or is too small or too thin.
     """
     picture = read_picture(path)
     notes = ("only the first frame of the animation is taken",) if picture.animated else ()
@@ -72,7 +72,7 @@ def load_cut_out(path: Path, mask: Path | None = None) -> CutOut:
 
 
 def find_object(picture: DecodedImage, path: Path, mask: Path | None) -> CutOut:
-    """The picture with an alpha channel, and where it comes from."""
+    """Return the picture with an alpha channel, and the source of that channel."""
     rgba = to_rgba(picture.image)
     if mask is not None:
         rgba[..., 3], notes = read_mask(mask, picture)
@@ -84,19 +84,19 @@ def find_object(picture: DecodedImage, path: Path, mask: Path | None) -> CutOut:
     rgb = np.asarray(image)
     ground = plain_background(rgb / 255)
     if ground is not None:
-        whole, _ = object_regions(~ground)  # without pinholes that noise leaves in the ground
+        whole, _ = object_regions(~ground)  # without pinholes from noise in the background
         return CutOut(with_soft_rim(rgb, whole), "plain")
     coverage = network_mask(image, path)
     if coverage is not None:
         doubts = matte_doubts(rgb, coverage > 127)
         return CutOut(np.dstack([rgb, coverage]), "matting", likely_wrong(doubts))
     middle = grabcut_mask(rgb)
-    note = "the object was cut out by GrabCut from the middle of a photograph; look at it, or give --mask MASK.png"
+    note = "the object was cut out by GrabCut from the middle of a photograph; check it, or give --mask MASK.png"
     return CutOut(with_soft_rim(rgb, middle), "grabcut", (note, *likely_wrong(matte_doubts(rgb, middle))))
 
 
 def scaled_down(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "_ _ 4"]:
-    """The image within `WORKING_SIDE`."""
+    """Return the image, scaled down to `WORKING_SIDE` if larger."""
     if max(rgba.shape[:2]) <= WORKING_SIDE:
         return rgba
     image = Image.fromarray(rgba)
@@ -105,14 +105,14 @@ def scaled_down(rgba: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, 
 
 
 def likely_wrong(doubts: str | None) -> tuple[str, ...]:
-    """The doubts about a matte as a note."""
+    """Return the doubts about a matte as a note."""
     return (f"the matte is likely wrong: {doubts}",) if doubts else ()
 
 
 def with_soft_rim(
     rgb: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width 4"]:
-    """A hard cut-out with a soft rim, in which the background's colour does not shine through."""
+    """Return a hard cut-out with a soft rim, free of the background's colour."""
     colors = rgb / 255
     alpha = soften_rim(colors, mask)
     colors = without_background_color(colors, alpha)
@@ -120,12 +120,12 @@ def with_soft_rim(
 
 
 def check_foreground(rgba: UInt8[np.ndarray, "height width 4"], path: Path, source: str) -> None:
-    """Make sure that the alpha channel cuts something out.
+    """Check that the alpha channel cuts something out.
 
     Args:
         rgba: The image.
         path: Its file, for messages.
-        source: What made the alpha channel, in words.
+        source: Source of the alpha channel, in words.
 
     Raises:
         ViewDistillError: Nothing or everything is foreground.
@@ -139,15 +139,15 @@ def check_foreground(rgba: UInt8[np.ndarray, "height width 4"], path: Path, sour
 
 
 def check_size(rgba: UInt8[np.ndarray, "height width 4"], path: Path) -> None:
-    """Make sure that there is enough of the object to be seen.
+    """Check that the object is large enough.
 
     Raises:
-        ViewDistillError: It is a speck, or a line.
+        ViewDistillError: The object is a speck or a line.
     """
     top, bottom, left, right = bounding_box(rgba)
     size = f"{right - left} x {bottom - top} pixels"
     if longer_side(rgba) < MIN_SIDE:
-        raise ViewDistillError(f"{path}: the object is only {size}; use a larger picture of it")
+        raise ViewDistillError(f"{path}: the object covers only {size}; use a larger picture of it")
     thickest, _ = thickness(rgba)
     if thickest < THINNEST * longer_side(rgba):
         raise ViewDistillError(

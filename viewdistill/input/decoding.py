@@ -1,4 +1,4 @@
-"""Decoding of image files: what can be used becomes pixels, and everything else one clear line."""
+"""Decoding of image files into pixels, with one clear line for anything else."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.input.foreign import describe_foreign
 
 FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG", "BMP", "AVIF", "JPEG2000", "PPM", "QOI", "ICO")
-"""Formats that are tried; JPEG includes MPO, which phones write. Others start interpreters or have no signature."""
+"""Accepted formats; JPEG includes MPO, which phones write. Others start interpreters or have no signature."""
 
 MAX_PIXELS = 64_000_000
-"""Largest image that is decoded, width times height: 8,000 x 8,000."""
+"""Largest decoded image, width times height: 8,000 x 8,000."""
 
 MIN_SIDE = 8
-"""Smallest side of an image and of the object's bounding box, pixels: below it there is nothing to see."""
+"""Smallest side of an image and of the object's bounding box, pixels."""
 
 EXIF_ORIENTATION = 0x0112
 
@@ -35,7 +35,7 @@ class DecodedImage:
 
 
 def read_image(path: Path) -> Image.Image:
-    """The first frame of an image file, upright.
+    """Decode the first frame of an image file, upright.
 
     Raises:
         ViewDistillError: The file cannot be used.
@@ -44,7 +44,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def read_picture(path: Path) -> DecodedImage:
-    """The first frame of an image file, upright, and what else is known about it.
+    """Decode the first frame of an image file, upright, with its orientation and number of frames.
 
     Raises:
         ViewDistillError: The file cannot be used.
@@ -58,10 +58,10 @@ def read_picture(path: Path) -> DecodedImage:
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what cannot be an image before it is opened.
+    """Reject paths that cannot be an image, before opening them.
 
     Raises:
-        ViewDistillError: Missing, a directory or another special file, empty, or not reachable.
+        ViewDistillError: The path is missing, a directory or special file, empty, or unreachable.
     """
     try:
         status = path.stat()
@@ -84,7 +84,7 @@ def decode(path: Path) -> DecodedImage:
         ViewDistillError: Not an image of a known format, too large, or damaged.
     """
     with warnings.catch_warnings():
-        # Sizes are judged below, by one limit; what Pillow warns about in a file's metadata is not the user's concern.
+        # The size is checked below, by one limit; Pillow's warnings about metadata do not concern the user.
         warnings.simplefilter("ignore")
         try:
             with Image.open(path, formats=FORMATS) as image:
@@ -105,19 +105,19 @@ def decode(path: Path) -> DecodedImage:
             found = describe_foreign(path)
             problem = f", but {found}" if found else "; save it as an RGBA PNG"
             raise ViewDistillError(f"{path}: not an image that can be read{problem}") from error
-        # Decoders meet arbitrary bytes and raise nearly anything (struct, zlib, syntax, index errors, and memory errors
-        # for sizes that a damaged header claims): all mean one thing.
+        # Decoders raise nearly anything on arbitrary bytes (struct, zlib, syntax, index errors, and memory errors for
+        # sizes claimed by a damaged header): all mean a damaged file.
         except Exception as error:
             raise ViewDistillError(f"{path}: damaged image ({error}); save it again as an RGBA PNG") from error
 
 
 def scale_transparent_value(image: Image.Image) -> None:
-    """Give a PNG's transparent colour the scale of the decoded pixels; Pillow leaves it at that of the file.
+    """Scale a PNG's transparent colour to the decoded pixels; Pillow leaves it at the file's depth.
 
     Grey of 2 or 4 bits is decoded to 0 to 255, and colours of 16 bits to their upper byte.
 
     Args:
-        image: Opened and not loaded yet.
+        image: Opened, not loaded yet.
     """
     value = image.info.get("transparency")
     tiles: Any = getattr(image, "tile", None)  # of files alone, and untyped

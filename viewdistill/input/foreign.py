@@ -1,9 +1,9 @@
-"""Files that are no image we decode, recognised by their first bytes, so that the message can say what to do."""
+"""Recognition of unsupported files by their first bytes, for helpful messages."""
 
 from pathlib import Path
 
 HEAD = 1024
-"""Bytes that are looked at."""
+"""Number of bytes to inspect."""
 
 AS_PNG = "export it as a PNG of 1024 x 1024 pixels with a transparent background"
 
@@ -23,17 +23,17 @@ STARTS = (
     (b"PK\x03\x04", "a ZIP archive", "unpack it and give one image"),
     (b"\x1f\x8b", "a gzip archive", "unpack it and give one image"),
 )
-"""First bytes, what such a file is, and what to do with it."""
+"""First bytes → kind of file and advice."""
 
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands of ISO media files that hold HEVC pictures."""
 
 
 def describe_foreign(path: Path) -> str | None:
-    """What a file that is no image we decode is, and what to do with it; none where its first bytes say nothing.
+    """Return the kind of an unsupported file and advice; None for an unknown kind.
 
     Returns:
-        As "a PDF document; export its page as a PNG".
+        Such as "a PDF document; export its page as a PNG".
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -51,7 +51,7 @@ def describe_foreign(path: Path) -> str | None:
 
 
 def describe_media(brand: bytes) -> str:
-    """What an ISO media file of a brand is, and what to do with it."""
+    """Return the kind of an ISO media file of a brand, and advice."""
     if brand in HEIC_BRANDS:
         return "a HEIC photograph; save it as a JPEG or PNG (an iPhone does under Camera, Formats, Most Compatible)"
     if brand in (b"avif", b"avis"):

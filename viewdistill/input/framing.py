@@ -1,4 +1,4 @@
-"""Framing: where the object lies in the square picture that everything else reads."""
+"""Framing: the object's place in the square picture that all later stages read."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -8,21 +8,21 @@ from viewdistill.input.regions import bounding_box, longer_side
 from viewdistill.pictures import resize_pixels
 
 FIT = 200 / 256
-"""Share of the frame's side that the object's longer side takes in Zero-1-to-3's demo (facts: 200 of 256 pixels)."""
+"""Share of the frame's side taken by the object's longer side in Zero-1-to-3's demo (200 of 256 pixels)."""
 
 SMALLEST_SIDE = 256
 """Smallest side of the framed image, pixels: Zero-1-to-3's own."""
 
 LARGEST_SIDE = 1024
-"""Largest side of the framed image, pixels: beyond it no consumer gains, and textures are of this size."""
+"""Largest side of the framed image, pixels: that of the textures; no later stage gains from more."""
 
 
 def native_side(rgba: UInt8[np.ndarray, "height width 4"], kept: bool = False) -> int:
-    """Side of the framed image at which the object keeps its own pixels, within the limits.
+    """Return the side of the framed image that keeps the object's resolution, within the limits.
 
     Args:
         rgba: The image with straight alpha.
-        kept: Whether the framing is kept, rather than fitted to the object.
+        kept: Whether the framing is kept instead of fitted to the object.
     """
     side = rgba.shape[0] if kept else round(longer_side(rgba) / FIT)
     return min(max(side, SMALLEST_SIDE), LARGEST_SIDE)

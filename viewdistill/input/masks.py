@@ -1,4 +1,4 @@
-"""Masks that the user gives, turned as their picture was."""
+"""The user's masks, turned with their pictures."""
 
 from pathlib import Path
 
@@ -20,26 +20,26 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture of an EXIF orientation upright."""
+"""EXIF orientation → operation that turns the picture upright."""
 
 BETTER = 1.5
-"""How many times better a turned mask has to follow the picture's edges to be taken."""
+"""Factor by which a turned mask must follow the picture's edges better to be used."""
 
-TURNED = "the mask fits the picture before its EXIF rotation only, and was turned with it"
+TURNED = "the mask fits the picture only before its EXIF rotation and was turned with it"
 
 
 def read_mask(path: Path, picture: DecodedImage) -> tuple[UInt8[np.ndarray, "height width"], tuple[str, ...]]:
-    """Coverage from an image of a mask: its alpha channel where it cuts something out, else its brightness.
+    """Read coverage from an image of a mask: its alpha channel if that cuts something out, else its brightness.
 
     Many programs ignore the EXIF rotation of a photograph, and their masks fit the picture as it is stored. Such a mask
-    is recognised by its size, or by how it follows the picture's edges, and turned.
+    is recognised by its size or by its fit to the picture's edges, and turned.
 
     Args:
         path: The mask's file.
-        picture: What it is the mask of.
+        picture: The picture it masks.
 
     Returns:
-        The mask, and a note where it was turned.
+        The mask, and a note if it was turned.
 
     Raises:
         ViewDistillError: The file cannot be used, or has another size than the picture.
@@ -59,7 +59,7 @@ def read_mask(path: Path, picture: DecodedImage) -> tuple[UInt8[np.ndarray, "hei
 
 
 def coverage(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
-    """An image of a mask as coverage, 255 for all."""
+    """Convert an image of a mask to coverage, 255 for full."""
     rgba = to_rgba(image)
     if has_alpha(image) and (rgba[..., 3] < 255).any():
         return rgba[..., 3]
@@ -67,7 +67,7 @@ def coverage(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
 
 
 def edge_share(mask: UInt8[np.ndarray, "height width"], picture: DecodedImage) -> float:
-    """How strong the picture's edges are along the mask's outline, relative to the picture's mean."""
+    """Return the picture's mean edge strength along the mask's outline, relative to the whole picture."""
     grey = np.asarray(picture.image.convert("L"), dtype=np.float64)
     edges = ndimage.gaussian_gradient_magnitude(grey, 1.0)
     outline = ndimage.gaussian_gradient_magnitude(mask.astype(np.float64), 1.0)

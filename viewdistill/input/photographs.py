@@ -1,4 +1,4 @@
-"""Objects in photographs: a segmentation network where rembg and its model are installed, else OpenCV's GrabCut."""
+"""Objects in photographs: a segmentation network if rembg and its model are installed, else OpenCV's GrabCut."""
 
 import importlib
 import importlib.util
@@ -16,7 +16,7 @@ from skimage.color import rgb2lab
 from viewdistill.errors import ViewDistillError
 from viewdistill.input.closed_form import grow
 
-ndimage: Any = untyped_ndimage  # its stubs do not know what `label` gives
+ndimage: Any = untyped_ndimage  # its stubs lack the result of `label`
 
 MODEL = "isnet-general-use"
 """rembg's name of the segmentation network (IS-Net, Qin et al. 2022)."""
@@ -24,33 +24,33 @@ MODEL = "isnet-general-use"
 MODEL_URL = f"https://github.com/danielgatis/rembg/releases/download/v0.0.0/{MODEL}.onnx"
 
 GRABCUT_SIDE = 512
-"""Longer side of the picture that GrabCut sees, pixels."""
+"""Longer side of GrabCut's input, pixels."""
 
 BOX_MARGIN = 0.08
-"""Distance of GrabCut's box from each border, of the picture's side: what is outside is ground."""
+"""Distance of GrabCut's box from each border, as a share of the picture's side; outside is background."""
 
 ROUNDS = 6
-"""Of GrabCut: colour models and cut in turn."""
+"""Iterations of GrabCut: colour models and cut in turn."""
 
 SMALLEST_SHARE, LARGEST_SHARE = 0.03, 0.62
-"""Shares of the picture between which an object's area is likely."""
+"""Plausible range of an object's area, as shares of the picture."""
 
 FULL_BOX = 0.9
-"""Share of the box from which the cut did nothing."""
+"""Share of the box above which the cut has failed."""
 
 RIM_CONTRAST = 10.0
-"""Median difference of colour across the rim, ΔE in Lab, below which the rim follows no edge."""
+"""Median difference of colour across the outline, ΔE in Lab, below which it follows no edge."""
 
 
 def network_mask(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height width"] | None:
-    """Coverage of the salient object by rembg, 255 for all; nothing is downloaded for it.
+    """Return the salient object's coverage by rembg, 255 for full; nothing is downloaded.
 
     Args:
         image: The photograph, upright.
         path: Its file, for messages.
 
     Returns:
-        None where rembg or its model is not installed.
+        None if rembg or its model is not installed.
 
     Raises:
         ViewDistillError: The model is damaged.
@@ -58,7 +58,7 @@ def network_mask(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height wi
     if any(importlib.util.find_spec(package) is None for package in ("rembg", "onnxruntime")):
         return None
     places = model_places()
-    # rembg would download a missing model by itself, which nothing here does unasked.
+    # rembg would download a missing model without asking.
     if not any(place.is_file() for place in places):
         return None
     rembg: Any = importlib.import_module("rembg")
@@ -72,26 +72,26 @@ def network_mask(image: Image.Image, path: Path) -> UInt8[np.ndarray, "height wi
 
 
 def model_places() -> list[Path]:
-    """Where rembg looks for the model: the first place in all its versions, the second in newer ones alone."""
+    """Return rembg's places for the model: the first is used by all its versions, the second by newer ones only."""
     home = Path(os.environ.get("U2NET_HOME") or "~/.u2net").expanduser()
     return [home / f"{MODEL}.onnx", Path("~/.rembg/models").expanduser() / MODEL / f"{MODEL}.onnx"]
 
 
 def grabcut_mask(rgb: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
-    """The object in the middle of a photograph by GrabCut (Rother, Kolmogorov and Blake 2004).
+    """Cut out the object in the middle of a photograph by GrabCut (Rother, Kolmogorov and Blake 2004).
 
-    It is given a box, what is outside being ground, and an ellipse within, more likely object than not. Of what it cuts
-    out the largest region counts, without its holes.
+    It starts from a box, background outside, with an ellipse inside that is probably object. The largest region of the
+    result counts, with its holes filled.
 
     Args:
-        rgb: The photograph; worked on at `GRABCUT_SIDE`.
+        rgb: The photograph; processed at `GRABCUT_SIDE`.
     """
     height, width = rgb.shape[:2]
     scale = min(1.0, GRABCUT_SIDE / max(height, width))
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
     labels = initial_labels(small.shape[:2])
     models = np.zeros((2, 1, 65))
-    # The rectangle has no meaning where the labels are given.
+    # The rectangle is ignored when labels are given.
     cv2.setRNGSeed(0)  # its colour models start from k-means
     bgr = np.ascontiguousarray(small[..., ::-1])
     cv2.grabCut(bgr, labels, (0, 0, 1, 1), models[0], models[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
@@ -102,7 +102,7 @@ def grabcut_mask(rgb: UInt8[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "
 
 
 def initial_labels(shape: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
-    """GrabCut's labels before its first round: ground, probable ground in the box, probable object in its ellipse."""
+    """Return GrabCut's initial labels: background, probable background in the box, probable object in its ellipse."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in shape), indexing="ij")
     reach = 1 - 2 * BOX_MARGIN
     labels = np.full(shape, cv2.GC_BGD, np.uint8)
@@ -112,17 +112,17 @@ def initial_labels(shape: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
 
 
 def largest_region(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    """The largest connected region after an opening that cuts thin bridges, without its holes."""
+    """Return the largest connected region, its holes filled, after an opening that cuts thin bridges."""
     regions, count = ndimage.label(ndimage.binary_opening(mask, np.ones((3, 3), bool)))
     if not count:
         return mask
     areas = np.bincount(regions.ravel())
-    areas[0] = 0  # the ground
+    areas[0] = 0  # the background
     return ndimage.binary_fill_holes(regions == areas.argmax())
 
 
 def matte_doubts(rgb: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> str | None:
-    """Why the mask of a photograph is likely wrong, in words; none where nothing speaks against it."""
+    """Return the doubts about the mask of a photograph, in words; None without doubts."""
     share = float(mask.mean())
     if share < SMALLEST_SHARE:
         return f"it covers {share:.1%} of the picture"

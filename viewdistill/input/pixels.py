@@ -14,19 +14,19 @@ SIXTEEN_BITS = 65_535
 
 
 def has_alpha(image: Image.Image) -> bool:
-    """Whether the image carries transparency, as a channel or as a transparent palette entry or colour."""
+    """Return whether the image has transparency, as a channel or as a transparent palette entry or colour."""
     if image.mode in ALPHA_MODES:
         return True
     return "transparency" in image.info and (image.mode in ("P", "RGB", "L", "1") or is_deep(image))
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether the image is grey with more than eight bits."""
+    """Return whether the image is grey with more than eight bits."""
     return image.mode == "F" or image.mode.startswith("I")
 
 
 def to_rgba(image: Image.Image) -> UInt8[np.ndarray, "height width 4"]:
-    """Eight bits a channel, straight alpha, whatever the mode; colours with an ICC profile are converted to sRGB."""
+    """Convert an image of any mode to 8-bit RGBA, straight alpha; colours with an ICC profile become sRGB."""
     shallow = Image.fromarray(deep_to_la(image)) if is_deep(image) else image
     rgba = shallow.convert("RGBA")
     profile = image.info.get("icc_profile")
@@ -36,10 +36,10 @@ def to_rgba(image: Image.Image) -> UInt8[np.ndarray, "height width 4"]:
 
 
 def deep_to_la(image: Image.Image) -> UInt8[np.ndarray, "height width 2"]:
-    """Grey and alpha of an image with more than eight bits.
+    """Return grey and alpha of an image with more than eight bits.
 
-    Pillow clips such values at 255 where they should be scaled, and takes its transparent colour for one of eight bits.
-    Floating point is taken as [0, 1] where it fits.
+    Pillow clips such values at 255 instead of scaling them, and treats the transparent colour as an 8-bit value.
+    Floating-point values are taken as [0, 1] if they fit.
     """
     values = np.nan_to_num(np.asarray(image, dtype=np.float64))
     white = max(SIXTEEN_BITS, values.max()) if image.mode != "F" else 1 if values.max() <= 1 else 255
@@ -50,10 +50,10 @@ def deep_to_la(image: Image.Image) -> UInt8[np.ndarray, "height width 2"]:
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Colours of an ICC profile in sRGB; none where they already are, or where the profile cannot be used.
+    """Convert colours of an ICC profile to sRGB; return None if they are sRGB already or the profile is unusable.
 
     Args:
-        image: RGB, or CMYK with a profile for CMYK. Of a grey profile the tone curve counts.
+        image: RGB, or CMYK with a profile for CMYK. Of a grey profile, the tone curve is used.
         profile: The embedded profile.
     """
     try:
@@ -64,6 +64,6 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
         grey = described.xcolor_space.strip() == "GRAY"
         source = image.convert("L") if grey else image
         return ImageCms.profileToProfile(source, opened, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    # A damaged profile, or one for another kind of colours: the numbers are taken as sRGB, as without a profile.
+    # A damaged profile, or one for another colour space: the values are taken as sRGB, as without a profile.
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""Objects on a plain ground: one colour or a smooth gradient is flooded from the border, without a model."""
+"""Objects on a plain background: one colour or a smooth gradient is flooded from the border, without a model."""
 
 from typing import Any
 
@@ -7,32 +7,32 @@ from jaxtyping import Bool, Float
 from scipy import ndimage as untyped_ndimage
 from skimage.color import rgb2lab
 
-ndimage: Any = untyped_ndimage  # its stubs do not know what `label` gives
+ndimage: Any = untyped_ndimage  # its stubs lack the result of `label`
 
 BORDER = 2
-"""Width of the border that is looked at, pixels."""
+"""Width of the border to inspect, pixels."""
 
 TOLERANCE = 6.0
-"""Largest distance in Lab (CIE 1976 ΔE) from the ground's colour: above JPEG's ripples, below any real edge."""
+"""Largest distance in Lab (CIE 1976 ΔE) from the background's colour: above JPEG's ripples, below any real edge."""
 
 NOISE_FACTOR = 3.5
-"""Tolerance in units of the ground's own noise, where that is more; a noisy ground is flooded as a whole."""
+"""Tolerance in units of the background's noise, if larger; a noisy background is then flooded completely."""
 
 LARGEST_TOLERANCE = 9.0
-"""Tolerance beyond which a ground is not plain: noise of 2 in 255 asks for 7, photographs of brick for 10 and more."""
+"""Largest tolerance of a plain background: noise of 2 in 255 needs 7, photographs of brick 10 and more."""
 
 PLAIN_SHARE = 0.8
-"""Share of the border that has to be the ground's colour: the rest may be an object that the border cuts."""
+"""Least share of the border with the background's colour; the rest may be an object that the border cuts."""
 
 FIRST_TOLERANCE = 50.0
-"""Distance from the border's median colour, ΔE, up to which it is fitted first: a gradient, and not the object."""
+"""Largest distance from the border's median colour, ΔE, in the first fit: a gradient, but not the object."""
 
 FITS = 4
-"""Rounds of the fit, each without the pixels that the one before does not explain."""
+"""Rounds of the fit, each without the outliers of the one before."""
 
 
 def plain_background(rgb: Float[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"] | None:
-    """The ground around an object, where it is plain: what the border's colour floods.
+    """Return the plain background around an object, flooded from the border.
 
     Regions of that colour within the object are not reached by the flood and stay.
 
@@ -40,7 +40,7 @@ def plain_background(rgb: Float[np.ndarray, "height width 3"]) -> Bool[np.ndarra
         rgb: sRGB in [0, 1].
 
     Returns:
-        The ground; none where the border has no plain colour, or where the flood leaves nothing.
+        The background; None if the border has no plain colour, or if the flood covers everything.
     """
     lab = np.asarray(rgb2lab(rgb))
     border = np.ones(lab.shape[:2], bool)
@@ -56,10 +56,10 @@ def plain_background(rgb: Float[np.ndarray, "height width 3"]) -> Bool[np.ndarra
 def fit_ground(
     lab: Float[np.ndarray, "height width 3"], border: Bool[np.ndarray, "height width"]
 ) -> tuple[Float[np.ndarray, "height width 3"], float]:
-    """A smooth gradient through the border's colours, and the tolerance that its noise asks for.
+    """Fit a smooth gradient to the border's colours; return it with the tolerance for its noise.
 
-    The gradient is quadratic in the place. What the border shows of an object is left out: after each fit the pixels
-    are kept that are within the tolerance.
+    The gradient is quadratic in the position. Object pixels on the border are excluded: after each fit only pixels
+    within the tolerance are kept.
     """
     height, width = border.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")

@@ -1,4 +1,4 @@
-"""What of an alpha channel is the object: specks do not count, half-transparent bodies do; and doubts in words."""
+"""The object in an alpha channel: specks are dropped, half-transparent bodies made solid, doubts noted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,62 +9,62 @@ from scipy import ndimage as untyped_ndimage
 
 from viewdistill.input.closed_form import grow
 
-ndimage: Any = untyped_ndimage  # its stubs do not know what `label` gives
+ndimage: Any = untyped_ndimage  # its stubs lack the result of `label`
 
 FOREGROUND_ALPHA = 26
-"""Alpha from which a pixel belongs to the object (a tenth of full): faint halos do not move the frame."""
+"""Smallest alpha of the object (a tenth of full): faint halos do not move the frame."""
 
 SPECK = 0.02
-"""Share of the largest region's area from which another region counts wherever it is."""
+"""Smallest area of a region that counts anywhere, relative to the largest region."""
 
 DETAIL = 0.002
-"""Share from which it counts within the box around the regions that count: eyes, strings, buttons."""
+"""Smallest area of a region that counts within the box around these: eyes, strings, buttons."""
 
 SEPARATE = 0.15
-"""Share from which a region is an object of its own."""
+"""Smallest area of a region that counts as a separate object."""
 
 HALO = 2
-"""Pixels around the object in which faint alpha, the rim's, is kept."""
+"""Distance from the object, pixels, within which the rim's faint alpha is kept."""
 
 OPAQUE = 230
 """Alpha (nine tenths of full) below which a pixel away from the rim is half-transparent."""
 
 CLEAR_SHARE = 0.02
-"""Share of half-transparent pixels within the object from which they are made solid."""
+"""Smallest share of half-transparent pixels in the object for which they are made solid."""
 
 RIM = 2
-"""Width of the rim, pixels, which stays soft."""
+"""Width of the soft rim, pixels."""
 
 THIN = 0.025
-"""Width, of the object's longer side, below which a part is thin: some two pixels of a prior's picture."""
+"""Width below which a part is thin, relative to the object's longer side: about two pixels of a prior's picture."""
 
 THINNEST = 0.015
-"""Width of an object's thickest part below which nothing of it would be seen."""
+"""Width of an object's thickest part below which it would be invisible."""
 
 CUT_SHARE = 0.04
-"""Share of the object's longer side that lies on a border of the picture from which the border cuts it."""
+"""Smallest share of the object's longer side on a border of the picture for which the border cuts it."""
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """An image with an alpha channel that holds the object alone."""
+    """An image whose alpha channel covers only the object."""
 
     rgba: UInt8[np.ndarray, "height width 4"]
     """Straight alpha."""
     notes: tuple[str, ...]
-    """What was left out or changed, a sentence each."""
+    """Omissions and changes, one sentence each."""
 
 
 def is_foreground(rgba: UInt8[np.ndarray, "height width 4"]) -> Bool[np.ndarray, "height width"]:
-    """Which pixels belong to the object."""
+    """Return the object's pixels."""
     return rgba[..., 3] >= FOREGROUND_ALPHA
 
 
 def clean(rgba: UInt8[np.ndarray, "height width 4"]) -> Cleaned:
-    """Leave specks out and make half-transparent bodies solid.
+    """Drop specks and make half-transparent bodies solid.
 
     Args:
-        rgba: With some foreground.
+        rgba: An image with some foreground.
     """
     kept, left_out = object_regions(is_foreground(rgba))
     rgba = rgba.copy()
@@ -76,17 +76,17 @@ def clean(rgba: UInt8[np.ndarray, "height width 4"]) -> Cleaned:
         notes.append(f"{left_out} {noun} away from the object left out")
     solid, share = made_solid(rgba)
     if share:
-        notes.append(f"{share:.0%} of the object is half-transparent and counts as solid; a shadow has to be cut away")
+        notes.append(f"{share:.0%} of the object is half-transparent and is made solid; cut away any shadow")
     return Cleaned(solid, tuple(notes))
 
 
 def object_regions(
     foreground: Bool[np.ndarray, "height width"],
 ) -> tuple[Bool[np.ndarray, "height width"], int]:
-    """The regions that count, and how many others there are."""
+    """Return the regions that count, and the number of others."""
     regions, count = ndimage.label(foreground, np.ones((3, 3), bool))
     areas = np.bincount(regions.ravel(), minlength=count + 1)
-    areas[0] = 0  # the ground
+    areas[0] = 0  # the background
     counts = areas >= SPECK * areas.max()
     large = counts[regions] & foreground
     rows, columns = np.flatnonzero(large.any(1)), np.flatnonzero(large.any(0))
@@ -104,9 +104,9 @@ def object_regions(
 
 
 def made_solid(rgba: UInt8[np.ndarray, "height width 4"]) -> tuple[UInt8[np.ndarray, "height width 4"], float]:
-    """The image with half-transparent bodies solid, over white, and the share of such pixels; 0 where there are none.
+    """Make half-transparent bodies solid, over white; return the image and the share of such pixels.
 
-    Over white the image stays what it was. The rim stays soft: there alpha is relative to the body's beside it.
+    The image over white does not change. The rim stays soft: its alpha is divided by that of the body beside it.
     """
     alpha, foreground = rgba[..., 3].astype(np.float64), is_foreground(rgba)
     inside = ~grow(~foreground, RIM)
@@ -122,20 +122,20 @@ def made_solid(rgba: UInt8[np.ndarray, "height width 4"]) -> tuple[UInt8[np.ndar
 
 
 def bounding_box(rgba: UInt8[np.ndarray, "height width 4"]) -> tuple[int, int, int, int]:
-    """Rows and columns that the object spans: top, bottom, left, right in pixels, the ends exclusive."""
+    """Return rows and columns that the object spans: top, bottom, left, right in pixels, the ends exclusive."""
     foreground = is_foreground(rgba)
     rows, columns = np.flatnonzero(foreground.any(1)), np.flatnonzero(foreground.any(0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def longer_side(rgba: UInt8[np.ndarray, "height width 4"]) -> int:
-    """Longer side of the object's bounding box, pixels."""
+    """Return the longer side of the object's bounding box, pixels."""
     top, bottom, left, right = bounding_box(rgba)
     return max(bottom - top, right - left)
 
 
 def thickness(rgba: UInt8[np.ndarray, "height width 4"]) -> tuple[float, float]:
-    """Width of the object's thickest part, pixels, and the share of its area that is thin."""
+    """Return the width of the object's thickest part, pixels, and the share of its area that is thin."""
     foreground = np.pad(is_foreground(rgba), 1)
     distance = ndimage.distance_transform_edt(foreground)
     radius = THIN * longer_side(rgba) / 2
@@ -147,7 +147,7 @@ def thickness(rgba: UInt8[np.ndarray, "height width 4"]) -> tuple[float, float]:
 
 
 def object_doubts(rgba: UInt8[np.ndarray, "height width 4"]) -> list[str]:
-    """What a user should know about the object before trusting its mesh, a sentence each."""
+    """Return warnings about the object that affect its mesh, one sentence each."""
     doubts: list[str] = []
     if sides := cut_borders(rgba):
         noun = "border" if len(sides) == 1 else "borders"
@@ -156,7 +156,7 @@ def object_doubts(rgba: UInt8[np.ndarray, "height width 4"]) -> list[str]:
     areas = np.bincount(regions.ravel())[1:]
     if (objects := int((areas >= SEPARATE * areas.max()).sum())) > 1:
         number = {2: "two", 3: "three"}.get(objects, str(objects))
-        doubts.append(f"{number} separate objects are in the picture and are taken for one; cut out one of them")
+        doubts.append(f"{number} separate objects are in the picture and are treated as one; cut out one of them")
     _, thin = thickness(rgba)
     if thin > 0.5:
         doubts.append(f"{thin:.0%} of the object is thinner than {THIN:.1%} of its length: the mesh may miss it")
@@ -164,7 +164,7 @@ def object_doubts(rgba: UInt8[np.ndarray, "height width 4"]) -> list[str]:
 
 
 def cut_borders(rgba: UInt8[np.ndarray, "height width 4"]) -> list[str]:
-    """Borders of the picture that the object lies on with more than a corner."""
+    """Return the borders of the picture that the object touches with more than a corner."""
     covered = rgba[..., 3] >= 128
     borders = {"top": covered[0], "bottom": covered[-1], "left": covered[:, 0], "right": covered[:, -1]}
     least = max(2, CUT_SHARE * longer_side(rgba))

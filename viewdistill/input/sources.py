@@ -1,10 +1,10 @@
-"""What an object can be cut out by; apart from the rest, so that it can be named without loading what cuts."""
+"""Sources of a cut-out; in a module of their own, which imports no segmentation code."""
 
 from typing import Literal
 
 MaskSource = Literal["alpha", "mask", "plain", "matting", "grabcut"]
-"""What cut the object out: the image's own alpha channel, a mask that the user gave, its plain background, a
-segmentation network, or GrabCut."""
+"""Source of a cut-out: the image's own alpha channel, the user's mask, a plain background, a segmentation network, or
+GrabCut."""
 
 WORDS: dict[MaskSource, str] = {
     "alpha": "its alpha channel",
@@ -13,4 +13,4 @@ WORDS: dict[MaskSource, str] = {
     "matting": "matting",
     "grabcut": "GrabCut",
 }
-"""Each in words."""
+"""The sources in words."""

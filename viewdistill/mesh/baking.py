@@ -18,9 +18,9 @@ ColorFunction = Callable[[Tensor], Tensor]
 
 
 def texel_hits(uvs: Float[np.ndarray, "v 2"], faces: Int[np.ndarray, "f 3"], texture_size: int) -> Hits:
-    """The triangle over each texel centre, texels in row-major order from the top left.
+    """Return the triangle over each texel centre, texels in row-major order from the top left.
 
-    The atlas is laid flat in the plane z = 0 and one ray a texel is dropped on it, which also gives the
+    The atlas is laid flat in the plane z = 0 and one ray per texel is cast onto it, which also gives the
     barycentric weights.
     """
     flat = np.concatenate([uvs * texture_size, np.zeros((len(uvs), 1))], 1)
@@ -41,10 +41,10 @@ def bake_texture(
     device: torch.device | str = "cpu",
     chunk: int = 1 << 17,
 ) -> UInt8[np.ndarray, "t t 3"]:
-    """Fills a texture with the colour of the surface.
+    """Fill a texture with the colour of the surface.
 
-    Texels outside every chart take the colour of the nearest one inside, so that neither bilinear look-up nor
-    mip-maps bleed another colour over a seam.
+    Texels outside every chart take the colour of the nearest one inside, so that bilinear look-up and mip-maps do not
+    bleed another colour over a seam.
 
     Args:
         color_fn: Colour of the surface at a point.
@@ -52,8 +52,8 @@ def bake_texture(
         faces: Its triangles.
         uvs: Its texture coordinates.
         texture_size: Side of the texture, texels.
-        device: Where the colour function lives.
-        chunk: Points a call, bounds memory.
+        device: Device of the colour function.
+        chunk: Points per call, bounds memory.
 
     Returns:
         The texture; row 0 is v = 1.
@@ -69,7 +69,7 @@ def bake_texture(
 
 
 def dilate(texture: UInt8[np.ndarray, "h w 3"], covered: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Gives every texel that is not covered the colour of the nearest one that is."""
+    """Fill uncovered texels with the colour of the nearest covered one."""
     if not covered.any():
         return texture
     nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
@@ -84,14 +84,14 @@ def texture_mesh(
     texture_size: int = 1024,
     device: torch.device | str = "cpu",
 ) -> TexturedMesh:
-    """Unwraps a cleaned mesh and bakes its base colour.
+    """Unwrap a cleaned mesh and bake its base colour.
 
     Args:
         vertices: Positions, world units.
         faces: Triangles, oriented outwards.
         color_fn: Colour of the surface at a point.
         texture_size: Side of the texture, texels.
-        device: Where the colour function lives.
+        device: Device of the colour function.
     """
     normals = vertex_normals(vertices, faces)
     atlas: Atlas = unwrap(vertices, faces, texture_size)

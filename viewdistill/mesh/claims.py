@@ -1,7 +1,7 @@
-"""What a mesh file of a user claims to hold, known before any memory is taken for it.
+"""Claimed sizes of a user's mesh file, checked before any memory is allocated for it.
 
-A few bytes can claim 10^9 faces, a node tree can show one mesh a million times, and a text can go on for ever. Counts
-are read from headers alone and compared with the bytes that are there and with limits that the user may raise.
+A few bytes can claim 10^9 faces, a node tree can show one mesh a million times, and a text can be endless. Counts are
+read from headers alone and compared with the file's size and with limits that the user may raise.
 """
 
 import json
@@ -19,33 +19,33 @@ from viewdistill.errors import ViewDistillError
 from viewdistill.files import inside, read_bytes, require_regular
 
 ENDINGS = (".glb", ".obj", ".ply", ".stl")
-"""Formats that are read. Those that are archives (3MF, USDZ, ZIP) or refer to any place (glTF as text) are not."""
+"""Supported formats. Archives (3MF, USDZ, ZIP) and formats with arbitrary references (glTF as text) are excluded."""
 
 ADVICE = "give a GLB, OBJ, PLY or STL file"
 
 LARGEST_HEADER = 64 << 20
-"""Bytes of the JSON of a GLB, and of the header of a PLY, that are read."""
+"""Largest JSON of a GLB and largest header of a PLY, bytes."""
 
 COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression")
-"""Extensions of glTF that unpack to any size."""
+"""Extensions of glTF that can unpack to any size."""
 
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6
-"""Modes of a glTF primitive that make faces."""
+"""Modes of a glTF primitive that form faces."""
 
 
 @dataclass(frozen=True)
 class MeshLimits:
-    """How much of a user's mesh is read into memory."""
+    """Limits on a user's mesh."""
 
     faces: int = 5_000_000
-    """Triangles at most, and as many vertices; ``--max-faces`` raises it. 5 million take about 2 GB."""
+    """Largest number of triangles, and of vertices; ``--max-faces`` raises it. 5 million take about 2 GB."""
     megabytes: int = 2_000
-    """Size of the file and of all that it refers to."""
+    """Largest total size of the file and its references, megabytes."""
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What a file says of itself."""
+    """A file's claims about its content."""
 
     faces: int
     """Triangles; the polygons of an OBJ or PLY may become more."""
@@ -54,18 +54,18 @@ class Claims:
     scenes: int = 1
     """Scenes of a GLB; one of them is shown."""
     shown: int | None = None
-    """Index of that one."""
+    """Index of the scene shown."""
 
 
 def check_claims(path: Path, limits: MeshLimits) -> Claims:
-    """Read what a mesh file claims and compare it with limits.
+    """Read a mesh file's claims and compare them with limits.
 
     Args:
         path: The file.
         limits: The limits.
 
     Raises:
-        ViewDistillError: The file is missing, of no known kind, too large, or claims more than it holds or than the
+        ViewDistillError: The file is missing, of an unknown kind, too large, or claims more than it holds or than the
             limits allow.
     """
     size = require_regular(path, ADVICE).st_size
@@ -152,7 +152,7 @@ def _glb(path: Path, size: int) -> Claims:
 
 
 def _shown_counts(tree: dict[str, Any]) -> tuple[int, int]:
-    """Faces and vertices of all nodes; a mesh counts as often as nodes show it."""
+    """Return faces and vertices of all nodes; a mesh counts as often as nodes show it."""
     counts = [0] * len(tree.get("accessors", []))
     for index, accessor in enumerate(tree.get("accessors", [])):
         counts[index] = int(accessor["count"])
@@ -168,7 +168,7 @@ def _shown_counts(tree: dict[str, Any]) -> tuple[int, int]:
         sizes.append((faces, vertices))
     nodes = tree.get("nodes", [])
     parents = [child for node in nodes for child in node.get("children", [])]
-    # glTF demands trees: a node with two parents would be shown twice, and chains of those without bound.
+    # glTF demands trees: a node with two parents would be shown twice, and chains of them exponentially often.
     if len(parents) != len(set(parents)):
         raise ValueError("its nodes are not trees")
     TopologicalSorter({index: node.get("children", []) for index, node in enumerate(nodes)}).prepare()
@@ -177,7 +177,7 @@ def _shown_counts(tree: dict[str, Any]) -> tuple[int, int]:
 
 
 class OwnFolder(Resolver):
-    """Gives trimesh the files that a mesh refers to: those of its own folder alone, regular and bounded.
+    """Resolver for trimesh of the files that a mesh refers to: only regular, bounded files of its own folder.
 
     Args:
         path: The mesh.
@@ -188,15 +188,15 @@ class OwnFolder(Resolver):
         self.folder, self.limits = path.parent, limits
 
     def get(self, key: str) -> bytes:
-        """Content of a file by its name; trimesh goes on without it where it raises.
+        """Return the content of a file by its name; after an exception trimesh continues without the file.
 
         Raises:
-            ViewDistillError: It is not within the folder, no regular file, or too large.
+            ViewDistillError: The file is outside the folder, not a regular file, or too large.
         """
         return read_bytes(inside(self.folder, key.strip()), limit=self.limits.megabytes * 10**6)
 
     def write(self, name: str, data: Any) -> None:
-        """Refuse: meshes are only read through this.
+        """Refuse to write: the resolver is for reading only.
 
         Raises:
             ViewDistillError: Always.
@@ -204,13 +204,13 @@ class OwnFolder(Resolver):
         raise ViewDistillError(f"{self.folder}: {name!r} is not to be written")
 
     def namespaced(self, namespace: str) -> "OwnFolder":
-        """The files of a folder within.
+        """Return the resolver of a subfolder.
 
         Raises:
-            ViewDistillError: It leads out of the folder.
+            ViewDistillError: The subfolder lies outside the folder.
         """
         return OwnFolder(inside(self.folder, namespace) / "mesh", self.limits)
 
     def keys(self) -> list[str]:
-        """Names of files that are known beforehand: none."""
+        """Return the names of files known in advance: none."""
         return []

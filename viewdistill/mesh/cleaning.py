@@ -20,27 +20,27 @@ Faces = Int[np.ndarray, "_ 3"]
 
 @dataclass(frozen=True)
 class CleaningSettings:
-    """What `clean_mesh` does."""
+    """Settings of `clean_mesh`."""
 
     face_budget: int = 20_000
     """Decimate to at most this many triangles."""
     smallest_component: float = 0.02
     """Components with fewer than this share of all faces are floaters and dropped; the largest one always stays."""
     fill_cavities: bool = True
-    """Whether to drop the walls of closed hollows inside the object, which no view ever saw.
+    """Whether to drop the walls of closed cavities inside the object, which no view has seen.
 
-    A hollow that opens to the outside, however narrowly, is part of the outer surface and stays: a mug needs its
-    inside. Such a mesh is closed all the same, and slicers print it as the vessel that it is.
+    A hollow with an opening to the outside, however narrow, is part of the outer surface and stays: a mug needs its
+    inside. Such a mesh is still closed, and slicers print it as a vessel.
     """
     largest_hole: int = 200
     """Holes with at most this many edges are closed."""
     smoothing_steps: int = 5
-    """Steps of Taubin smoothing, which hardly shrinks (Taubin 1995); 0 for none."""
+    """Steps of Taubin smoothing (Taubin 1995), which hardly shrinks the mesh; 0 for none."""
 
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """What `clean_mesh` found and did."""
+    """Findings and actions of `clean_mesh`."""
 
     faces_before: int
     faces_after: int
@@ -57,15 +57,15 @@ class CleaningReport:
 def clean_mesh(
     vertices: Vertices, faces: Faces, settings: CleaningSettings | None = None
 ) -> tuple[Vertices, Faces, CleaningReport]:
-    """Makes an extracted surface fit for texturing.
+    """Make an extracted surface fit for texturing.
 
     Args:
         vertices: Positions, world units.
         faces: Triangles, consistently oriented (as marching cubes leaves them), inside out or not.
-        settings: What to do; the defaults when not given.
+        settings: Actions; the defaults when not given.
 
     Returns:
-        Vertices (float32), faces oriented outwards, and what was done.
+        Vertices (float32), faces oriented outwards, and a summary.
 
     Raises:
         ViewDistillError: If there are no faces, or none with an area.
@@ -86,23 +86,23 @@ def clean_mesh(
 
 
 def signed_volume(vertices: Vertices, faces: Faces) -> float:
-    """Volume enclosed by a closed surface, negative if it is inside out, cubic world units."""
+    """Return the volume enclosed by a closed surface, cubic world units; negative if it is inside out."""
     if len(faces) == 0:
         return 0.0
     library: Any = trimesh
-    # Around the mean, so that the value of a nearly closed surface does not depend on where the origin is.
+    # Around the mean, so that the value of a nearly closed surface does not depend on the origin.
     corners = (vertices.astype(np.float64) - vertices.mean(0, dtype=np.float64))[faces]
     return float(library.triangles.mass_properties(corners, density=1.0, skip_inertia=True).volume)
 
 
 def is_watertight(faces: Faces) -> bool:
-    """Whether every edge is shared by exactly two faces that run along it in opposite directions."""
+    """Return whether every edge is shared by exactly two faces that run along it in opposite directions."""
     library: Any = trimesh
     return len(faces) > 0 and all(library.graph.is_watertight(library.geometry.faces_to_edges(faces)))
 
 
 def component_of_face(n_vertices: int, faces: Faces) -> Int[np.ndarray, " _"]:
-    """Index, from 0, of the connected component of each face; faces that touch in one vertex are connected."""
+    """Return index, from 0, of the connected component of each face; faces that touch in one vertex are connected."""
     library: Any = trimesh
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
     labels = library.graph.connected_component_labels(ends, node_count=n_vertices)
@@ -110,7 +110,7 @@ def component_of_face(n_vertices: int, faces: Faces) -> Int[np.ndarray, " _"]:
 
 
 def _merge(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
-    """Welds equal vertices, drops vertices that are not finite and faces without area."""
+    """Weld equal vertices; drop non-finite vertices and faces without area."""
     library: Any = trimesh
     proper = faces[np.isfinite(vertices[faces]).all((1, 2))] if len(faces) else faces
     mesh = library.Trimesh(np.asarray(vertices, dtype=np.float64), proper, process=False)
@@ -126,9 +126,9 @@ def _merge(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
 
 
 def _drop_fins(faces: Faces) -> Faces:
-    """Drops faces that hang on an edge of three or more faces and end in the open.
+    """Drop dangling faces on edges shared by three or more faces.
 
-    pymeshlab mends such edges by removing the smallest faces, which may be the sound ones.
+    pymeshlab repairs such edges by removing the smallest faces, which may be the good ones.
     """
     while True:
         edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
@@ -156,7 +156,7 @@ def _drop_components(vertices: Vertices, faces: Faces, settings: CleaningSetting
 
 
 def _repair(vertices: Vertices, faces: Faces, settings: CleaningSettings) -> tuple[Vertices, Faces]:
-    """Closes holes, smooths and decimates in pymeshlab, mending non-manifold parts before and after."""
+    """Close holes, smooth and decimate in pymeshlab; repair non-manifold parts before and after."""
     library: Any = pymeshlab
     meshes = library.MeshSet(verbose=False)
     meshes.add_mesh(library.Mesh(vertices.astype(np.float64), faces.astype(np.int32)))
@@ -164,7 +164,7 @@ def _repair(vertices: Vertices, faces: Faces, settings: CleaningSettings) -> tup
     if settings.smoothing_steps > 0:
         meshes.apply_coord_taubin_smoothing(stepsmoothnum=settings.smoothing_steps)
     if meshes.current_mesh().face_number() > settings.face_budget:
-        # A collapse that joined parts of a lumpy surface would leave faces that no turning makes coherent.
+        # A collapse that joins parts of a lumpy surface would leave faces that cannot be oriented coherently.
         meshes.meshing_decimation_quadric_edge_collapse(
             targetfacenum=settings.face_budget, preservenormal=True, preservetopology=True, qualitythr=0.5
         )
@@ -181,7 +181,7 @@ def _make_manifold(meshes: Any, settings: CleaningSettings) -> None:
     meshes.meshing_repair_non_manifold_edges(method="Remove Faces")
     meshes.meshing_repair_non_manifold_vertices(vertdispratio=0.0)
     meshes.meshing_re_orient_faces_coherently()
-    # A closed hole can touch its own rim and make new non-manifold edges; a second round settles those.
+    # A closed hole can touch its own rim and create new non-manifold edges; a second round repairs those.
     for _ in range(2):
         meshes.meshing_close_holes(maxholesize=settings.largest_hole, selfintersection=False)
         meshes.meshing_repair_non_manifold_edges(method="Remove Faces")

@@ -23,13 +23,13 @@ def grid(
     row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Sets pictures out in rows and columns on white, with labels on the left and on top.
+    """Arrange pictures in rows and columns on white, with labels on the left and on top.
 
     Args:
         images: Rows of pictures, each uint8 or float in [0, 1], all of one size [H, W, 3]; None leaves a place empty.
             Rows may differ in length.
-        row_labels: One a row, or none at all.
-        column_labels: One a column, or none at all.
+        row_labels: One per row, or none at all.
+        column_labels: One per column, or none at all.
 
     Raises:
         ValueError: If there is no picture, sizes differ, or a list of labels has the wrong length.
@@ -72,14 +72,14 @@ def contact_sheet(
     fovy: float = FOVY_ZERO123,
     distance: float = DISTANCE,
 ) -> None:
-    """Writes a PNG of a mesh seen from eight sides beside the input picture: base colour above, shaded clay below.
+    """Write a PNG of a mesh seen from eight sides beside the input picture: base colour above, shaded clay below.
 
     Args:
         mesh: The mesh.
         input_image: The input over white; resized to ``size``.
-        path: PNG to write; replaced only when the new one is whole.
-        elevation: Of the input camera and of the eight views, degrees; the first view
-            can then be compared with the input.
+        path: PNG to write; replaced only by a complete one.
+        elevation: Of the input camera and of the eight views, degrees; the first view can then be compared with the
+            input.
         size: Side of each picture, pixels.
         fovy: Vertical field of view, degrees.
         distance: Of the cameras from the origin, world units.

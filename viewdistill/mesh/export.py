@@ -1,11 +1,11 @@
-"""Meshes on disk: GLB, OBJ with MTL and PNG, STL, and PLY point clouds; the ending of the name decides.
+"""Meshes on disk: GLB, OBJ with MTL and PNG, STL, and PLY point clouds; the suffix chooses.
 
 World axes (z up, front +x) become those of a file with +Y up and the front towards +Z, as glTF 2.0 has it, by the
 rotation (x, y, z) -> (y, z, x). With +Z up, as slicers and CAD have it, the front looks along -Y, by the rotation
 (x, y, z) -> (y, -x, z).
 
 Units: GLB, OBJ and PLY hold world units (longest side about 1) unless a size is given; then GLB, OBJ and PLY hold
-metres, as glTF 2.0 defines. An STL is in millimetres, as slicers take it, and 100 mm long unless another size is given.
+metres, as glTF 2.0 defines. An STL is in millimetres, as slicers assume, and 100 mm long unless a size is given.
 """
 
 import re
@@ -27,7 +27,7 @@ from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.pictures import to_bytes
 
 Up = Literal["y", "z"]
-"""Axis of a file that points up."""
+"""A file's up axis."""
 
 WORLD_TO_FILE = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 """Rotation from world axes to those of a file with +Y up, front +Z."""
@@ -36,16 +36,16 @@ WORLD_TO_Z_UP = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 """Rotation from world axes to those of a file with +Z up, front -Y."""
 
 FORMATS = (".glb", ".obj", ".ply", ".stl")
-"""Endings that `save_mesh` knows. USDZ is not among them: none of the libraries that are used here writes it."""
+"""Suffixes of `save_mesh`. USDZ is missing because none of the libraries used here writes it."""
 
 PRINT_SIZE = 0.1
-"""Longest side of an STL where no size is given, metres."""
+"""Default longest side of an STL, metres."""
 
 CLOUD_POINTS = 200_000
-"""Points of a PLY."""
+"""Number of points in a PLY."""
 
 METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "in": 0.0254}
-"""Units of a size."""
+"""Unit → metres."""
 
 LINEAR, LINEAR_MIPMAP_LINEAR, CLAMP_TO_EDGE = 9729, 9987, 33071
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -57,14 +57,14 @@ class FileFrame:
     """Axes and unit of a mesh file."""
 
     up: Up | None = None
-    """Axis that points up; z for STL and y for the others when not given."""
+    """Up axis; by default z for STL and y for the others."""
     size: float | None = None
     """Longest side of the object's box, metres; see the module for the default."""
 
 
 @dataclass(frozen=True)
 class InputCamera:
-    """The camera that the input image was taken with."""
+    """The input image's camera."""
 
     elevation: float
     """Degrees above the horizon."""
@@ -76,7 +76,7 @@ class InputCamera:
     """Vertical field of view, degrees."""
 
     def extras(self, scale: float = 1.0) -> dict[str, Any]:
-        """What a GLB says about it; ``c2w`` is in the file's axes and unit, rows first."""
+        """Return the camera's entry in a GLB; ``c2w`` is in the file's axes and unit, row-major."""
         angles = (torch.tensor(value, dtype=torch.float64) for value in (self.azimuth, self.elevation, self.distance))
         c2w = look_at(*angles).numpy()
         c2w[:3] = WORLD_TO_FILE @ c2w[:3]
@@ -91,10 +91,10 @@ class InputCamera:
 
 
 def parse_size(text: str) -> float:
-    """A length with its unit, such as 0.1m, 10cm, 100mm or 4in, in metres.
+    """Parse a length with a unit, such as 0.1m, 10cm, 100mm or 4in, to metres.
 
     Raises:
-        ViewDistillError: It is no such length, or not between a tenth of a millimetre and a kilometre.
+        ViewDistillError: The text is no length, or the length is not between 0.1 mm and 1,000 m.
     """
     found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(mm|cm|m|in)\s*", text)
     size = float(found[1]) * METRES[found[2]] if found else 0.0
@@ -106,16 +106,16 @@ def parse_size(text: str) -> float:
 def save_mesh(
     mesh: TexturedMesh, path: Path, frame: FileFrame | None = None, camera: InputCamera | None = None
 ) -> None:
-    """Write a mesh in the format that the ending of the name says, in the axes and the unit of a frame.
+    """Write a mesh in the format of the suffix, in the axes and the unit of a frame.
 
     Args:
         mesh: The mesh, in world axes.
-        path: File to write, see `FORMATS`; replaced only when the new one is whole.
+        path: File to write, see `FORMATS`; replaced only by a complete one.
         frame: Axes and unit; the defaults of the format when not given.
-        camera: The input camera, which a GLB keeps.
+        camera: The input camera; stored in a GLB only.
 
     Raises:
-        ViewDistillError: The ending is not known, a GLB is to have +Z up, or the file system refuses.
+        ViewDistillError: The suffix is unknown, the frame has +Z up for a GLB, or the file system refuses.
     """
     frame, ending = frame or FileFrame(), path.suffix.lower()
     check_file(path, frame)
@@ -133,20 +133,20 @@ def save_mesh(
 
 
 def check_file(path: Path, frame: FileFrame) -> None:
-    """Refuse, before any work, what `save_mesh` would refuse.
+    """Reject, before any work, arguments that `save_mesh` would reject.
 
     Raises:
-        ViewDistillError: The ending is not known, or a GLB is to have +Z up.
+        ViewDistillError: The suffix is unknown, or the frame has +Z up for a GLB.
     """
     ending = path.suffix.lower()
     if ending not in FORMATS:
         raise ViewDistillError(f"{path}: the name must end in one of {', '.join(FORMATS)}")
     if ending == ".glb" and frame.up == "z":
-        raise ViewDistillError(f"{path}: glTF has +Y up by its definition; write an OBJ, PLY or STL for +Z up")
+        raise ViewDistillError(f"{path}: glTF is defined with +Y up; write an OBJ, PLY or STL for +Z up")
 
 
 def file_scale(mesh: TexturedMesh, ending: str, size: float | None) -> float:
-    """Factor from world units to those of a file."""
+    """Return the factor from world units to those of a file."""
     if size is None and ending != ".stl":
         return 1.0
     side = float(np.ptp(mesh.vertices, axis=0).max()) if len(mesh.vertices) else 1.0
@@ -154,18 +154,18 @@ def file_scale(mesh: TexturedMesh, ending: str, size: float | None) -> float:
 
 
 def in_file_axes(mesh: TexturedMesh, up: Up, scale: float) -> TexturedMesh:
-    """The mesh in the axes and the unit of a file."""
+    """Return the mesh in the axes and the unit of a file."""
     rotation = WORLD_TO_FILE if up == "y" else WORLD_TO_Z_UP
     vertices = (mesh.vertices @ rotation.T * scale).astype(np.float32)
     return replace(mesh, vertices=vertices, normals=(mesh.normals @ rotation.T).astype(np.float32))
 
 
 def save_glb(mesh: TexturedMesh, path: Path, camera: InputCamera, scale: float = 1.0) -> None:
-    """Writes a GLB: +Y up, base-colour texture, normals, and the input camera in the scene's ``extras``.
+    """Write a GLB: +Y up, base-colour texture, normals, and the input camera in the scene's ``extras``.
 
     Args:
         mesh: The mesh, in world axes.
-        path: File to write; replaced only when the new one is whole.
+        path: File to write; replaced only by a complete one.
         camera: Goes to ``extras["input_camera"]``.
         scale: Factor on all lengths.
 
@@ -185,7 +185,7 @@ def save_glb(mesh: TexturedMesh, path: Path, camera: InputCamera, scale: float =
 
 
 def _say_how_to_sample(tree: dict[str, Any]) -> None:
-    """Complete trimesh's tree: textures are clamped at their border, and every buffer view says what it is for."""
+    """Complete trimesh's tree: clamp textures at their border, and set the target of every buffer view."""
     tree["samplers"] = [
         {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR, "wrapS": CLAMP_TO_EDGE, "wrapT": CLAMP_TO_EDGE}
     ]
@@ -199,7 +199,7 @@ def _say_how_to_sample(tree: dict[str, Any]) -> None:
 
 
 def _matt_material(mesh: TexturedMesh, name: str) -> Any:
-    """The material of an OBJ: white, so that readers multiply the texture by 1."""
+    """Return the material of an OBJ: white, so that readers multiply the texture by 1."""
     library: Any = trimesh
     black, white = (0, 0, 0, 255), (255, 255, 255, 255)
     return library.visual.material.SimpleMaterial(
@@ -208,14 +208,14 @@ def _matt_material(mesh: TexturedMesh, name: str) -> Any:
 
 
 def _textured_body(mesh: TexturedMesh, material: Any) -> Any:
-    """The mesh as trimesh has it."""
+    """Convert the mesh to trimesh's class."""
     library: Any = trimesh
     visual = library.visual.TextureVisuals(uv=mesh.uvs, material=material)
     return library.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, visual=visual, process=False)
 
 
 def _write_obj(mesh: TexturedMesh, path: Path, frame: FileFrame) -> None:
-    """The OBJ with its MTL and PNG beside it, written last, so that it never refers to something missing."""
+    """Write the OBJ after its MTL and PNG, so that it never refers to a missing file."""
     library: Any = trimesh
     up, front = ("+Z", "-Y") if frame.up == "z" else ("+Y", "+Z")
     unit = "metres" if frame.size else "longest side about 1"
@@ -233,19 +233,19 @@ def _write_obj(mesh: TexturedMesh, path: Path, frame: FileFrame) -> None:
 
 
 def _write_stl(mesh: TexturedMesh, path: Path, frame: FileFrame) -> None:
-    """A binary STL: geometry alone, vertices along seams welded."""
+    """Write a binary STL: geometry alone, vertices along seams welded."""
     library: Any = trimesh
     body = library.Trimesh(mesh.vertices, mesh.faces, process=False)
     body.merge_vertices(merge_tex=True, merge_norm=True)
     content: bytes = library.exchange.stl.export_stl(body)
     axes = "+Y up, front +Z" if frame.up == "y" else "+Z up, front -Y"
-    # Its only place for words; must not begin with "solid", the mark of text files.
+    # The format's only field for text; must not begin with "solid", the signature of text STL.
     header = f"ViewDistill mesh; {axes}; millimetres, longest side {float(np.ptp(mesh.vertices, axis=0).max()):.4g}"
     write_bytes(path, header.encode()[:80].ljust(80) + content[80:])
 
 
 def _write_cloud(mesh: TexturedMesh, path: Path) -> None:
-    """A binary PLY of points drawn uniformly by area, with normals and colours."""
+    """Write a binary PLY of points drawn uniformly by area, with normals and colours."""
     library: Any = trimesh
     body = library.Trimesh(mesh.vertices, mesh.faces, process=False)
     points, face = library.sample.sample_surface(body, CLOUD_POINTS, seed=0)

@@ -21,17 +21,17 @@ DensityFunction = Callable[[Tensor], Tensor]
 """Density [N] at world points [N, 3]."""
 
 OccupancyFunction = Callable[[Tensor], Tensor]
-"""Boolean [N] at world points [N, 3]: whether the renderer looks there at all."""
+"""Boolean [N] at world points [N, 3]: places that the renderer samples."""
 
 COARSE_RESOLUTION = 64
-"""Nodes along each axis of the pass that finds the box."""
+"""Nodes along each axis of the coarse pass, which finds the box."""
 
 BLOCK_NODES = 1 << 24
-"""Nodes that marching cubes sees at once: 64 MB of values, and about 200 MB while it runs. Grids of up to 256 nodes per
-axis are one block."""
+"""Nodes per block of marching cubes: 64 MB of values, and about 200 MB while it runs. Grids of up to 256 nodes per axis
+are one block."""
 
 SEAM = 1e-5
-"""Distance, in cells, up to which vertices on the plane between two blocks are one."""
+"""Largest distance, in cells, at which vertices on the plane between two blocks are merged."""
 
 MARGIN = 0.1
 """Enlargement of the refitted box on each side, as a fraction of its own side (threestudio does the same)."""
@@ -61,18 +61,18 @@ def sample_density(
     planes: range | None = None,
     name: str = "density field",
 ) -> DensityGrid:
-    """Samples a density field on a grid, a chunk of points at a time.
+    """Sample a density field on a grid, a chunk of points at a time.
 
     Args:
         density_fn: The field.
         box: Lower and upper corner, world units.
         resolution: Nodes along each axis.
-        occupied_fn: Where given, density counts as zero wherever this is false: the renderer skips such places, so
-            nothing that training ever saw is there.
-        device: Where the field lives.
+        occupied_fn: If given, density counts as zero wherever this is false: the renderer skips such places, so
+            training has never seen them.
+        device: Device of the field.
         chunk: Points per call, bounds memory.
         planes: Consecutive nodes along x to sample; all when not given.
-        name: What is sampled, for the message.
+        name: Name of the field, for the message.
 
     Raises:
         ViewDistillError: If the density is not finite somewhere.
@@ -107,12 +107,12 @@ def _density(density_fn: DensityFunction, points: Tensor, occupied_fn: Occupancy
 
 
 def cube(radius: float) -> Float[np.ndarray, "2 3"]:
-    """The box [-radius, radius]^3."""
+    """Return the box [-radius, radius]^3."""
     return np.array([[-radius] * 3, [radius] * 3], dtype=np.float64)
 
 
 def refit_box(grid: DensityGrid, iso: float) -> Float[np.ndarray, "2 3"]:
-    """The box around all that is denser than ``iso``, enlarged by a node and then by `MARGIN`, within the grid.
+    """Return the box around all nodes denser than ``iso``, enlarged by a node and then by `MARGIN`, within the grid.
 
     Raises:
         ViewDistillError: If nothing is as dense as ``iso``.
@@ -129,12 +129,12 @@ def refit_box(grid: DensityGrid, iso: float) -> Float[np.ndarray, "2 3"]:
 def marching_cubes(
     grid: DensityGrid, iso: float, closed: tuple[bool, bool] = (True, True)
 ) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
-    """The surface where the density of a grid is ``iso``, closed where it runs into the grid's border.
+    """Return the surface where the density of a grid is ``iso``, closed where it runs into the grid's border.
 
     Args:
         grid: The density.
         iso: Density at the surface.
-        closed: Whether it is closed at the lower and upper end of the x axis too, beyond which a block has neighbours.
+        closed: Whether it is closed at the lower and upper end of the x axis too, where a block may have neighbours.
 
     Returns:
         Vertices in world units and faces, counter-clockwise seen from the less dense side.
@@ -153,7 +153,7 @@ def marching_cubes(
 def _cells(
     density: Float[np.ndarray, "x y z"], iso: float, closed: tuple[bool, bool], outside: float
 ) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
-    """Vertices in units of cells from the first node on, and faces; none where the surface does not pass."""
+    """Return vertices, in cells from the first node, and faces; none without a surface."""
     low, high = int(closed[0]), int(closed[1])
     padded = np.pad(density, ((low, high), (1, 1), (1, 1)), constant_values=outside)
     if not float(padded.min()) < iso < float(padded.max()):
@@ -174,7 +174,7 @@ def isosurface(
     name: str = "density field",
     block_nodes: int = BLOCK_NODES,
 ) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
-    """The iso-surface within a box, block after block, so that memory follows the surface and not the volume.
+    """Extract the iso-surface within a box block by block, so that memory grows with the surface, not the volume.
 
     Blocks are slabs along x that share a plane of nodes; vertices on such a plane are joined.
 
@@ -184,10 +184,10 @@ def isosurface(
         resolution: Nodes along each axis.
         iso: Density at the surface.
         occupied_fn: See `sample_density`.
-        device: Where the field lives.
+        device: Device of the field.
         chunk: Points per call of the field.
-        name: What the field is, for the message.
-        block_nodes: Nodes of one block at most.
+        name: Name of the field, for the message.
+        block_nodes: Largest number of nodes per block.
 
     Returns:
         Vertices in world units and faces, counter-clockwise seen from the less dense side.
@@ -204,7 +204,7 @@ def isosurface(
         planes = range(first, min(first + depth + 1, resolution))
         grid = sample_density(density_fn, box, resolution, occupied_fn, device, chunk, planes, name)
         densest = max(densest, float(grid.density.max()))
-        # The same density lies beyond the box for all blocks, or caps of neighbours would not meet.
+        # All blocks see the same density outside the box, or caps of neighbours would not meet.
         ends = (first == 0, planes[-1] == resolution - 1)
         vertices, faces = _cells(grid.density, iso, ends, min(0.0, iso) - 1.0)
         joined.add(vertices + np.array([first, 0.0, 0.0]), faces, float(first))
@@ -242,7 +242,7 @@ class _Blocks:
         self.count += int(new.sum())
 
     def mesh(self) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
-        """All blocks as one mesh."""
+        """Return all blocks as one mesh."""
         return np.concatenate(self.vertices).astype(np.float64), np.concatenate(self.faces)
 
 
@@ -255,15 +255,15 @@ def extract_mesh(
     device: torch.device | str = "cpu",
     chunk: int = 1 << 18,
 ) -> tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "f 3"]]:
-    """The iso-surface of a density field: a coarse pass finds its box, a fine pass over that box extracts it.
+    """Extract the iso-surface of a density field: a coarse pass finds its box, a fine pass over that box extracts it.
 
     Args:
         density_fn: The field.
-        radius: Half the side of the cube to look in, world units.
+        radius: Half the side of the cube to search, world units.
         resolution: Nodes along each axis of the fine pass.
         iso: Density at the surface.
         occupied_fn: See `sample_density`.
-        device: Where the field lives.
+        device: Device of the field.
         chunk: Points per call.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The whole way from a density and colour field to a textured mesh."""
+"""From a density and colour field to a textured mesh."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ class MeshSettings:
     resolution: int = 128
     """Nodes along each axis of the marching-cubes grid."""
     sweep_resolution: int = 96
-    """Nodes along each axis of the grid on which iso-values are compared."""
+    """Nodes along each axis of the grid for comparing iso-values."""
     texture_size: int = 1024
     """Side of the texture, texels."""
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
@@ -29,7 +29,7 @@ class MeshSettings:
 
 @dataclass(frozen=True)
 class FieldMesh:
-    """A mesh and how it came about."""
+    """A mesh and the record of its extraction."""
 
     mesh: TexturedMesh
     sweep: IsoSweep
@@ -47,7 +47,7 @@ def mesh_from_field(
     occupied_fn: OccupancyFunction | None = None,
     device: torch.device | str = "cpu",
 ) -> FieldMesh:
-    """Chooses an iso-value, extracts, cleans, unwraps and bakes.
+    """Choose an iso-value, then extract, clean, unwrap and bake.
 
     Args:
         density_fn: Density [N] at world points [N, 3].
@@ -55,10 +55,10 @@ def mesh_from_field(
         radius: Half the side of the field's cube, world units.
         c2w: Cameras that ``opacity`` was rendered from.
         fovy: Their vertical field of view, degrees.
-        opacity: Opacity of the field as its own renderer shows it.
+        opacity: Opacity rendered from the field.
         settings: Sizes; the defaults when not given.
-        occupied_fn: Whether the renderer looks at a point at all (its occupancy grid); everywhere when not given.
-        device: Where the field lives.
+        occupied_fn: Places that the renderer samples (its occupancy grid); everywhere when not given.
+        device: Device of the field.
 
     Raises:
         ViewDistillError: If the field is empty or not finite.

@@ -1,4 +1,4 @@
-"""The whole way from a signed distance and colour field to a textured mesh."""
+"""From a signed distance and colour field to a textured mesh."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from viewdistill.mesh.from_field import MeshSettings
 from viewdistill.mesh.textured_mesh import TexturedMesh
 
 NAME = "surface's signed distance"
-"""What messages call the function."""
+"""Name of the function in messages."""
 
 DistanceFunction = Callable[[Tensor], Tensor]
 """Signed distance [N], negative inside, at world points [N, 3]."""
@@ -23,7 +23,7 @@ DistanceFunction = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class SurfaceMesh:
-    """A mesh and how it came about."""
+    """A mesh and the record of its extraction."""
 
     mesh: TexturedMesh
     cleaning: CleaningReport
@@ -36,14 +36,14 @@ def mesh_from_surface(
     settings: MeshSettings | None = None,
     device: torch.device | str = "cpu",
 ) -> SurfaceMesh:
-    """Extracts the zero level set, a coarse pass and a fine one on the refitted box; cleans, unwraps and bakes.
+    """Extract the zero level set, by a coarse pass and a fine one on the refitted box; clean, unwrap and bake.
 
     Args:
         sdf_fn: Signed distance [N], negative inside, at world points [N, 3].
         color_fn: Colour [N, 3] at world points [N, 3].
         radius: Half the side of the surface's cube, world units.
         settings: Sizes; the defaults when not given.
-        device: Where the functions live.
+        device: Device of the functions.
 
     Raises:
         ViewDistillError: If the surface encloses nothing or everything, or a distance is not finite.

@@ -1,7 +1,7 @@
-"""Choice of the iso-value: the one whose silhouettes agree best with the opacity the renderer shows.
+"""Choice of the iso-value whose silhouettes agree best with the rendered opacity.
 
-A fixed threshold makes good renders into bad meshes whenever a field ends up softer or harder than the one the
-threshold was tuned on. Rendered opacity is what training supervised, so it is the yardstick.
+A fixed threshold turns good renders into bad meshes whenever a field is softer or harder than the one the threshold
+was tuned on. Training supervises the rendered opacity, so it is the reference.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from viewdistill.mesh.extraction import DensityGrid, marching_cubes
 from viewdistill.mesh.raster import silhouettes
 
 PLATEAU = 0.005
-"""Candidates this close to the best IoU count as equally good; the middle one is taken, as the least fragile."""
+"""Candidates this close to the best IoU count as equally good; the middle one, the most robust, is taken."""
 
 
 @dataclass(frozen=True)
 class IsoCandidate:
-    """One iso-value and how well it does."""
+    """One iso-value and its score."""
 
     value: float
     """Density at the surface."""
@@ -32,14 +32,14 @@ class IsoCandidate:
 
 @dataclass(frozen=True)
 class IsoSweep:
-    """All candidates, in rising order, and the one chosen."""
+    """All candidates, in ascending order, and the chosen one."""
 
     candidates: tuple[IsoCandidate, ...]
     chosen: IsoCandidate
 
 
 def candidate_values(grid: DensityGrid, count: int = 16) -> list[float]:
-    """Geometrically spaced iso-values between nearly empty and nearly the greatest density of the grid.
+    """Return geometrically spaced iso-values between nearly empty and nearly the greatest density of the grid.
 
     Raises:
         ViewDistillError: If the grid holds no density at all.
@@ -54,7 +54,7 @@ def candidate_values(grid: DensityGrid, count: int = 16) -> list[float]:
 
 
 def mask_iou(first: Bool[np.ndarray, "views h w"], second: Bool[np.ndarray, "views h w"]) -> float:
-    """Mean over views of the intersection over union of masks; a view empty in both counts as 1."""
+    """Return the mean over views of the intersection over union of masks; a view empty in both counts as 1."""
     intersection = (first & second).sum((1, 2))
     union = (first | second).sum((1, 2))
     return float(np.where(union > 0, intersection / np.maximum(union, 1), 1.0).mean())
@@ -67,11 +67,11 @@ def iso_value_sweep(
     opacity: Float[Tensor, "views size size"],
     values: list[float] | None = None,
 ) -> IsoSweep:
-    """Scores iso-values by the silhouettes of their surfaces against rendered opacity.
+    """Score iso-values by the silhouettes of their surfaces against rendered opacity.
 
     Args:
         grid: The density, zero where the renderer's occupancy grid is empty (see `sample_density`).
-        c2w: Cameras that the opacity was rendered from, for instance a ring.
+        c2w: Cameras of the rendered opacity, for instance a ring.
         fovy: Their vertical field of view, degrees.
         opacity: Rendered opacity in [0, 1].
         values: Iso-values to try; `candidate_values` of the grid when not given.

@@ -1,4 +1,4 @@
-"""Meshes of any origin with whatever colour they have: textures, colours of vertices or faces, one colour, or none."""
+"""Meshes of any origin with any form of colour: textures, colours of vertices or faces, one colour, or none."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +17,16 @@ from viewdistill.mesh.textured_mesh import TexturedMesh, vertex_normals
 from viewdistill.schema import in_few_words
 
 FARTHEST = 1e9
-"""Largest coordinate that is read: welding counts in steps of 1e-8, which overflow beyond 9e10."""
+"""Largest coordinate: welding counts in steps of 1e-8, which overflow beyond 9e10."""
 
 GSO_MODEL = Path("meshes") / "model.obj"
-"""Where an object of Google Scanned Objects has its mesh."""
+"""Path of the mesh in an object of Google Scanned Objects."""
 
 GSO_TEXTURES = (Path("materials") / "textures" / "texture.png", Path("meshes") / "texture.png", Path("texture.png"))
-"""Where its texture may be."""
+"""Possible paths of its texture."""
 
 LARGEST_TEXTURE = 8_192 * 8_192
-"""Texels of a texture at most."""
+"""Largest number of texels in a texture."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class LoadedMesh:
     faces: Int[np.ndarray, "f 3"]
     """Triangles."""
     textured: TexturedMesh | None
-    """The same triangles with their colour; None where the file has none."""
+    """The same triangles with their colour; None for a file without colour."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how it was read."""
+    """Notes on the reading, for the user."""
 
     @property
     def longest_side(self) -> float:
@@ -49,12 +49,12 @@ class LoadedMesh:
 
 
 def gso_folder(path: Path) -> bool:
-    """Whether a path is the folder of an object of Google Scanned Objects."""
+    """Return whether a path is the folder of an object of Google Scanned Objects."""
     return (path / GSO_MODEL).is_file()
 
 
 def load_gso(folder: Path, up: Up = "z", limits: MeshLimits | None = None) -> LoadedMesh:
-    """An object of Google Scanned Objects: ``meshes/model.obj``, z up as published, with its ``texture.png``.
+    """Load an object of Google Scanned Objects: ``meshes/model.obj``, z up as published, with its ``texture.png``.
 
     Raises:
         ViewDistillError: The mesh or the texture cannot be read.
@@ -71,13 +71,13 @@ def load_mesh(
 
     Args:
         path: The file.
-        up: Its axis that points up.
-        image: The texture, where the file does not say which it is.
-        limits: How much is read; what the file claims is compared with them first.
+        up: Its up axis.
+        image: The texture, if the file does not name it.
+        limits: Limits on the mesh, checked against the file's claims first.
 
     Raises:
-        ViewDistillError: The file is missing, cannot be read, claims too much, holds no triangles, or holds positions
-            that are not finite.
+        ViewDistillError: The file is missing, cannot be read, claims too much, holds no triangles, or holds non-finite
+            positions.
     """
     limits = limits or MeshLimits()
     claims = check_claims(path, limits)
@@ -88,26 +88,26 @@ def load_mesh(
         return _read(path, up, image, limits, claims)
     except ViewDistillError:
         raise
-    except Exception as problem:  # loaders meet arbitrary bytes and raise nearly anything, textures as late as copied
+    except Exception as problem:  # loaders raise nearly anything on arbitrary bytes; for textures not until the copy
         raise ViewDistillError(f"{path}: cannot be read as a mesh ({in_few_words(problem)}); {ADVICE}") from problem
 
 
 def _read(path: Path, up: Up, image: Image.Image | None, limits: MeshLimits, claims: Claims) -> LoadedMesh:
-    """The work of `load_mesh`, for a file whose claims are within the limits."""
+    """Load a mesh whose claims are within the limits, for `load_mesh`."""
     mesh = _joined(path, limits)
     vertices, faces = np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
     if len(faces) == 0:
         raise ViewDistillError(f"{path}: holds no triangles; give a mesh with faces")
-    notes = [f"{path}: scene {claims.shown} of {claims.scenes} is taken"] if claims.scenes > 1 else []
+    notes = [f"{path}: scene {claims.shown} of {claims.scenes} is used"] if claims.scenes > 1 else []
     visual = mesh.visual
     if visual.kind == "texture" and getattr(visual, "uv", None) is not None and _image(visual, image) is None:
-        notes.append(f"{path}: has texture coordinates but no texture that can be read; one colour is taken")
+        notes.append(f"{path}: has texture coordinates but no readable texture; one colour is used")
     world = vertices @ (WORLD_TO_FILE if up == "y" else np.eye(3))
     return LoadedMesh(world, faces, _textured(world, faces, visual, image), tuple(notes))
 
 
 def _joined(path: Path, limits: MeshLimits) -> Any:
-    """All parts of a file as one mesh of trimesh's, equal vertices welded within each part."""
+    """Join all parts of a file into one trimesh mesh; equal vertices are welded within each part."""
     library: Any = trimesh
     with path.open("rb") as file:
         scene = library.load_scene(
@@ -126,19 +126,19 @@ def _joined(path: Path, limits: MeshLimits) -> Any:
                 "scale the mesh and export it again"
             )
         if len(part.faces) and not 0 <= int(part.faces.min()) <= int(part.faces.max()) < len(part.vertices):
-            raise ViewDistillError(f"{path}: faces name vertices that are not there; export the mesh again")
+            raise ViewDistillError(f"{path}: faces refer to missing vertices; export the mesh again")
         part.process(validate=False)
     joined = scene.to_mesh()
-    # A scene's own placement may overflow what the file's numbers did not.
+    # The scene's transforms may overflow although the file's numbers do not.
     if not np.isfinite(joined.vertices).all():
-        raise ViewDistillError(f"{path}: its nodes put it beyond all numbers; export the mesh again")
+        raise ViewDistillError(f"{path}: its node transforms overflow; export the mesh again")
     return joined
 
 
 def _textured(
     vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], visual: Any, image: Image.Image | None
 ) -> TexturedMesh | None:
-    """The mesh with one texture, whatever form its colour has."""
+    """Convert any form of colour to one texture."""
     if visual.kind == "texture":
         uvs = getattr(visual, "uv", None)
         image = _image(visual, image)
@@ -158,14 +158,14 @@ def _textured(
 
 
 def _image(visual: Any, image: Image.Image | None) -> Image.Image | None:
-    """The texture that is given, else the material's own."""
+    """Return the given texture, else the material's own."""
     return image or getattr(visual.material, "image", None) or getattr(visual.material, "baseColorTexture", None)
 
 
 def _with_texture(
     vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], uvs: Float[np.ndarray, "v 2"], image: Image.Image
 ) -> TexturedMesh:
-    """The texture made square, and faces whose coordinates lie in another repeat of it brought to the first."""
+    """Make the texture square, and move faces in another repeat of it to the first."""
     normals = vertex_normals(vertices, faces)
     corners = uvs[faces]
     repeat = np.floor(corners.min(1) + 1e-6)
@@ -180,9 +180,9 @@ def _with_texture(
 def _with_corner_colors(
     vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"], colors: UInt8[np.ndarray, "f 3 3"]
 ) -> TexturedMesh:
-    """Colours of corners as a texture of 2 x 2 texels a face, between whose centres bilinear look-up is linear.
+    """Store colours of corners as 2 x 2 texels per face; bilinear look-up is linear between their centres.
 
-    The fourth texel holds what continues the plane through the other three, as far as 8 bits can.
+    The fourth texel continues the plane through the other three, within 8 bits.
     """
     columns = int(np.ceil(np.sqrt(len(faces))))
     row, column = np.divmod(np.arange(len(faces)), columns)
@@ -200,5 +200,5 @@ def _with_corner_colors(
 
 
 def _loose(faces: int) -> Int[np.ndarray, "faces 3"]:
-    """Triangles that share no vertices."""
+    """Split triangles so that they share no vertices."""
     return np.arange(3 * faces).reshape(-1, 3)

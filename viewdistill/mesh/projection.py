@@ -1,14 +1,14 @@
-"""Texture from posed views: every texel is the weighted mean of what the views that see it show there.
+"""Texture from posed views: every texel is the weighted mean of the views that see it.
 
 The weight of a view at a texel is
 
     w = a · r · max(0, n·d)^k
 
 with a the view's own weight, n the surface normal, d the direction to the camera, and r the view's reliability at the
-pixel: 1 well inside the surface that the mesh shows there, little near its edges, 0 where the picture shows no object.
-What is seen near edges alone, as thin parts are, thus still gets its colour from there. A view that does not see the
-texel (Embree says that another part of the mesh is in front) has no weight at all. What the mesh's texture had before
-keeps a tiny weight of its own and so shows, smoothly, where no view looks.
+pixel: 1 well inside the surface that the mesh shows there, small near its edges, 0 where the picture shows no object.
+Parts visible near edges only, such as thin ones, thus still get their colour from there. A view that does not see the
+texel (by Embree, another part of the mesh is in front) has no weight. The earlier texture keeps a tiny weight, so it
+remains, smoothly, where no view looks.
 """
 
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ from viewdistill.pictures import to_bytes
 from viewdistill.rendering.embree import EmbreeScene
 
 COVERED = 0.95
-"""Alpha from which a pixel shows nothing but the object."""
+"""Smallest alpha of a pixel that shows only the object."""
 
 REFERENCE_SIDE = 256
-"""Side of the pictures that widths in pixels are meant for; in larger ones the same width is more pixels."""
+"""Side of the pictures that widths in pixels refer to; in larger ones widths scale up."""
 
 
 @dataclass(frozen=True)
 class TextureView:
-    """A picture that lends its colours to the texture."""
+    """A picture that colours the texture."""
 
     rgb: Float[np.ndarray, "h w 3"]
     """Straight colour in [0, 1], float32."""
@@ -51,19 +51,19 @@ class TextureView:
 
 @dataclass(frozen=True)
 class ProjectionSettings:
-    """How views are weighed."""
+    """Weights of the views."""
 
     sharpness: float = 4.0
-    """k: the larger, the more the view that looks straightest at a place decides its colour alone."""
+    """k: larger values favour the view that faces a place most directly."""
     edge_pixels: float = 1.0
-    """Pixels nearer than this to the object's rim, or to an edge in the mesh's depth, count only for want of better; of
-    pictures larger than `REFERENCE_SIDE`, as many times more."""
+    """Pixels nearer than this to the object's rim, or to an edge in the mesh's depth, count only if there are no better
+    ones; scaled up for pictures larger than `REFERENCE_SIDE`."""
     feather_pixels: float = 2.0
-    """From there on the reliability rises to 1 within this many pixels."""
+    """Width, pixels, over which the reliability then rises to 1."""
     edge_reliability: float = 0.02
     """Reliability of the pixels near an edge."""
     depth_tolerance: float = 0.01
-    """Distance by which a texel may lie behind what the camera meets first and still be seen, world units."""
+    """Largest distance of a visible texel behind the first hit of its ray, world units."""
     depth_edge: float = 0.05
     """Deviation of the mesh's depth from a plane, between neighbouring pixels, that counts as an edge, world units."""
     kept_weight: float = 1e-3
@@ -73,15 +73,15 @@ class ProjectionSettings:
 def project_views(
     mesh: TexturedMesh, views: Sequence[TextureView], settings: ProjectionSettings | None = None
 ) -> tuple[TexturedMesh, float]:
-    """Replaces a mesh's texture by what posed views show; its old texture remains where they show nothing.
+    """Replace a mesh's texture by posed views; the old texture remains where no view looks.
 
     Args:
-        mesh: The mesh; its texture is what shines through where no view looks.
+        mesh: The mesh; its texture remains where no view looks.
         views: The pictures with their cameras.
-        settings: How they are weighed; the defaults when not given.
+        settings: Weights of the views; the defaults when not given.
 
     Returns:
-        The mesh with its new texture, and the share of its texels that views decide more than the old texture does.
+        The mesh with its new texture, and the share of texels with more weight from views than from the old texture.
     """
     settings = settings or ProjectionSettings()
     size = mesh.texture.shape[0]
@@ -110,14 +110,14 @@ def view_colors(
     normals: Float[np.ndarray, "n 3"],
     settings: ProjectionSettings,
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " n"]]:
-    """What one view shows at surface points, and how much it counts there.
+    """Return one view's colours at surface points, and its weights there.
 
     Args:
         scene: The mesh.
         view: The view.
         points: On its surface, world units.
         normals: Unit normals there.
-        settings: How views are weighed.
+        settings: Weights of the views.
     """
     height, width = view.alpha.shape
     pixels = project(torch.from_numpy(points), view.c2w.float(), view.fovy, height, width)[0].numpy()
@@ -134,7 +134,7 @@ def view_colors(
 def visible(
     scene: EmbreeScene, camera: Float[np.ndarray, " 3"], points: Float[np.ndarray, "n 3"], tolerance: float
 ) -> Bool[np.ndarray, " n"]:
-    """Whether nothing of the mesh stands between a camera and surface points, but for ``tolerance`` world units."""
+    """Return whether the mesh leaves surface points visible to a camera, within ``tolerance`` world units."""
     directions = points - camera
     distance = np.linalg.norm(directions, axis=1)
     hits = scene.cast(np.broadcast_to(camera, points.shape), directions / np.maximum(distance, 1e-8)[:, None])
@@ -142,13 +142,13 @@ def visible(
 
 
 def reliability(scene: EmbreeScene, view: TextureView, settings: ProjectionSettings) -> Float[np.ndarray, "h w"]:
-    """How far each pixel can be trusted to show the surface that the mesh has there, in [0, 1].
+    """Return the reliability of each pixel, in [0, 1]: that it shows the mesh's surface there.
 
     A mesh and its views never agree to the pixel. Next to the rim a pixel may show the background, and next to an edge
-    in depth the part in front; both would leave their colour on the part behind.
+    in depth the part in front; both would bleed onto the part behind.
     """
     sound = (view.alpha >= COVERED) & (depth_edges(scene, view) < settings.depth_edge)
-    # Beyond the picture's border counts as unsound, so that nothing is read where the view was cut off.
+    # The outside of the picture counts as unreliable, so that nothing is read where the view is cut off.
     clearance = np.asarray(ndimage.distance_transform_edt(np.pad(sound, 1)))[1:-1, 1:-1]
     clearance = clearance / max(1.0, max(clearance.shape) / REFERENCE_SIDE)
     inner = ((clearance - settings.edge_pixels) / settings.feather_pixels).clip(settings.edge_reliability, 1)
@@ -156,10 +156,10 @@ def reliability(scene: EmbreeScene, view: TextureView, settings: ProjectionSetti
 
 
 def depth_edges(scene: EmbreeScene, view: TextureView) -> Float[np.ndarray, "h w"]:
-    """How far the mesh's depth at each pixel is from that of a plane through its neighbours, world units.
+    """Return the deviation of the mesh's depth at each pixel from a plane through its neighbours, world units.
 
-    The inverse of depth is linear over the picture of a plane, however obliquely it is seen, so its second difference
-    finds steps and not slopes.
+    The inverse of depth is linear over the picture of a plane at any obliquity, so its second difference detects steps
+    and not slopes.
     """
     height, width = view.alpha.shape
     origins, directions = (part.reshape(-1, 3) for part in rays(view.c2w[None].float(), view.fovy, height, width))
@@ -172,7 +172,7 @@ def depth_edges(scene: EmbreeScene, view: TextureView) -> Float[np.ndarray, "h w
 
 
 def bilinear(image: Float[np.ndarray, "h w c"], pixels: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n c"]:
-    """Values of an image at pixel coordinates (x right, y down, pixel centres at .5), zero outside it."""
+    """Sample an image bilinearly at pixel coordinates (x right, y down, pixel centres at .5); zero outside."""
     at = np.stack([pixels[:, 1] - 0.5, pixels[:, 0] - 0.5])
     channels = [ndimage.map_coordinates(image[..., c], at, order=1, cval=0.0) for c in range(image.shape[-1])]
     return np.stack(channels, -1)

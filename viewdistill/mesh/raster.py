@@ -13,10 +13,10 @@ from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.rendering.embree import EmbreeScene, Hits
 
 AMBIENT = 0.35
-"""Share of light that reaches every surface when shading; the rest falls from the camera (a head light)."""
+"""Share of ambient light in shading; the rest comes from the camera (a head light)."""
 
 NEAREST = 1e-3
-"""Depth below which a vertex has no place in the picture, world units."""
+"""Smallest depth of a vertex in the picture, world units."""
 
 CLAY = 0.8
 """Grey of the untextured look."""
@@ -43,7 +43,7 @@ def silhouettes(
     fovy: float,
     size: int,
 ) -> Bool[np.ndarray, "views size size"]:
-    """Which pixel centres see the mesh."""
+    """Return the mask of pixel centres that see the mesh."""
     scene = EmbreeScene(vertices, faces)
     origins, directions = rays(c2w.detach().cpu().float(), fovy, size, size)
     hits = scene.cast(origins.reshape(-1, 3).numpy(), directions.reshape(-1, 3).numpy())
@@ -59,14 +59,14 @@ def render_mesh(
     shaded: bool = False,
     textured: bool = True,
 ) -> MeshViews:
-    """Renders a textured mesh.
+    """Render a textured mesh.
 
     Args:
         mesh: The mesh.
         c2w: Camera-to-world matrices.
         fovy: Vertical field of view, degrees.
         size: Side of the pictures, pixels.
-        supersample: Rays along each side of a pixel; the mean of them is taken.
+        supersample: Rays along each side of a pixel; their mean is taken.
         shaded: Whether a head light shades the surface; the plain base colour otherwise.
         textured: Whether to show the texture; grey clay otherwise.
     """
@@ -89,7 +89,7 @@ def render_each(
     shaded: bool = False,
     textured: bool = True,
 ) -> Iterator[MeshViews]:
-    """As `render_mesh`, but one view after another, for when all together would not fit in memory."""
+    """Like `render_mesh`, but view by view, for pictures that do not fit in memory together."""
     scene = EmbreeScene(mesh.vertices, mesh.faces)
     for i in range(len(c2w)):
         yield _render_view(mesh, scene, c2w[i : i + 1], fovy, size, supersample, shaded, textured)
@@ -138,7 +138,7 @@ def _render_view(
 def _window(
     vertices: Float[np.ndarray, "v 3"], c2w: Float[Tensor, "4 4"], fovy: float, size: int
 ) -> tuple[slice, slice]:
-    """Rows and columns of a picture outside which no ray can meet the mesh; usually a third of all."""
+    """Return the rows and columns of a picture whose rays can meet the mesh; usually a third of all."""
     if len(vertices) == 0:
         return slice(0, 0), slice(0, 0)
     pixels, depth = project(torch.from_numpy(vertices).float(), c2w, fovy, size, size)
@@ -150,7 +150,7 @@ def _window(
 
 
 def _pixel_means(samples: Float[np.ndarray, "fine fine c"], supersample: int) -> Float[np.ndarray, "size size c"]:
-    """Mean over the samples of each pixel; adding slices is several times faster than a reduction over two axes."""
+    """Return the mean over each pixel's samples; adding slices is several times faster than reducing two axes."""
     parts = [samples[i::supersample, j::supersample] for i in range(supersample) for j in range(supersample)]
     total = parts[0].copy()
     for part in parts[1:]:
@@ -159,7 +159,7 @@ def _pixel_means(samples: Float[np.ndarray, "fine fine c"], supersample: int) ->
 
 
 def _hit_normals(mesh: TexturedMesh, hits: Hits, towards: Float[np.ndarray, "h 3"]) -> Float[np.ndarray, "h 3"]:
-    """Interpolated unit normals where rays hit, turned against the rays (surfaces are two-sided)."""
+    """Return interpolated unit normals where rays hit, turned against the rays (surfaces are two-sided)."""
     hit = hits.hit
     normals = np.einsum("nkc,nk->nc", mesh.normals[mesh.faces[hits.face[hit]]], hits.barycentric[hit])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-8)
@@ -167,14 +167,14 @@ def _hit_normals(mesh: TexturedMesh, hits: Hits, towards: Float[np.ndarray, "h 3
 
 
 def texture_color(mesh: TexturedMesh, hits: Hits) -> Float[np.ndarray, "h 3"]:
-    """Base colour in [0, 1] of the rays that hit, in their order."""
+    """Return the base colour in [0, 1] of the rays that hit, in their order."""
     hit = hits.hit
     uvs = np.einsum("nkc,nk->nc", mesh.uvs[mesh.faces[hits.face[hit]]], hits.barycentric[hit])
     return sample_texture(mesh.texture, uvs)
 
 
 def sample_texture(texture: UInt8[np.ndarray, "t w 3"], uvs: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-    """Bilinear look-up of a texture, clamped at its border, in [0, 1]."""
+    """Look up a texture bilinearly, clamped at its border; in [0, 1]."""
     height, width = texture.shape[:2]
     x = np.clip(uvs[:, 0] * width - 0.5, 0, width - 1)
     y = np.clip((1 - uvs[:, 1]) * height - 0.5, 0, height - 1)

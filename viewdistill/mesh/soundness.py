@@ -1,7 +1,7 @@
-"""Whether a mesh is fit for use: closed, smooth, without self-intersections or needless handles, true to the input.
+"""Soundness of a mesh: closed, smooth, free of self-intersections and needless handles, true to the input.
 
-A mesh can be watertight and still be worthless: a crumpled surface with dozens of handles that crosses itself. Each of
-these has a figure here, a limit, and words for people.
+A mesh can be watertight and still be useless: a crumpled, self-intersecting surface with dozens of handles. Each
+defect has a figure here, a limit, and a description.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from torch import Tensor
 from viewdistill.mesh.raster import silhouettes
 
 LARGEST_GENUS = 8
-"""Handles of a sound mesh at most: mugs and chairs have a few, a crumpled surface has dozens."""
+"""Largest number of handles of a sound mesh: mugs and chairs have a few, a crumpled surface has dozens."""
 
 LARGEST_CROSSING = 0.001
-"""Share of faces of a sound mesh that others cross, at most."""
+"""Largest share of self-intersecting faces in a sound mesh."""
 
 SHARP_ANGLE = 60.0
-"""Angle between the normals of two faces from which their edge counts as sharp, degrees."""
+"""Smallest angle between the normals of two faces at a sharp edge, degrees."""
 
 LARGEST_RAGGEDNESS = 0.1
-"""Share of the length of all edges that is sharp in a sound mesh, at most: a box of 20,000 faces has about 0.01."""
+"""Largest share of sharp edges, by length, in a sound mesh: a box of 20,000 faces has about 0.01."""
 
 SMALLEST_INPUT_IOU = 0.9
-"""Agreement of the mesh's silhouette with the input's below which something went wrong."""
+"""Agreement of the mesh's silhouette with the input's below which the mesh counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Soundness:
     genus: int
     """Handles of all parts together; means little unless watertight."""
     crossing_faces: int
-    """Faces that others cross."""
+    """Faces that intersect others."""
     faces: int
     """All faces."""
     raggedness: float
-    """Share of the length of all edges at which the surface bends by more than `SHARP_ANGLE`."""
+    """Share of edges, by length, at which the surface bends by more than `SHARP_ANGLE`."""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What keeps the mesh from being sound, in words; none for a sound one."""
+        """The mesh's defects, in words; none for a sound one."""
         found: list[str] = []
         if not self.watertight:
             found.append("it is not watertight")
@@ -64,12 +64,12 @@ class Soundness:
 
     @property
     def sound(self) -> bool:
-        """Whether it is fit for printing and simulation."""
+        """Whether the mesh is fit for printing and simulation."""
         return not self.problems
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What the record of the mesh stage keeps."""
+        """The figures for the record of the mesh stage."""
         return {
             "watertight": self.watertight,
             "components": self.components,
@@ -81,7 +81,7 @@ class Soundness:
 
 
 def soundness(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> Soundness:
-    """Figures of a mesh; vertices that seams of a texture split are welded first.
+    """Measure a mesh; vertices split along texture seams are welded first.
 
     Args:
         vertices: Positions, world units.
@@ -104,7 +104,7 @@ def soundness(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"])
 
 
 def crossing_faces(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> int:
-    """How many faces others cross."""
+    """Return the number of faces that intersect others."""
     library: Any = pymeshlab
     meshes = library.MeshSet(verbose=False)
     meshes.add_mesh(library.Mesh(vertices.astype(np.float64), faces.astype(np.int32)))
@@ -113,7 +113,7 @@ def crossing_faces(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f
 
 
 def raggedness(mesh: Any) -> float:
-    """Share of the length of all inner edges that is sharp.
+    """Return the share of sharp inner edges, by length.
 
     Args:
         mesh: A `trimesh.Trimesh`.
@@ -131,14 +131,14 @@ def silhouette_iou(
     fovy: float,
     mask: Bool[np.ndarray, "size size"],
 ) -> float:
-    """Intersection over union of a mesh's silhouette and a mask, in [0, 1].
+    """Return the intersection over union of a mesh's silhouette and a mask, in [0, 1].
 
     Args:
         vertices: Positions, world units.
         faces: Triangles.
         c2w: Camera-to-world matrix of the mask's picture.
         fovy: Its vertical field of view, degrees.
-        mask: The object in it.
+        mask: The object in the picture.
     """
     shape = silhouettes(vertices, faces, c2w[None], fovy, mask.shape[0])[0]
     union = int((shape | mask).sum())

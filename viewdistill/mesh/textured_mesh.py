@@ -1,4 +1,4 @@
-"""The mesh every later step speaks about: triangles with a base-colour texture."""
+"""The common mesh type: triangles with a base-colour texture."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class TexturedMesh:
 
 
 def vertex_normals(vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "v 3"]:
-    """Unit vertex normals, face normals weighted by area; +z for a vertex that no proper face touches."""
+    """Return unit vertex normals, face normals weighted by area; +z for a vertex that no proper face touches."""
     corners = vertices[faces].astype(np.float64)
     weighted = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros((len(vertices), 3))

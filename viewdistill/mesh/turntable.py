@@ -14,7 +14,7 @@ from viewdistill.pictures import to_bytes
 
 
 def ring(count: int, elevation: float, distance: float = DISTANCE) -> Float[Tensor, "count 4 4"]:
-    """Cameras at equal steps of azimuth, the first at azimuth 0 (the input view's side); angles in degrees."""
+    """Return cameras at equal steps of azimuth, the first at azimuth 0 (the input view's side); angles in degrees."""
     azimuth = torch.arange(count, dtype=torch.float32) * (360.0 / max(count, 1))
     return look_at(azimuth, torch.full_like(azimuth, elevation), torch.full_like(azimuth, distance))
 
@@ -30,17 +30,17 @@ def write_turntable(
     fovy: float = FOVY_ZERO123,
     distance: float = DISTANCE,
 ) -> None:
-    """Films a mesh from cameras that circle it.
+    """Film a mesh from cameras that circle it.
 
-    The defaults make ten seconds: two turns of 100 frames at 20 frames a second.
+    The defaults give ten seconds: two turns of 100 frames at 20 frames per second.
 
     Args:
         mesh: The mesh.
         path: MP4 to write.
         elevation: Of the cameras, degrees.
-        frames: Pictures a turn.
-        turns: How often the turn is shown; rendered once.
-        fps: Frames a second.
+        frames: Pictures per turn.
+        turns: Number of turns in the video; rendered once.
+        fps: Frames per second.
         size: Side of the pictures, pixels; even.
         fovy: Vertical field of view, degrees.
         distance: Of the cameras from the origin, world units.

@@ -13,7 +13,7 @@ class Atlas:
     """A mesh cut open along seams."""
 
     source: Int[np.ndarray, " v"]
-    """For every new vertex, the index of the old one it is a copy of."""
+    """Index of the original of every new vertex."""
     faces: Int[np.ndarray, "f 3"]
     """Triangles as indices of new vertices, in the order of the old triangles."""
     uvs: Float[np.ndarray, "v 2"]
@@ -26,19 +26,19 @@ def unwrap(
     texture_size: int = 1024,
     padding: int = 3,
 ) -> Atlas:
-    """Cuts a mesh into charts and packs them into the unit square.
+    """Cut a mesh into charts and pack them into the unit square.
 
     Args:
         vertices: Positions, world units.
         faces: Triangles.
-        texture_size: Side of the texture the atlas is meant for, texels.
+        texture_size: Side of the atlas's texture, texels.
         padding: Distance between charts, texels.
     """
     library: Any = xatlas
     generator = library.Atlas()
     generator.add_mesh(vertices.astype(np.float32), faces.astype(np.uint32))
     charts, packing = library.ChartOptions(), library.PackOptions()
-    # Fewer, larger charts than the defaults give: seams are what shows in a texture.
+    # Fewer, larger charts than by default, because seams are visible in a texture.
     charts.max_cost = 4.0
     charts.normal_deviation_weight = 1.0
     packing.resolution = texture_size

@@ -1,8 +1,8 @@
-"""Similarity-ICP: moves, turns and scales one set of points onto another (the protocol `surface-aligned`).
+"""Similarity ICP: translation, rotation and scale of one set of points onto another (protocol `surface-aligned`).
 
-Matches are made both ways, from each set to the nearest of the other: matched one way alone, what a set leaves
-uncovered would have no say. Every start is followed to its end and the place with the least Chamfer distance is kept,
-the one where the points stand among them, so that aligning never makes it worse.
+Points are matched both ways, from each set to the nearest of the other, because one-way matching ignores uncovered
+parts. Every start is followed to convergence and the pose with the least Chamfer distance is kept. The identity is
+among the starts, so alignment never increases the distance.
 """
 
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from scipy.spatial import KDTree
 from trimesh.registration import procrustes
 
 POINTS = 5_000
-"""Points of each set that take part."""
+"""Number of points used from each set."""
 
 ITERATIONS = 60
-"""Rounds of matching at most."""
+"""Largest number of rounds of matching."""
 
 SETTLED = 1e-7
-"""Gain of the Chamfer distance in one round, world units, below which a start is at its end."""
+"""Gain in Chamfer distance per round, world units, below which a start has converged."""
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """A scaled rotation and a shift."""
+    """A scaled rotation and a translation."""
 
     matrix: Float[np.ndarray, "4 4"]
     """Applied to homogeneous columns."""
 
     @property
     def scale(self) -> float:
-        """Factor of all lengths."""
+        """Scale factor."""
         return float(np.cbrt(np.linalg.det(self.matrix[:3, :3])))
 
     @property
@@ -43,19 +43,19 @@ class Similarity:
 
     @property
     def shift(self) -> Float[np.ndarray, " 3"]:
-        """Where the origin goes, world units."""
+        """Image of the origin, world units."""
         return self.matrix[:3, 3]
 
     def __call__(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-        """The points after it."""
+        """Return the transformed points."""
         return points @ self.matrix[:3, :3].T + self.shift
 
 
 def align(source: Float[np.ndarray, "n 3"], target: Float[np.ndarray, "m 3"]) -> Similarity:
-    """The similarity that brings points nearest to others, as far as ICP finds it.
+    """Find the similarity that best aligns points with others, by ICP.
 
     Args:
-        source: Points to move, in no order; at least one.
+        source: Points to move, in any order; at least one.
         target: Points to move them to; at least one.
     """
     random = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def align(source: Float[np.ndarray, "n 3"], target: Float[np.ndarray, "m 3"]) ->
 
 
 def _starts(source: Float[np.ndarray, "n 3"], target: Float[np.ndarray, "m 3"]) -> list[Float[np.ndarray, "4 4"]]:
-    """As it stands; and with centre and spread matched."""
+    """Return the starts: the identity, and a match of centre and spread."""
     spreads = [float(np.sqrt((points - points.mean(0)).var(0).sum())) for points in (source, target)]
     scale = spreads[1] / spreads[0] if min(spreads) > 0 else 1.0
     matched = np.diag([scale, scale, scale, 1.0])
@@ -76,7 +76,7 @@ def _starts(source: Float[np.ndarray, "n 3"], target: Float[np.ndarray, "m 3"]) 
 def _follow(
     matrix: Float[np.ndarray, "4 4"], source: Float[np.ndarray, "n 3"], target: Float[np.ndarray, "m 3"]
 ) -> tuple[float, Similarity]:
-    """The best Chamfer distance on the way from a start, and where it was."""
+    """Return the best Chamfer distance reached from a start, and its pose."""
     target_tree: Any = KDTree(target)
     best = (float("inf"), Similarity(matrix))
     for _ in range(ITERATIONS):

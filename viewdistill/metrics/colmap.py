@@ -1,8 +1,8 @@
-"""How many points COLMAP triangulates from views with known cameras: views of one shape share many.
+"""Number of points that COLMAP triangulates from views with known cameras: consistent views share many.
 
-Features are found and matched in all pairs of views, and matches are triangulated with the cameras that the views came
-with (SyncDreamer's measure of consistency, Liu et al. 2023). Nothing is compared with the truth. COLMAP comes as the
-library pycolmap, in the extra ``colmap``.
+Features are detected and matched in all pairs of views, and matches are triangulated with the views' cameras
+(SyncDreamer's measure of consistency, Liu et al. 2023). The ground truth is not used. COLMAP comes as the library
+pycolmap, in the extra ``colmap``.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ OPENGL_TO_COLMAP = np.diag([1.0, -1.0, -1.0])
 def colmap_points(
     rgb: Float[Tensor, "views 3 size size"], c2w: Float[Tensor, "views 4 4"], fovy: Sequence[float]
 ) -> int:
-    """Count of triangulated points.
+    """Count triangulated points.
 
     Args:
         rgb: The views over white, in [0, 1].
@@ -37,7 +37,7 @@ def colmap_points(
         fovy: Their vertical fields of view, degrees.
 
     Raises:
-        ViewDistillError: COLMAP is not installed, or a step of it failed.
+        ViewDistillError: COLMAP is not installed, or one of its steps failed.
     """
     if importlib.util.find_spec("pycolmap") is None:
         raise ViewDistillError("COLMAP is not installed; run `pip install 'viewdistill[colmap]'`")
@@ -59,18 +59,18 @@ def colmap_points(
             library.match_exhaustive(database, matching_options=matching)
             model = known_model(library, database, c2w, fovy, rgb.shape[-1])
             result = library.triangulate_points(model, database, images, folder)
-        # COLMAP's failures come as ValueError (nothing to do) or RuntimeError (a step that gave up).
+        # COLMAP raises ValueError (nothing to do) or RuntimeError (a failed step).
         except (ValueError, RuntimeError, OSError) as error:
             raise ViewDistillError(f"COLMAP failed: {str(error).splitlines()[0] if str(error) else error!r}") from error
         return int(result.num_points3D())
 
 
 def known_model(library: Any, database: Path, c2w: Float[Tensor, "views 4 4"], fovy: Sequence[float], size: int) -> Any:
-    """The known cameras as a model without points.
+    """Build a model of the known cameras, without points.
 
     Args:
         library: pycolmap.
-        database: COLMAP's database, which holds the number of each picture.
+        database: COLMAP's database, which holds each picture's number.
         c2w: Camera-to-world matrices.
         fovy: Vertical fields of view, degrees.
         size: Side of the pictures, pixels.
@@ -94,7 +94,7 @@ def known_model(library: Any, database: Path, c2w: Float[Tensor, "views 4 4"], f
         pose = c2w[index].double().numpy()
         rotation = OPENGL_TO_COLMAP @ pose[:3, :3].T
         placed = library.Rigid3d(library.Rotation3d(rotation), -rotation @ pose[:3, 3])
-        # Each camera is a rig of its own.
+        # One rig per camera.
         model.add_camera_with_trivial_rig(camera)
         image = library.Image(name=image.name, camera_id=image.camera_id, image_id=image.image_id)
         model.add_image_with_trivial_frame(image, placed)
@@ -103,7 +103,7 @@ def known_model(library: Any, database: Path, c2w: Float[Tensor, "views 4 4"], f
 
 @contextlib.contextmanager
 def _silent() -> Generator[None]:
-    """COLMAP writes to the process's own streams, past Python's."""
+    """Silence COLMAP, which writes to the process's own streams, past Python's."""
     kept = [os.dup(stream) for stream in (1, 2)]
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,7 +1,7 @@
-"""Agreement of surfaces: Chamfer distance, F-score, normal consistency, Volume IoU (the protocol called `surface`).
+"""Agreement of surfaces: Chamfer distance, F-score, normal consistency, Volume IoU (protocol `surface`).
 
-No alignment: both meshes are taken as they stand in the world. `viewdistill.metrics.protocols` names the other ways of
-choosing the points and the place.
+Both meshes are compared in world space, without alignment. `viewdistill.metrics.protocols` defines other choices of
+points and pose.
 """
 
 from dataclasses import dataclass
@@ -28,20 +28,20 @@ class TriangleMesh(NamedTuple):
     vertices: Vertices
     """Positions, world units."""
     faces: Faces
-    """Vertex indices, oriented alike."""
+    """Vertex indices, consistently oriented."""
 
 
 @dataclass(frozen=True)
 class GeometryScores:
-    """How well a mesh agrees with the truth. An empty prediction has infinite Chamfer distance and 0 for the rest.
+    """Agreement of a mesh with the truth. An empty prediction has infinite Chamfer distance and 0 for the rest.
 
-    What the truth cannot tell (depth maps have neither normals nor an inside) is NaN.
+    Figures that the truth does not support are NaN: depth maps have neither normals nor an inside.
     """
 
     chamfer: float
     """Half the sum of both mean distances to the nearest sample of the other surface, world units (not squared)."""
     f_score_001: float
-    """Harmonic mean of the shares of samples closer than 0.01 to the other surface."""
+    """Harmonic mean of the shares of samples within 0.01 of the other surface, world units."""
     f_score_002: float
     """The same within 0.02."""
     normal_consistency: float
@@ -61,17 +61,17 @@ class SurfaceSamples:
     points: Float[np.ndarray, "n 3"]
     """World units."""
     normals: Float[np.ndarray, "n 3"]
-    """Unit normals of the faces they lie on; NaN where they are not known."""
+    """Unit normals of their faces; NaN if unknown."""
 
 
 def sample_surface(vertices: Vertices, faces: Faces, count: int = SAMPLES, seed: int = 0) -> SurfaceSamples:
-    """Draws points uniformly by area from a mesh.
+    """Draw points uniformly by area from a mesh.
 
     Args:
         vertices: Positions, world units.
         faces: Triangles.
-        count: How many points.
-        seed: Of the random numbers.
+        count: Number of points.
+        seed: Random seed.
 
     Raises:
         ViewDistillError: If the mesh has no area.
@@ -94,7 +94,7 @@ def volume_iou(
     resolution: int = IOU_RESOLUTION,
     box: Float[np.ndarray, "2 3"] | None = None,
 ) -> float:
-    """Intersection over union of the insides of two meshes, counted on a grid.
+    """Return the intersection over union of the insides of two meshes, counted on a grid.
 
     Args:
         vertices: Of the prediction, world units.
@@ -110,7 +110,7 @@ def volume_iou(
         used = np.concatenate([vertices[faces].reshape(-1, 3), true_vertices[true_faces].reshape(-1, 3)])
         used = used[np.isfinite(used).all(1)]
         box = np.stack([used.min(0), used.max(0)]).astype(np.float64)
-        # A flat box would make cells without a volume.
+        # A flat box would give cells without volume.
         box[1] = np.maximum(box[1], box[0] + 1e-6)
     first = inside_grid(vertices, faces, box, resolution)
     second = inside_grid(true_vertices, true_faces, box, resolution)
@@ -127,16 +127,16 @@ def geometry_scores(
     resolution: int = IOU_RESOLUTION,
     seed: int = 0,
 ) -> GeometryScores:
-    """All geometry figures of a mesh against the truth.
+    """Return all geometry figures of a mesh against the truth.
 
     Args:
         vertices: Of the prediction, world units.
-        faces: Of the prediction; none is legal.
+        faces: Of the prediction; may be empty.
         true_vertices: Of the truth.
         true_faces: Of the truth.
         samples: Points drawn from each surface.
         resolution: Cells along each axis of the grid for the Volume IoU.
-        seed: Of the random numbers.
+        seed: Random seed.
 
     Raises:
         ViewDistillError: If the truth has no surface.
@@ -149,12 +149,12 @@ def geometry_scores(
 
 
 def agreement(prediction: SurfaceSamples, truth: SurfaceSamples, iou: float) -> GeometryScores:
-    """All figures of points of two surfaces.
+    """Return all figures of points of two surfaces.
 
     Args:
-        prediction: Points of the prediction; none is legal.
+        prediction: Points of the prediction; may be empty.
         truth: Points of the truth.
-        iou: Volume IoU of the two, which points cannot tell.
+        iou: Volume IoU of the two, which points cannot give.
 
     Raises:
         ViewDistillError: If the truth has no points.
@@ -175,7 +175,7 @@ def agreement(prediction: SurfaceSamples, truth: SurfaceSamples, iou: float) -> 
 
 
 def _nearest(source: SurfaceSamples, target: SurfaceSamples) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Distance of each sample to the nearest of the other surface, and the absolute cosine of their normals."""
+    """Return each sample's distance to the nearest of the other surface, and the absolute cosine of their normals."""
     tree: Any = KDTree(target.points)
     distance, index = tree.query(source.points)
     return distance, np.abs((source.normals * target.normals[index]).sum(1))

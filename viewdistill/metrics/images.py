@@ -1,6 +1,6 @@
 """Agreement of novel views with the truth: PSNR and SSIM.
 
-Both take pictures over white in [0, 1] and count every pixel; means over views and then over objects are the caller's.
+Both take pictures over white in [0, 1] and count every pixel; the caller averages over views, then over objects.
 """
 
 from typing import Literal
@@ -17,10 +17,10 @@ SMALLEST_MSE = 1e-10
 def psnr(
     prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
 ) -> Float[Tensor, " batch"]:
-    """Peak signal-to-noise ratio of each picture, dB, peak 1.
+    """Return the peak signal-to-noise ratio of each picture, dB, peak 1.
 
     Args:
-        prediction: Pictures over white in [0, 1]; values outside are clamped, as a file would.
+        prediction: Pictures over white in [0, 1]; values outside are clamped, as in a file.
         target: The truth over white in [0, 1].
     """
     mse = (prediction.clamp(0, 1) - target).square().mean((1, 2, 3))
@@ -32,14 +32,14 @@ def ssim(
     target: Float[Tensor, "batch 3 height width"],
     data_range: Literal["unit", "pictures"] = "unit",
 ) -> Float[Tensor, " batch"]:
-    """Structural similarity of each picture (Wang et al. 2004): Gaussian window of sigma 1.5.
+    """Return the structural similarity of each picture (Wang et al. 2004): Gaussian window of sigma 1.5.
 
     Args:
-        prediction: Pictures over white in [0, 1]; values outside are clamped, as a file would.
+        prediction: Pictures over white in [0, 1]; values outside are clamped, as in a file.
         target: The truth over white in [0, 1].
-        data_range: ``unit``: 1 for every pair, so that values of different pictures compare. ``pictures``: the larger
-            of the two ranges from smallest to largest value of each pair, as SyncDreamer's script has it, which calls
-            torchmetrics without a range; .0017 to .0027 lower on its test set.
+        data_range: ``unit``: 1 for every pair, so that values are comparable. ``pictures``: the larger range (largest
+            minus smallest value) of each pair, as in SyncDreamer's script, which calls torchmetrics without a range;
+            .0017 to .0027 lower on its test set.
     """
     pairs = zip(prediction.clamp(0, 1).split(1), target.split(1), strict=True)
     values = [
@@ -50,5 +50,5 @@ def ssim(
 
 
 def _range(first: Float[Tensor, "1 3 height width"], second: Float[Tensor, "1 3 height width"]) -> float:
-    """The larger of two pictures' ranges; 1 where both are of one colour, which the formula cannot take."""
+    """Return the larger of two pictures' ranges; 1 if both are uniform, because the formula needs a non-zero range."""
     return max(float(picture.max() - picture.min()) for picture in (first, second)) or 1.0

@@ -14,20 +14,20 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of several values and the 95 % interval that the bootstrap gives it."""
+    """Mean of several values with its 95 % bootstrap interval."""
 
     mean: float
     """In the values' unit."""
     low: float
-    """Lower end; the mean itself where there is one value."""
+    """Lower end; the mean itself for a single value."""
     high: float
     """Upper end."""
     count: int
-    """How many values."""
+    """Number of values."""
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % interval (percentile bootstrap, the same at every call) of values; NaN without any."""
+    """Return the mean of values and its 95 % interval (percentile bootstrap, deterministic); NaN without values."""
     if len(values) == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
     mean = float(np.mean(values))

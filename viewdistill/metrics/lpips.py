@@ -1,13 +1,12 @@
-"""LPIPS with VGG-16 (Zhang et al. 2018): the distance of two pictures in the features of a classifier.
+"""LPIPS with VGG-16 (Zhang et al. 2018): distance of two pictures in the features of a classifier.
 
-Features after the five blocks of VGG-16 are brought to unit length at each place; their squared differences are
-weighted by channel with the published heads (version 0.1, which torchmetrics brings along), averaged over the picture
-and added.
+Features after the five blocks of VGG-16 are normalised to unit length at each place; their squared differences are
+weighted by channel with the published heads (version 0.1, shipped with torchmetrics), averaged over the picture and
+added.
 
-The network is written out here, and not taken from torchmetrics, because torchmetrics builds it with torchvision: each
-of its wheels demands one version of torch and would replace the build that is installed, and it downloads weights
-unasked and unchecked. A test holds both to the same values. The weights come with no package: `network` says where it
-looks for them.
+The network is written out here because torchmetrics builds it with torchvision, whose wheels each demand one version of
+torch and would replace the installed build, and which downloads weights without asking or checking. A test compares
+both implementations. No package ships the weights; `network` documents their place.
 """
 
 import hashlib
@@ -22,13 +21,13 @@ from torch import Tensor, nn
 from viewdistill.errors import ViewDistillError
 
 WEIGHTS_NAME = "vgg16-397923af.pth"
-"""torchvision's ImageNet weights of VGG-16; as torch's hub has it, the name ends in the start of the file's SHA-256."""
+"""torchvision's ImageNet weights of VGG-16; by torch hub's convention, the name ends in the start of the SHA-256."""
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Channels of the convolutions of each block; a max-pooling by 2 stands between blocks."""
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""Mean and deviation of ImageNet's colours in [-1, 1], rounded as LPIPS has them."""
+"""Mean and deviation of ImageNet's colours in [-1, 1], rounded as in LPIPS."""
 
 SMALLEST_SQUARE = 1e-8
 """Added to the squared length of a feature, which may be 0."""
@@ -59,7 +58,7 @@ class Lpips(nn.Module):
     def forward(
         self, first: Float[Tensor, "batch 3 height width"], second: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, " batch"]:
-        """Distance of each pair of pictures in [0, 1]; 0 for equal ones."""
+        """Return the distance of each pair of pictures in [0, 1]; 0 for equal ones."""
         total = torch.zeros(len(first))
         x, y = ((picture * 2 - 1 - self.shift) / self.scale for picture in (first, second))
         for index, layer in enumerate(self.features):
@@ -75,13 +74,13 @@ def _unit(features: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"
 
 
 def network(path: Path | None = None) -> Lpips:
-    """The network with its weights, which nothing here downloads.
+    """Load the network with its weights; nothing is downloaded.
 
     Args:
-        path: File of VGG-16's weights; where torchvision would keep it in torch's hub folder when not given.
+        path: File of VGG-16's weights; torchvision's place in torch's hub folder when not given.
 
     Raises:
-        ViewDistillError: The weights are not there, or are not the published ones.
+        ViewDistillError: The weights are missing, or are not the published ones.
     """
     path = path or Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_NAME
     if not path.is_file():
@@ -95,13 +94,13 @@ def network(path: Path | None = None) -> Lpips:
         weights: Any = torch.load(path, map_location="cpu", weights_only=True)
         own = {name: value for name, value in weights.items() if name.startswith("features.")}
         model.load_state_dict({**own, **published_heads()})
-    except Exception as error:  # a pickle that is refused, another network, another layout: all mean one thing
+    except Exception as error:  # a refused pickle, another network, another layout: all mean wrong weights
         raise ViewDistillError(f"{path}: not the weights of VGG-16 ({str(error).splitlines()[0]})") from error
     return model
 
 
 def published_heads() -> dict[str, Tensor]:
-    """Weights of the five heads, by the names of `Lpips`."""
+    """Return weights of the five heads, by the names of `Lpips`."""
     path = files("torchmetrics") / "functional" / "image" / "lpips_models" / "vgg.pth"
     content: Any = torch.load(Path(str(path)), map_location="cpu", weights_only=True)
     return {f"heads.{index}": content[f"lin{index}.model.1.weight"] for index in range(len(BLOCKS))}
@@ -111,11 +110,11 @@ def published_heads() -> dict[str, Tensor]:
 def lpips(
     model: Lpips, prediction: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
 ) -> Float[Tensor, " batch"]:
-    """LPIPS of each picture, one at a time to bound the memory.
+    """Return LPIPS of each picture, computed one by one to bound the memory.
 
     Args:
         model: From `network`.
-        prediction: Pictures over white in [0, 1], at least 16 pixels a side; values outside are clamped.
+        prediction: Pictures over white in [0, 1], at least 16 pixels per side; values outside are clamped.
         target: The truth over white in [0, 1].
     """
     pairs = zip(prediction.clamp(0, 1).split(1), target.split(1), strict=True)

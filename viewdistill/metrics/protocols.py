@@ -1,7 +1,7 @@
-"""The named protocols of geometry: which points of two surfaces are compared, where, and on which grid.
+"""Named protocols of geometry evaluation: choice of points, pose and grid.
 
-`syncdreamer` is how SyncDreamer's published figures were made (Liu et al. 2023, evaluation script): points are what 16
-cameras see, thinned to one per voxel of 0.01; the Volume IoU counts the 64³ lattice points -1 + i/32 with i from 0 to
+`syncdreamer` reproduces SyncDreamer's published figures (Liu et al. 2023, evaluation script): points are those seen by
+16 cameras, thinned to one per voxel of 0.01; the Volume IoU counts the 64³ lattice points -1 + i/32 with i from 0 to
 63, at which mesh2sdf takes distances; nothing is aligned. Two differences: the inside comes from the winding number,
 since a signed distance has no sure sign on an open mesh, and pixels are taken at their centres. `surface` draws 100,000
 points by area from each surface and counts the centres of 128³ cells of the box around both, without alignment, since
@@ -37,10 +37,10 @@ RIG_VIEWS = 16
 """Cameras of SyncDreamer's rig, at equal steps of azimuth from 0 on."""
 
 RIG_ELEVATION = 30.0
-"""Their elevation, degrees."""
+"""Elevation of the rig's cameras, degrees."""
 
 RIG_SIZE = 256
-"""Side of their pictures, pixels."""
+"""Side of the rig's pictures, pixels."""
 
 RIG_RESOLUTION = 64
 """Points along each axis of SyncDreamer's lattice."""
@@ -62,19 +62,19 @@ class ProtocolScores:
     truth_points: int
     """Points of the truth."""
     iou_resolution: int
-    """Cells along each axis of the grid of the Volume IoU; 0 where none was counted."""
+    """Cells along each axis of the grid of the Volume IoU; 0 without a grid."""
     alignment: Similarity | None = None
-    """What was done to the prediction first, where the protocol aligns."""
+    """Alignment of the prediction, for aligning protocols."""
 
 
 def rig() -> Float[Tensor, "views 4 4"]:
-    """Camera-to-world matrices of SyncDreamer's 16 cameras; the first is on the side of the input view."""
+    """Return camera-to-world matrices of SyncDreamer's 16 cameras; the first is on the input view's side."""
     azimuth = torch.arange(RIG_VIEWS) * (360.0 / RIG_VIEWS)
     return look_at(azimuth, torch.full_like(azimuth, RIG_ELEVATION), torch.full_like(azimuth, DISTANCE))
 
 
 def syncdreamer(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores:
-    """Points seen by the rig; the truth should be centred on its box with a longest side of 1.
+    """Compare points seen by the rig; the truth should be centred on its box with a longest side of 1.
 
     Raises:
         ViewDistillError: If the rig sees nothing of the truth.
@@ -87,7 +87,7 @@ def syncdreamer(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores
 
 
 def surface(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores:
-    """Points by area, both meshes as they stand in the world.
+    """Compare points drawn by area, both meshes in world space.
 
     Raises:
         ViewDistillError: If a mesh has faces but no area, or the truth has no faces.
@@ -98,7 +98,7 @@ def surface(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores:
 
 
 def surface_aligned(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolScores:
-    """As `surface`, after similarity-ICP of the prediction.
+    """Like `surface`, after similarity ICP of the prediction.
 
     Raises:
         ViewDistillError: If a mesh has faces but no area, or the truth has no faces.
@@ -115,4 +115,4 @@ def surface_aligned(prediction: TriangleMesh, truth: TriangleMesh) -> ProtocolSc
 PROTOCOLS: Mapping[str, Callable[[TriangleMesh, TriangleMesh], ProtocolScores]] = MappingProxyType(
     {"syncdreamer": syncdreamer, "surface": surface, "surface-aligned": surface_aligned}
 )
-"""All of them by name."""
+"""Name → protocol."""

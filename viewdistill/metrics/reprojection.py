@@ -1,8 +1,8 @@
-"""Whether views agree with each other: colours carried from one to the next through a reconstructed surface.
+"""Consistency of views: colours reprojected from one view to the next through a reconstructed surface.
 
-Each view is paired with the one whose camera stands nearest. Every pixel of the first that sees the surface is carried
-to the second, unless the surface hides it there, and the two colours are compared. The truth is not asked: views can be
-consistent and wrong.
+Each view is paired with the one with the nearest camera. Every pixel of the first that sees the surface is projected
+into the second, unless the surface hides it there, and the two colours are compared. The ground truth is not used:
+views can be consistent and wrong.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from viewdistill.metrics.visible import cast_view
 from viewdistill.rendering.embree import EmbreeScene
 
 TOLERANCE = 0.01
-"""How far behind what the second camera sees first a point may lie and still count as seen, world units."""
+"""Largest distance of a visible point behind the second camera's first hit, world units."""
 
 FEWEST_PIXELS = 16
-"""Pairs that share fewer pixels are left out."""
+"""Pairs that share fewer pixels are skipped."""
 
 
 def reprojection_psnr(
@@ -32,7 +32,7 @@ def reprojection_psnr(
     fovy: Sequence[float],
     shape: TriangleMesh,
 ) -> list[float]:
-    """PSNR, dB, of each pair of views over the pixels that both see.
+    """Return the PSNR, dB, of each pair of views over their shared pixels.
 
     Args:
         rgb: The views over white, in [0, 1].
@@ -41,7 +41,7 @@ def reprojection_psnr(
         shape: The reconstructed surface.
 
     Returns:
-        One value a view that shares enough of the surface with its neighbour; none for fewer than two views.
+        One value per view that shares enough of the surface with its neighbour; none for fewer than two views.
     """
     if len(rgb) < 2:
         return []
@@ -66,7 +66,7 @@ def reprojection_psnr(
 def _seen_points(
     scene: EmbreeScene, c2w: Float[Tensor, "4 4"], fovy: float, size: int
 ) -> tuple[Bool[Tensor, " pixels"], Float[Tensor, "n 3"]]:
-    """Which pixels see the surface, and where."""
+    """Return the mask of pixels that see the surface, and their points on it."""
     hits, origins, directions = cast_view(scene, c2w, fovy, size)
     hit = hits.hit
     return torch.from_numpy(hit), torch.from_numpy(origins[hit] + directions[hit] * hits.distance[hit, None])
@@ -75,7 +75,7 @@ def _seen_points(
 def _sees(
     scene: EmbreeScene, c2w: Float[Tensor, "4 4"], points: Float[Tensor, "n 3"], depth: Float[Tensor, " n"]
 ) -> Bool[Tensor, " n"]:
-    """Which points a camera sees: before it, and nothing in between."""
+    """Return the mask of points that a camera sees: in front of it and unoccluded."""
     origins = c2w[:3, 3].expand_as(points)
     towards = points - origins
     distance = towards.norm(dim=1)

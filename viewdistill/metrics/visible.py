@@ -1,4 +1,4 @@
-"""Points of a surface that cameras see, as the protocol `syncdreamer` compares them instead of samples by area."""
+"""Visible points of a surface, compared by the protocol `syncdreamer` instead of samples by area."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from viewdistill.metrics.geometry import SurfaceSamples, TriangleMesh
 from viewdistill.rendering.embree import EmbreeScene, Hits
 
 VOXEL = 0.01
-"""Side of the voxels that keep one point each, world units."""
+"""Side of the voxels, with one point each, world units."""
 
 
 def visible_samples(
     shape: TriangleMesh, c2w: Float[Tensor, "views 4 4"], fovy: Sequence[float], size: int, voxel: float = VOXEL
 ) -> SurfaceSamples:
-    """The points that the pixel centres of several cameras see first, thinned by `downsample`.
+    """Return the first hits of several cameras' pixel centres, thinned by `downsample`.
 
     Args:
         shape: The mesh.
@@ -44,7 +44,7 @@ def visible_samples(
 def cast_view(
     scene: EmbreeScene, c2w: Float[Tensor, "4 4"], fovy: float, size: int
 ) -> tuple[Hits, Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
-    """First hits of the rays through the pixel centres of one square view, row by row, with origins and directions."""
+    """Return first hits, origins and directions of the rays through a square view's pixel centres, row by row."""
     origins, directions = (part.reshape(-1, 3).numpy() for part in rays(c2w[None].float(), fovy, size, size))
     return scene.cast(origins, directions), origins, directions
 
@@ -55,10 +55,10 @@ def depth_samples(
     fovy: Sequence[float],
     voxel: float = VOXEL,
 ) -> SurfaceSamples:
-    """The points of depth maps, thinned by `downsample`; their normals are not known.
+    """Return the points of depth maps, thinned by `downsample`; their normals are unknown.
 
     Args:
-        depth: Along the viewing axis at the pixel centres, world units; 0 where nothing is.
+        depth: Along the viewing axis at the pixel centres, world units; 0 for no surface.
         c2w: Camera-to-world matrices.
         fovy: Vertical field of view of each camera, degrees.
         voxel: Side of the voxels, world units.
@@ -78,7 +78,7 @@ def depth_samples(
 
 
 def downsample(samples: SurfaceSamples, voxel: float) -> SurfaceSamples:
-    """One point a voxel: the mean of its points and of their normals, as Open3D's ``voxel_down_sample`` has it.
+    """Return one point per voxel: the mean of its points and of their normals, as Open3D's ``voxel_down_sample``.
 
     Args:
         samples: The points.

@@ -5,7 +5,7 @@ from jaxtyping import Float, UInt8
 
 
 def random_background(rng: np.random.Generator, size: int) -> Float[np.ndarray, "size size 3"]:
-    """A plain colour, a gradient, checks, stripes or smooth noise.
+    """Return a plain colour, a gradient, checks, stripes or smooth noise.
 
     Args:
         rng: Source of all choices.
@@ -36,7 +36,7 @@ def random_background(rng: np.random.Generator, size: int) -> Float[np.ndarray, 
 def composite(
     rgba: UInt8[np.ndarray, "size size 4"], background: Float[np.ndarray, "size size 3"]
 ) -> Float[np.ndarray, "size size 3"]:
-    """An image with straight alpha over a background; rgb in [0, 1], float32."""
+    """Return an image with straight alpha over a background; rgb in [0, 1], float32."""
     image = rgba.astype(np.float32) * np.float32(1 / 255)
     return image[..., :3] * image[..., 3:] + background * (1 - image[..., 3:])
 

@@ -1,4 +1,4 @@
-"""Random choice of the materials of an object, and the caption that tells them."""
+"""Random choice of an object's materials, and the caption that describes them."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ SLOT_WORDS = {
     "wood": "wood",
     "skin": "skin",
 }
-"""What a caption calls the smaller slots; those that are not here go without saying."""
+"""Names of the smaller slots in captions; slots missing here are not mentioned."""
 
 Box = Float[np.ndarray, "2 3"]
 
@@ -133,11 +133,10 @@ def describe(noun: str, slots: Sequence[str], materials: Sequence[Material], are
     """A caption such as "a red mug with white stripes and a blue label".
 
     Args:
-        noun: What the object is called.
+        noun: The object's name.
         slots: Names, largest area first.
         materials: One per slot.
-        areas: Surface area per slot, any unit; of the smaller slots, only those above an
-            eighth of the whole are told.
+        areas: Surface area per slot, any unit; smaller slots are mentioned only above an eighth of the whole.
     """
     main = materials[0]
     before, behind = main.describe()

@@ -19,7 +19,7 @@ from viewdistill.objects.prints import (
 )
 
 PRINTED = 0.9
-"""Probability that the largest slot is printed; of the others, a third of it."""
+"""Probability of a print on the largest slot; a third of it on the others."""
 
 
 def choose_printed_materials(rng: np.random.Generator, slots: Sequence[str], boxes: Sequence[Box]) -> list[Material]:

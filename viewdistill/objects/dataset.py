@@ -1,4 +1,4 @@
-"""Data sets of rendered objects: built by several processes, resumed where they stopped, read as memory maps.
+"""Data sets of rendered objects: built by several processes, resumable, read as memory maps.
 
 A folder holds ``rgba.npy`` uint8 [N, V, S, S, 4] (straight colour and alpha), ``cameras.npy`` float32 [N, V, 3]
 (azimuth and elevation in degrees, distance), ``captions.json`` and ``seeds.json`` (N entries each), ``manifest.json``
@@ -28,18 +28,18 @@ from viewdistill.objects.render import poses, render
 from viewdistill.objects.shading import Light, random_flat_light, random_light
 
 FORMAT = 1
-"""Raised whenever the same settings would give other bytes: other objects, cameras or lights."""
+"""Version; incremented whenever the same settings give other bytes: other objects, cameras or lights."""
 
 REMEDY = "delete the folder and render it again"
-"""What to do where a file beside the images is damaged."""
+"""Advice for a damaged file beside the images."""
 
 FLAT_SHARE = 0.4
-"""Of patterned objects in a nearly uniform light."""
+"""Share of patterned objects in a nearly uniform light."""
 
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """How the objects of a data set are seen."""
+    """Cameras, lights and sizes of a data set."""
 
     views_per_object: int = 12
     size: int = 64
@@ -68,7 +68,7 @@ class RenderedObjects:
 
 
 def sample_cameras(seed: int, settings: RenderSettings) -> Float[np.ndarray, "views 3"]:
-    """The cameras of an object: azimuth and elevation in degrees, distance; float32."""
+    """Return the cameras of an object: azimuth and elevation in degrees, distance; float32."""
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     azimuth = rng.uniform(-180, 180, settings.views_per_object)
     low, high = np.sin(np.deg2rad(settings.elevation_range))
@@ -77,7 +77,7 @@ def sample_cameras(seed: int, settings: RenderSettings) -> Float[np.ndarray, "vi
 
 
 def render_object(seed: int, settings: RenderSettings) -> tuple[UInt8[np.ndarray, "views size size 4"], str]:
-    """The views of one object of a data set, and its caption."""
+    """Return the views of one object of a data set, and its caption."""
     obj = generate(seed)
     rng = np.random.Generator(np.random.PCG64([seed, 2]))
     lights = [_light(seed, rng) for _ in range(settings.views_per_object if settings.light_per_view else 1)]
@@ -88,7 +88,7 @@ def render_object(seed: int, settings: RenderSettings) -> tuple[UInt8[np.ndarray
 
 
 def _light(seed: int, rng: np.random.Generator) -> Light:
-    """As `random_light`; patterned objects are often in a light that gives their shape away no more than paint does."""
+    """Draw a light; patterned objects are often in a nearly uniform one, which hardly shows their shape."""
     patterned = seed in PATTERNED_SEEDS or seed in PATTERNED_TEST_SEEDS
     return random_flat_light(rng) if patterned and rng.uniform() < FLAT_SHARE else random_light(rng)
 
@@ -101,15 +101,15 @@ def build(
     objects_per_shard: int = 64,
     verbose: bool = False,
 ) -> RenderedObjects:
-    """Renders what is missing of a data set, and opens it.
+    """Render the missing part of a data set, and open it.
 
     Args:
-        folder: Where the data set is or will be.
+        folder: The data set's folder.
         seeds: Its objects, in order.
         settings: Cameras, lights, sizes.
         processes: Rendering processes; 0 renders in this one.
-        objects_per_shard: Objects between two points a killed build can resume from.
-        verbose: Print a line every twentieth part of the work.
+        objects_per_shard: Objects per shard, after which a killed build can resume.
+        verbose: Print a line after every twentieth of the work.
 
     Raises:
         ViewDistillError: The folder holds a data set of other settings.
@@ -142,10 +142,10 @@ def build(
 
 
 def load(folder: Path) -> RenderedObjects:
-    """Opens a finished data set without reading the images.
+    """Open a finished data set without reading the images.
 
     Raises:
-        ViewDistillError: The folder holds none, or an unfinished one.
+        ViewDistillError: The folder holds no data set, or an unfinished one.
     """
     try:
         captions = read_json(folder / "captions.json")
@@ -160,7 +160,7 @@ def load(folder: Path) -> RenderedObjects:
 
 
 def _claim(folder: Path, seeds: Sequence[int], settings: RenderSettings, objects_per_shard: int) -> None:
-    """Writes the manifest, or compares it with the one that is there."""
+    """Write the manifest, or compare it with an existing one."""
     content = {"format": FORMAT, "objects_per_shard": objects_per_shard, **asdict(settings), "objects": len(seeds)}
     fingerprint = hashlib.sha256(json.dumps([content, list(seeds)]).encode()).hexdigest()
     manifest = folder / "manifest.json"
@@ -173,7 +173,7 @@ def _claim(folder: Path, seeds: Sequence[int], settings: RenderSettings, objects
 
 
 def _allocate(folder: Path, objects: int, settings: RenderSettings, objects_per_shard: int) -> None:
-    """Makes ``rgba.npy`` its full size; shards whose bytes were cut off are no longer done."""
+    """Extend ``rgba.npy`` to its full size; truncated shards no longer count as done."""
     path, size = folder / "rgba.npy", settings.size
     shape = (objects, settings.views_per_object, size, size, 4)
     if not path.exists():
@@ -212,13 +212,13 @@ def _marker(folder: Path, shard: int) -> Path:
 
 
 def _start_worker() -> None:
-    """Gives a rendering process one thread, since they compete for the same cores, and lets it end with its parent."""
+    """Limit a rendering process to one thread, since all share the cores, and let it end with its parent."""
     torch.set_num_threads(1)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
 def _exit_with_parent() -> None:
-    """A killed parent cannot end its pool: without this its processes would wait for work for ever."""
+    """End this process when its parent is gone: a killed parent cannot end its pool, which would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

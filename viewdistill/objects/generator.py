@@ -1,36 +1,41 @@
-"""From a seed to a textured object: object N is the same everywhere."""
+"""Generation of a textured object from a seed; the same on every machine."""
 
 import numpy as np
 
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.choosing_prints import choose_printed_materials
-from viewdistill.objects.families import FREE_FORM_FAMILIES, HELD_OUT_FAMILIES, PARAMETRIC_FAMILIES, TRAIN_FAMILIES
-from viewdistill.objects.limbs import with_limbs
+from viewdistill.objects.families.catalogue import (
+    FREE_FORM_FAMILIES,
+    HELD_OUT_FAMILIES,
+    PARAMETRIC_FAMILIES,
+    TRAIN_FAMILIES,
+)
+from viewdistill.objects.geometry.limbs import with_limbs
 from viewdistill.objects.textured import ProceduralObject, assemble
 
 TRAIN_SEEDS = range(1_000_000)
-"""Objects that priors may be trained on."""
+"""Training objects."""
 TEST_SEEDS = range(10_000_000, 20_000_000)
-"""Objects of the training families that were never trained on."""
+"""Held-out objects of the training families."""
 HELD_OUT_SEEDS = range(20_000_000, 30_000_000)
-"""Objects of the two families that were never trained on."""
+"""Objects of the two held-out families."""
 
 PATTERNED_SEEDS = range(1_000_000, 2_000_000)
-"""Objects with bold prints and thin parts that priors may be trained on."""
+"""Training objects with bold prints and thin parts."""
 PATTERNED_TEST_SEEDS = range(30_000_000, 40_000_000)
-"""Such objects that were never trained on."""
+"""Held-out objects with bold prints and thin parts."""
 
 FREE_FORM_SHARE = 0.45
-"""Of patterned objects: smooth shapes without a name, on which paint is easily taken for relief."""
+"""Share of free forms among patterned objects: on their smooth shapes, paint is easily mistaken for relief."""
 LIMBED_SHARE = 0.75
-"""Of free forms among patterned objects that get thin parts; of the named families, which have their own, a third."""
+"""Share of patterned free forms with thin parts; a third of it for named families, which have their own."""
 
 
 def generate(seed: int) -> ProceduralObject:
-    """The object of a seed.
+    """Generate the object of a seed.
 
     Args:
-        seed: In one of the ranges above, which decide what is drawn from.
+        seed: In one of the ranges above, which choose the families.
 
     Raises:
         ViewDistillError: The seed is in none of the ranges.
@@ -53,7 +58,7 @@ def generate(seed: int) -> ProceduralObject:
 
 
 def _patterned(rng: np.random.Generator) -> ProceduralObject:
-    """A shape of the training families, free forms more often than there, with prints and, mostly, with thin parts."""
+    """Return a shape for prints: free forms are more frequent than in training, and most shapes get thin parts."""
     families = FREE_FORM_FAMILIES if rng.uniform() < FREE_FORM_SHARE else PARAMETRIC_FAMILIES
     shape = families[rng.integers(len(families))](rng)
     if rng.uniform() < (LIMBED_SHARE if families is FREE_FORM_FAMILIES else LIMBED_SHARE / 3):

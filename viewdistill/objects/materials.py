@@ -82,7 +82,7 @@ NATURAL = {
 
 @runtime_checkable
 class Pattern(Protocol):
-    """Where, and how strongly, the second colour of a material appears."""
+    """Place and strength of a material's second colour."""
 
     def amount(self, points: Points) -> Amount:
         """Weight of the second colour, in [0, 1]."""
@@ -254,7 +254,7 @@ class Print(Protocol):
 
 @dataclass(frozen=True)
 class Material:
-    """What one slot of an object is made of."""
+    """Material of one slot of an object."""
 
     base: Color
     second: Color
@@ -262,7 +262,7 @@ class Material:
     pattern: Pattern
     label: Label | None = None
     printed: Print | None = None
-    """Covers the pattern where there is one."""
+    """Covers the pattern, if present."""
 
     def describe(self) -> tuple[str, str]:
         """Words in front of the noun and behind it ("red", "with white stripes")."""

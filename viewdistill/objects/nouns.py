@@ -1,4 +1,4 @@
-"""What the generator's objects are called, and how a caption's noun is found."""
+"""Nouns of the generator's objects, and the noun of a caption."""
 
 import re
 
@@ -12,20 +12,20 @@ NOUNS = (
     *("robot", "teddy bear", "doll", "guitar", "camera", "hat", "toy horse"),
     *("vase", "blob", "creature", "sculpture", "pebble", "gourd", "stack of blocks"),
 )
-"""Nouns of all families that priors are trained on."""
+"""Nouns of all training families."""
 
 PICTURE_OF = re.compile(r"^(an?|the)?\s*(photo|photograph|picture|image|drawing|rendering) of\s+")
 PREPOSITION = re.compile(r"\s(with|of|on|in|at|by|for|from|under|beside|that|which|wearing|holding)\s")
 
 
 def noun_of_caption(caption: str) -> str | None:
-    """The noun that a caption is about: of "a red mug with white stripes", "mug".
+    """Return the noun of a caption: "mug" for "a red mug with white stripes".
 
-    Captions of the generator are an article, words for colours, the noun, and "with" details. The noun is one of
-    `NOUNS` where the words before "with" end in one, and otherwise the last word before the first preposition.
+    Captions of the generator consist of an article, colours, the noun, and details after "with". If the words before
+    "with" end in one of `NOUNS`, that is the noun; otherwise it is the last word before the first preposition.
 
     Returns:
-        One or several words in lower case; none where the caption has no words.
+        One or several words in lower case; None for a caption without words.
     """
     words = " ".join(re.sub(r"[^\w\s-]", " ", caption.lower()).split())
     head = PICTURE_OF.sub("", words).split(" with ")[0]

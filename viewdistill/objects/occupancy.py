@@ -1,4 +1,4 @@
-"""Which cells of a coarse grid are inside an object: the exact geometry, as a small picture of it."""
+"""Cells of a coarse grid inside an object: its exact geometry at low resolution."""
 
 from typing import no_type_check
 
@@ -9,31 +9,31 @@ from numba import njit
 from viewdistill.objects.textured import ProceduralObject
 
 CELLS = 32
-"""Along each axis."""
+"""Number of cells along each axis."""
 
 HALF_SIDE = 0.62
-"""Of the grid's cube, world units; objects reach to 0.61."""
+"""Half the side of the grid's cube, world units; objects reach to 0.61."""
 
 _ASIDE = (3.1e-6, 7.3e-6)
-"""Columns of cells run beside their centres by so much, and so through no edge or vertex of a regular mesh."""
+"""Offset of the columns from the cells' centres, so that none passes through an edge or vertex of a regular mesh."""
 
 
 def occupancy(obj: ProceduralObject) -> Bool[np.ndarray, "n n n"]:
-    """Whether the centre of each cell is inside one of the object's solids; axes z, y, x."""
+    """Return whether the centre of each cell is inside one of the object's solids; axes z, y, x."""
     changes = np.zeros((CELLS + 1, CELLS, CELLS), np.int32)
     _cross(obj.vertices, obj.faces, HALF_SIDE, _ASIDE[0], _ASIDE[1], changes)
     return changes.cumsum(0)[:CELLS] > 0
 
 
 def packed(cells: Bool[np.ndarray, "n n n"]) -> UInt8[np.ndarray, " bytes"]:
-    """The cells as bits, the first one the highest of a byte."""
+    """Pack the cells into bits, the first into a byte's highest bit."""
     return np.packbits(cells)
 
 
 @njit(nogil=True, cache=True)
 @no_type_check
 def _cross(vertices, faces, half_side, aside_x, aside_y, changes):
-    """Add to ``changes`` where upward columns enter (1) and leave (-1) solids: winding numbers, once summed."""
+    """Add a solid's entries (1) and exits (-1) along upward columns to ``changes``; sums are winding numbers."""
     n = changes.shape[1]
     for face in range(len(faces)):
         a, b, c = vertices[faces[face, 0]], vertices[faces[face, 1]], vertices[faces[face, 2]]

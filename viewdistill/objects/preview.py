@@ -1,4 +1,4 @@
-"""Contact sheets of generated objects, to look at them."""
+"""Contact sheets of generated objects, for inspection."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def contact_sheet(
     size: int = 128,
     columns: int = 5,
 ) -> list[str]:
-    """Draws the objects of the seeds side by side, each from several sides, over white.
+    """Draw the objects of the seeds side by side, each from several sides, over white.
 
     Args:
         seeds: Objects, in reading order.

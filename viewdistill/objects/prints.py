@@ -1,4 +1,4 @@
-"""Bold prints of several colours, painted on a shape whatever its form: what tells a prior that paint is no relief.
+"""Bold prints of several colours, independent of the shape, from which a prior learns to tell paint from relief.
 
 A print maps a surface point to a colour. Most lie in a plane or around the z axis (`Wrapping`), as paint on a pot does;
 lengths are in units of the object's longest box side.
@@ -40,7 +40,7 @@ class Wrapping:
     up: tuple[float, float, float]
     """Unit direction of the second coordinate; not used around the axis."""
     radius: float
-    """Of the cylinder that is unrolled; 0 for the plane."""
+    """Radius of the unrolled cylinder; 0 for the plane."""
 
     def __call__(self, points: Points) -> tuple[Coordinates, Coordinates]:
         """Both coordinates of points."""
@@ -50,7 +50,7 @@ class Wrapping:
 
 
 def _mixed(first: Int[np.ndarray, " points"], second: Int[np.ndarray, " points"], seed: int) -> np.ndarray:
-    """Well mixed non-negative integers of pairs of integers."""
+    """Hash pairs of integers to non-negative integers."""
     mixed = (first * 73856093) ^ (second * 19349663) ^ (seed * 83492791)
     mixed = (mixed ^ (mixed >> 13)) * 1274126177
     return (mixed ^ (mixed >> 16)) & 0x7FFFFFFF
@@ -64,7 +64,7 @@ class Bands:
     colors: Colors
     width: float
     angle: float
-    """Of the bands to the first coordinate, radians."""
+    """Angle of the bands to the first coordinate, radians."""
     wave: tuple[float, float]
     """Amplitude of the bands' waves, and radians per unit length."""
 
@@ -91,11 +91,11 @@ class Tiles:
     seam: float
     """Width of the seam, in tiles; 0 for none."""
     shift: float
-    """Of every second row, in tiles."""
+    """Shift of every second row, in tiles."""
     turn: float
-    """Of the rows, radians: an eighth of a turn makes diamonds."""
+    """Angle of the rows, radians: an eighth of a turn gives diamonds."""
     seed: int
-    """Of the colours; a negative one takes them in turn, as a chessboard has them."""
+    """Seed of the colours; a negative one alternates them, as on a chessboard."""
 
     def paint(self, points: Points, normals: Points) -> Points:
         """See `Print`."""
@@ -155,9 +155,9 @@ class Letters:
     ground: tuple[float, float, float]
     colors: Colors
     height: float
-    """Of a row; letters are seven tenths of it."""
+    """Height of a row; letters take seven tenths of it."""
     every: int
-    """Only every so many rows have letters."""
+    """Only every n-th row has letters."""
     seed: int
 
     def paint(self, points: Points, normals: Points) -> Points:
@@ -191,9 +191,9 @@ class Picture:
     phases: tuple[float, ...]
     """Radians, one per wave."""
     amplitudes: Colors
-    """Of rgb, one per wave."""
+    """Amplitudes of rgb, one per wave."""
     contrast: float
-    """Above 1, blobs with edges in place of soft clouds."""
+    """Contrast; above 1, blobs with edges instead of soft clouds."""
 
     def paint(self, points: Points, normals: Points) -> Points:
         """See `Print`."""
@@ -237,14 +237,14 @@ class Decal:
 
 @dataclass(frozen=True)
 class Decorated:
-    """A print with decals over it, and perhaps painted light and shade that has nothing to do with the shape."""
+    """A print under decals, optionally with painted light and shade unrelated to the shape."""
 
     ground: Print
     decals: tuple[Decal, ...]
     shade: tuple[float, float, float]
     """Wave vector of the painted shade, radians per unit length."""
     shade_strength: float
-    """Share of the colour that it takes away at most; 0 for none."""
+    """Largest share of the colour that the painted shade removes; 0 for none."""
 
     def paint(self, points: Points, normals: Points) -> Points:
         """See `Print`."""

@@ -1,4 +1,4 @@
-"""Renders textured objects through Embree, all views of an object against one scene.
+"""Rendering of textured objects through Embree, all views of an object against one scene.
 
 Names: a *sample* is one ray of the supersampling grid, a *hit* a sample that meets the object.
 """
@@ -16,12 +16,12 @@ from viewdistill.objects.textured import ProceduralObject
 from viewdistill.rendering.embree import EmbreeScene
 
 SAMPLES_PER_CHUNK = 1 << 21
-"""Views are rendered in chunks of about this many samples, which bounds the memory."""
+"""Samples per chunk of views, approximately; bounds the memory."""
 
 
 @dataclass(frozen=True)
 class ObjectViews:
-    """What V cameras see."""
+    """Pictures of V cameras."""
 
     rgb: UInt8[np.ndarray, "views height width 3"]
     """Straight (not premultiplied) colour: the mean over the samples that hit; zero where none does."""
@@ -38,7 +38,7 @@ class ObjectViews:
         return np.concatenate([self.rgb, self.alpha[..., None]], -1)
 
     def over(self, background: float = 1.0) -> UInt8[np.ndarray, "views height width 3"]:
-        """The views over a grey background of the given brightness (1 is white)."""
+        """Return the views over a grey background of the given brightness (1 is white)."""
         alpha = self.alpha[..., None].astype(np.float32) / 255
         return (self.rgb * alpha + 255 * background * (1 - alpha) + 0.5).astype(np.uint8)
 
@@ -46,7 +46,7 @@ class ObjectViews:
 def poses(
     azimuths: Sequence[float], elevations: Sequence[float], distance: float = DISTANCE
 ) -> Float[np.ndarray, "views 4 4"]:
-    """Camera-to-world matrices, float64, of angles in degrees."""
+    """Return camera-to-world matrices, float64, of angles in degrees."""
     azimuth, elevation = (torch.tensor(list(angles), dtype=torch.float64) for angles in (azimuths, elevations))
     return look_at(azimuth, elevation, torch.full_like(azimuth, distance)).numpy()
 
@@ -59,7 +59,7 @@ def render(
     supersample: int = 2,
     light: Light | Sequence[Light] | None = None,
 ) -> ObjectViews:
-    """Views of an object over nothing.
+    """Render views of an object with a transparent background.
 
     Args:
         obj: The object.
@@ -107,7 +107,7 @@ class _Scene:
     def _samples(
         self, c2w: Float[np.ndarray, "views 4 4"], fovy: float, size: int
     ) -> tuple[Int[np.ndarray, " samples"], Float[np.ndarray, "samples 3"], list[int]]:
-        """Samples that may hit: flat indices [view, row, column], directions of unit depth, and counts per view."""
+        """Return possible hits: flat indices [view, row, column], directions of unit depth, and counts per view."""
         focal = 0.5 * size / np.tan(0.5 * np.deg2rad(fovy))
         indices: list[Int[np.ndarray, " n"]] = []
         directions: list[Float[np.ndarray, "n 3"]] = []
@@ -123,7 +123,7 @@ class _Scene:
     def _rectangles(
         self, c2w: Float[np.ndarray, "views 4 4"], focal: float, size: int
     ) -> Iterator[tuple[int, int, int, int]]:
-        """Top, bottom, left, right of the samples that the object can cover, per view."""
+        """Yield top, bottom, left, right of the samples that the object can cover, per view."""
         for pose in c2w:
             local = (self.obj.vertices - pose[:3, 3]) @ pose[:3, :3]
             depth = -local[:, 2]
@@ -156,7 +156,7 @@ def _average(
     normals: Float[np.ndarray, "hits 3"],
     layout: tuple[int, int, int],
 ) -> ObjectViews:
-    """Means over the hits of each pixel; ``layout`` is the number of views, the image size and the supersampling."""
+    """Average over the hits of each pixel; ``layout`` is the number of views, the image size and the supersampling."""
     views, size, supersample = layout
     fine = size * supersample
     row, column = samples // fine, samples % fine

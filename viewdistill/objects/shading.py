@@ -11,7 +11,7 @@ class Light:
     """Uniform ambient light and two directional ones, fixed to the world; grey."""
 
     ambient: float = 0.6
-    """Share of the albedo that every point shows."""
+    """Strength of the ambient light, a share of the albedo."""
     key: float = 0.42
     """Strength of the main directional light."""
     key_direction: tuple[float, float, float] = (0.5, 0.35, 0.79)
@@ -23,7 +23,7 @@ class Light:
 
 
 def random_light(rng: np.random.Generator) -> Light:
-    """A light whose main direction is anywhere at 25 to 75 degrees of elevation; colours stay readable on all sides."""
+    """Draw a light with its main direction at 25 to 75 degrees of elevation; colours stay readable on all sides."""
     azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(25, 75))
     fill_azimuth, fill_elevation = azimuth + np.pi + rng.uniform(-0.8, 0.8), np.deg2rad(rng.uniform(-10, 35))
     return Light(
@@ -36,7 +36,7 @@ def random_light(rng: np.random.Generator) -> Light:
 
 
 def random_flat_light(rng: np.random.Generator) -> Light:
-    """A light that hardly tells the shape: nearly uniform, as under an overcast sky or a ring flash."""
+    """Draw a nearly uniform light, as under an overcast sky or a ring flash, which hardly shows the shape."""
     light = random_light(rng)
     rest = float(rng.choice([0.0, rng.uniform(0.05, 0.35)]))
     ambient = float(rng.uniform(0.85, 1.0)) - 0.4 * rest
@@ -54,13 +54,13 @@ def shade(
     lights: list[Light],
     light_of_point: Int[np.ndarray, " points"],
 ) -> Float[np.ndarray, "points 3"]:
-    """Lambert shading, clipped to [0, 1].
+    """Shade surfaces by Lambert's law, clipped to [0, 1].
 
     Args:
         albedo: Diffuse colours in [0, 1].
         normals: Unit normals, world space.
         lights: One or several lights.
-        light_of_point: Index of the light that each point is seen in; ignored when there is one light.
+        light_of_point: Index of each point's light; ignored with a single light.
     """
     dtype = normals.dtype
     irradiance = np.empty(len(normals), dtype)
@@ -75,7 +75,7 @@ def shade(
 def corner_normals(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], crease_angle: float = 40.0
 ) -> Float[np.ndarray, "faces 3 3"]:
-    """Shading normal at each corner of each face: smooth over gentle bends, sharp over creases.
+    """Return shading normals at each corner of each face: smooth over gentle bends, sharp over creases.
 
     The normal at a corner is the area-weighted mean of the normals of those faces at its vertex that are within
     ``crease_angle`` of the corner's own face.

@@ -1,4 +1,4 @@
-"""A textured object, and how it comes from a shape: one mesh of normal size and place, with a material per slot.
+"""Textured objects, made from shapes: one mesh of normalised size and place, with a material per slot.
 
 Names: a *slot* is the role of a material ("body", "trim"); parts of one slot share one material.
 """
@@ -11,24 +11,24 @@ import trimesh
 from jaxtyping import Float, Int
 
 from viewdistill.objects.choosing import Box, choose_materials, describe
+from viewdistill.objects.geometry.parts import Shape
 from viewdistill.objects.materials import Material
-from viewdistill.objects.parts import Shape
 
 LARGEST_RADIUS = 0.61
-"""Bounding radius above which an object is made smaller: the Zero-1-to-3 camera (fovy 49.134 degrees, distance 1.5)
-sees a ball of radius 1.5 sin(fovy / 2) = 0.623 whole, and box-like objects of unit side would be cut off."""
+"""Largest bounding radius of an object: the Zero-1-to-3 camera (fovy 49.134 degrees, distance 1.5) sees a ball of
+radius 1.5 sin(fovy / 2) = 0.623 completely, and box-like objects of unit side would be cut off."""
 
 ChooseMaterials = Callable[[np.random.Generator, Sequence[str], Sequence[Box]], list[Material]]
 
 _GRID = 2.0**-20
-"""Vertices are rounded to this grid, so that the last bits of sin and cos of one processor or another do not matter."""
+"""Grid to which vertices are rounded, so that different last bits of sin and cos between processors do not matter."""
 
 
 @dataclass(frozen=True)
 class ProceduralObject:
     """A textured object: z up, front facing +x (azimuth 0), box centred at the origin, longest box side 1.
 
-    Box-like objects, which the camera would not see whole, are a little smaller (`LARGEST_RADIUS`).
+    Box-like objects, which the camera would cut off, are a little smaller (`LARGEST_RADIUS`).
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -42,9 +42,9 @@ class ProceduralObject:
     materials: list[Material]
     """One per slot, largest area first."""
     caption: str
-    """What it looks like, e.g. "a red mug with white stripes"."""
+    """Description, e.g. "a red mug with white stripes"."""
     noun: str
-    """What it is called, e.g. "mug"."""
+    """Common name, e.g. "mug"."""
     family: str
     """Name of the generating family."""
 
@@ -55,7 +55,7 @@ class ProceduralObject:
 
 
 def assemble(shape: Shape, rng: np.random.Generator, choose: ChooseMaterials = choose_materials) -> ProceduralObject:
-    """Joins the parts of a shape, brings it to its normal size and place, and gives it materials.
+    """Join the parts of a shape, normalise its size and place, and assign materials.
 
     Args:
         shape: Parts in any unit.
@@ -91,7 +91,7 @@ def assemble(shape: Shape, rng: np.random.Generator, choose: ChooseMaterials = c
 
 
 def normalised(vertices: Float[np.ndarray, "vertices 3"]) -> Float[np.ndarray, "vertices 3"]:
-    """Vertices centred on their box, scaled to a longest side of 1 or to `LARGEST_RADIUS`, whichever is less."""
+    """Return vertices centred on their box, scaled to a longest side of 1 or to `LARGEST_RADIUS`, whichever is less."""
     centred = vertices - 0.5 * (vertices.min(0) + vertices.max(0))
     side, radius = np.ptp(centred, axis=0).max(), np.linalg.norm(centred, axis=1).max()
     return np.round(centred * (min(1 / side, LARGEST_RADIUS / radius) / _GRID)) * _GRID

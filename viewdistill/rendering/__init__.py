@@ -1,1 +1,1 @@
-"""Volume rendering: where to sample (occupancy grid, lattice marching) and how to composite."""
+"""Volume rendering: sampling (occupancy grid, lattice marching) and compositing."""

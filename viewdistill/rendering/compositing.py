@@ -2,11 +2,10 @@
 
 With σ the density and δ the length of a sample's interval: α = 1 - exp(-σδ), transmittance T = exp(-Σ σδ over the
 samples before it on its ray), weight w = T α (Max 1995; nerfacc's `volrend.py`). Samples are sorted by ray. Where a
-field gives α itself, as NeuS does, its optical depth -log(1 - α) takes the place of σδ.
+field gives α itself, as NeuS does, its optical depth -log(1 - α) replaces σδ.
 
-The sums along rays begin anew at every ray, so that a sample that is not finite spoils no ray but its own: numba
-kernels on a CPU, torch elsewhere. nerfacc's CUDA scans are single precision and differentiable only once; tests hold
-the two against each other where there is a GPU.
+The sums restart at every ray, so that a non-finite sample spoils only its own ray: numba kernels on a CPU, torch
+elsewhere. nerfacc's CUDA scans are single precision and differentiable only once; tests on a GPU compare the two.
 """
 
 from typing import Any
@@ -18,16 +17,16 @@ from torch import Tensor
 from viewdistill.rendering.compositing_kernels import sum_before, sum_behind
 
 LARGEST_ALPHA = 1 - 1e-6
-"""Bound on α where its optical depth is taken, which is infinite at 1."""
+"""Upper bound on α for its optical depth, which is infinite at 1."""
 
 
 def exclusive_sum(
     values: Float[Tensor, " samples"], ray_indices: Int64[Tensor, " samples"], n_rays: int
 ) -> Float[Tensor, " samples"]:
-    """Sum of the values before each sample on its own ray; differentiable any number of times.
+    """Return the sum of the values before each sample on its own ray; differentiable any number of times.
 
     Args:
-        values: One value a sample.
+        values: One value per sample.
         ray_indices: Ray of each sample, ascending.
         n_rays: Number of rays.
     """
@@ -37,7 +36,7 @@ def exclusive_sum(
 def transmittance(
     optical_depth: Float[Tensor, " samples"], ray_indices: Int64[Tensor, " samples"], n_rays: int
 ) -> Float[Tensor, " samples"]:
-    """Light that reaches each sample, T, from the samples' optical depths σδ."""
+    """Return the transmittance T of each sample from the samples' optical depths σδ."""
     return (-exclusive_sum(optical_depth, ray_indices, n_rays)).exp()
 
 
@@ -47,7 +46,7 @@ def weights_from_density(
     ray_indices: Int64[Tensor, " samples"],
     n_rays: int,
 ) -> Float[Tensor, " samples"]:
-    """Compositing weights w = T α.
+    """Return compositing weights w = T α.
 
     Args:
         density: σ of each sample, per world unit.
@@ -62,7 +61,7 @@ def weights_from_density(
 def weights_from_alpha(
     alpha: Float[Tensor, " samples"], ray_indices: Int64[Tensor, " samples"], n_rays: int
 ) -> Float[Tensor, " samples"]:
-    """Compositing weights w = T α.
+    """Return compositing weights w = T α.
 
     Args:
         alpha: α of each sample, in [0, 1].
@@ -81,7 +80,7 @@ def visibility(
     alpha_threshold: float,
     early_stop: float,
 ) -> Bool[Tensor, " samples"]:
-    """Samples worth evaluating with gradients: T >= early_stop and α >= alpha_threshold.
+    """Return the mask of samples to evaluate with gradients: T >= early_stop and α >= alpha_threshold.
 
     Args:
         density: σ of each sample, per world unit.
@@ -102,7 +101,7 @@ def accumulate(
     ray_indices: Int64[Tensor, " samples"],
     n_rays: int,
 ) -> Float[Tensor, "rays channels"]:
-    """Weighted sum of values along each ray; zero for rays without samples."""
+    """Return the weighted sum of values along each ray; zero for rays without samples."""
     weighted = weights[:, None] * values
     result = weighted.new_zeros(n_rays, values.shape[-1])
     return result.scatter_add(0, ray_indices[:, None].expand_as(weighted), weighted)
@@ -137,13 +136,13 @@ def _sum_on_cpu(
 def sum_in_torch(
     values: Float[Tensor, " samples"], ray_indices: Int64[Tensor, " samples"], n_rays: int, backwards: bool
 ) -> Float[Tensor, " samples"]:
-    """The exclusive sum on any device: doubling strides, each restricted to one ray (Hillis and Steele 1986).
+    """Return the exclusive sum on any device, by doubling strides within each ray (Hillis and Steele 1986).
 
-    A running sum over all rays, from which each ray's beginning is taken off, would be one pass; but one sample that is
-    infinite or very large would then spoil the rays behind it, and torch's sum on a GPU has no deterministic version.
+    A running sum over all rays minus each ray's start would take one pass. But an infinite or very large sample would
+    then spoil all later rays, and torch's cumulative sum on a GPU has no deterministic version.
 
     Args:
-        values: One value a sample.
+        values: One value per sample.
         ray_indices: Ray of each sample, ascending.
         n_rays: Number of rays.
         backwards: Sum the values behind each sample instead of those before it.
@@ -164,7 +163,7 @@ def sum_in_torch(
 
 
 def _from(values: Tensor, ray_indices: Tensor, distance: int) -> Tensor:
-    """The value so many samples before each on its ray, 0 where there is none."""
+    """Return the value a number of samples before each on its ray; 0 if there is none."""
     shifted = torch.zeros_like(values)
     same_ray = ray_indices[distance:] == ray_indices[:-distance]
     shifted[distance:] = torch.where(same_ray, values[:-distance], 0)

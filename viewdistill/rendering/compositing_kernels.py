@@ -1,4 +1,4 @@
-"""Sums along rays on a CPU: a numba kernel that begins anew at every ray.
+"""Sums along rays on a CPU: numba kernels that restart at every ray.
 
 It is njit code, which no type checker follows.
 """
@@ -24,7 +24,7 @@ def sum_before(values, ray_indices, sums):
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def sum_behind(values, ray_indices, sums):
-    """The same of the values behind each sample."""
+    """Write the sum of the values behind each sample."""
     total = np.float64(0)
     for i in range(len(values) - 1, -1, -1):
         if i + 1 < len(values) and ray_indices[i] != ray_indices[i + 1]:

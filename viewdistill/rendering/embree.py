@@ -1,4 +1,4 @@
-"""Ray casting against triangle meshes through Embree (the one place that talks to it).
+"""Ray casting against triangle meshes through Embree; the only module that uses it.
 
 Names: ``origins`` and ``directions`` of rays, ``face`` the index of the triangle hit, ``barycentric`` the weights of
 its three corners at the hit point.
@@ -13,7 +13,7 @@ from embreex.rtcore_scene import EmbreeScene as NativeScene
 from jaxtyping import Float, Int, Shaped
 
 RAYS_PER_CAST = 1 << 20
-"""Rays handed to Embree at once; bounds the memory of its float32 copies to about 60 MB."""
+"""Rays per call of Embree; bounds the memory of its float32 copies to about 60 MB."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Hits:
     def interpolate(
         self, faces: Int[np.ndarray, "f 3"], attribute: Shaped[np.ndarray, "v c"]
     ) -> Float[np.ndarray, "n c"]:
-        """A per-vertex attribute at the hit points; zero where the ray hits nothing."""
+        """Interpolate a per-vertex attribute at the hit points; zero where the ray hits nothing."""
         result = np.zeros((len(self.face), attribute.shape[1]), dtype=np.float64)
         corners = attribute[faces[self.face[self.hit]]]
         result[self.hit] = np.einsum("nkc,nk->nc", corners, self.barycentric[self.hit])
@@ -45,8 +45,8 @@ class Hits:
 class EmbreeScene:
     """A triangle mesh that rays can be cast against.
 
-    Embree works in float32: positions are good to about 1e-7 of the mesh's size. A mesh without faces is legal and is
-    never hit.
+    Embree works in float32: positions are accurate to about 1e-7 of the mesh's size. A mesh without faces is allowed
+    and never hit.
 
     Args:
         vertices: Positions, world units.
@@ -63,14 +63,14 @@ class EmbreeScene:
             )
 
     def cast(self, origins: Float[np.ndarray, "n 3"], directions: Float[np.ndarray, "n 3"]) -> Hits:
-        """The first triangle each ray hits, from either side.
+        """Find the first triangle that each ray hits, from either side.
 
         Args:
             origins: Starting points of the rays, world units.
             directions: Directions of the rays, of any non-zero length.
 
         Returns:
-            The hits, one a ray.
+            The hits, one per ray.
         """
         count = len(origins)
         face = np.full(count, -1, dtype=np.int64)

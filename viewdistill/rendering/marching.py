@@ -3,7 +3,7 @@
 The lattice is anchored at the near plane (t_k = near + k Δ), not where a ray enters the grid, and an interval
 [t_k, t_k + Δ] is kept if its *midpoint* lies in an occupied cell. nerfacc (0.5, `cuda/csrc/grid.cu`) and our numba
 kernels for CPUs walk each ray; plain torch tests many candidates at once, which gives the same set. The occupancy grid
-says which of them marches.
+chooses the back end.
 
 Names: ``t`` distance along a unit direction, world units; samples are packed, sorted by ray, then by t.
 """
@@ -21,7 +21,7 @@ from viewdistill.rendering.occupancy import OccupancyGrid
 from viewdistill.threads import parallel_for
 
 CANDIDATES = 1 << 21
-"""Candidates that plain torch tests at once; about 100 bytes each."""
+"""Candidates per pass of plain torch; about 100 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Samples:
     t_ends: Float[Tensor, " samples"]
     """Far ends of the intervals, world units."""
     n_rays: int
-    """Number of rays, those without samples included."""
+    """Number of rays, including those without samples."""
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -54,20 +54,20 @@ class Samples:
     def points(
         self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"]
     ) -> Float[Tensor, "samples 3"]:
-        """World positions of the midpoints."""
+        """Return world positions of the midpoints."""
         return torch.addcmul(origins[self.ray_indices], directions[self.ray_indices], self.t_mid[:, None])
 
     def select(self, mask: Bool[Tensor, " samples"]) -> "Samples":
-        """The samples where ``mask`` is true."""
+        """Select the samples where ``mask`` is true."""
         return self.at(mask.nonzero()[:, 0])
 
     def at(self, kept: Int64[Tensor, " kept"]) -> "Samples":
-        """The samples of some indices, ascending."""
+        """Select the samples at ascending indices."""
         return Samples(self.ray_indices[kept], self.t_starts[kept], self.t_ends[kept], self.n_rays)
 
 
 def step_size(radius: float, n_samples: int) -> float:
-    """Step Δ = 1.732 * 2R / n, with which no ray meets more than n samples in the cube of half side R (threestudio)."""
+    """Return the step Δ = 1.732 * 2R / n: at most n samples per ray in the cube of half side R (threestudio)."""
     return 1.732 * 2 * radius / n_samples
 
 
@@ -87,7 +87,7 @@ def march(
     Args:
         origins: Ray origins, world units.
         directions: Unit ray directions.
-        occupancy: Where density may be, and with which back end to march.
+        occupancy: Possible places of density, and the back end.
         step: Length Δ of an interval, world units.
         near: Distance of the lattice's anchor; no midpoint is nearer.
         far: No midpoint is farther.
@@ -108,8 +108,8 @@ def march(
         )
         return Samples(ray_indices, t_starts, t_ends, n_rays)
     t_enter, t_exit = _intersect(origins, directions, occupancy.bounds)
-    # One candidate more at either end than geometry asks for: the exact test is the midpoint's, below. None is nearer
-    # than `near`, since k begins at 0.
+    # One candidate more at either end than the geometry needs: the midpoint test below is exact. None is nearer than
+    # `near`, since k begins at 0.
     first = ((t_enter.clamp_min(near) - anchor) / step - 1.5).ceil().clamp_min(0)
     last = ((t_exit.clamp_max(far) - anchor) / step + 0.5).floor()
     rays = (last >= first).nonzero()[:, 0]
@@ -131,7 +131,7 @@ def _march_in_torch(
     step: float,
     far: float,
 ) -> Samples:
-    """The candidates ``first`` to ``last`` of the rays that meet the grid, tested together, some rays at a time."""
+    """Test the candidates ``first`` to ``last`` of the rays that meet the grid together, in batches of rays."""
     n_columns = int((last - first)[rays].max()) + 1
     columns = torch.arange(n_columns, dtype=origins.dtype, device=origins.device)
     found: list[tuple[Tensor, Tensor]] = []
@@ -156,7 +156,7 @@ def _march_on_cpu(
     step: float,
     far: float,
 ) -> Samples:
-    """The candidates ``first`` to ``last`` of each ray, walked by numba kernels in blocks of rays."""
+    """Test the candidates ``first`` to ``last`` of each ray by numba kernels, in blocks of rays."""
     n_rays = len(origins)
     counts = torch.empty(n_rays, dtype=torch.int64)
     k_first, k_last = first.long(), torch.maximum(last, first - 1).long()
@@ -195,7 +195,7 @@ def _march_on_cpu(
 def _intersect(
     origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], box: Float[Tensor, "6"]
 ) -> tuple[Float[Tensor, " rays"], Float[Tensor, " rays"]]:
-    """Distances at which rays enter and leave an axis-aligned box [min xyz, max xyz]; enter > leave where they miss."""
+    """Return distances where rays enter and leave an axis-aligned box [min xyz, max xyz]; enter > leave for misses."""
     if bool(box[0] > box[3]):
         return torch.full_like(origins[:, 0], torch.inf), torch.full_like(origins[:, 0], -torch.inf)
     # a direction along a face would give 0 * inf; 1e-12 moves no ray by a visible amount

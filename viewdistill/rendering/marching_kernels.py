@@ -1,4 +1,4 @@
-"""Marching on a CPU: numba kernels that walk the candidates of each ray, with the arithmetic of the plain-torch march.
+"""Marching on a CPU: numba kernels that walk the candidates of each ray, with the arithmetic of plain torch.
 
 They are njit code, which no type checker follows. Arrays have the names, shapes and types of
 `viewdistill.rendering.marching`.
@@ -35,10 +35,10 @@ def occupied(x, y, z, binaries, radius):
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def march_rays(begin, end, origins, directions, anchor, first, last, binaries, radius, step, far, kept, counts):
-    """Write the kept steps k of rays ``begin`` to ``end``, packed from row 0 of ``kept`` on, and their number a ray.
+    """Write the kept steps k of rays ``begin`` to ``end``, packed from row 0 of ``kept`` on, and their number per ray.
 
     Returns:
-        How many were kept.
+        The total number.
     """
     total = 0
     for ray in range(begin, end):

@@ -1,9 +1,9 @@
-"""Marching by nerfacc's CUDA code: whether it can be used, why not, and the call itself.
+"""Marching by nerfacc's CUDA code: its availability and the call.
 
-nerfacc (Li et al. 2023, version 0.5) is pure Python as installed. Its CUDA code is compiled either when it is installed
-from source, or at its first use, for which it needs nvcc, takes minutes, and waits for ever where an earlier attempt
-was interrupted. Where there is no nvcc it prints that it is disabled and fails later. So it is used without being asked
-for only where it has been compiled at installation.
+nerfacc (Li et al. 2023, version 0.5) is pure Python as installed. Its CUDA code is compiled either at installation from
+source or at first use. Compilation at first use needs nvcc, takes minutes, and hangs after an interrupted attempt;
+without nvcc it prints that it is disabled and fails later. It is therefore used by default only if it was compiled at
+installation.
 """
 
 # nerfacc has no type stubs
@@ -21,12 +21,12 @@ from torch import Tensor
 from viewdistill.errors import ViewDistillError
 
 COMPILED = "nerfacc.csrc"
-"""The module that holds the CUDA code where it was compiled at installation."""
+"""Name of the module with the CUDA code, if compiled at installation."""
 
 
 @cache
 def obstacle() -> str | None:
-    """What stands in the way of nerfacc's CUDA code, or None where it is ready."""
+    """Return the obstacle to nerfacc's CUDA code, or None if it is ready."""
     if importlib.util.find_spec("nerfacc") is None:
         return "not installed"
     if not torch.cuda.is_available():
@@ -43,10 +43,10 @@ def obstacle() -> str | None:
 
 
 def require() -> None:
-    """Make nerfacc's CUDA code ready, compiling it where that is left to do.
+    """Prepare nerfacc's CUDA code, compiling it if needed.
 
     Raises:
-        ViewDistillError: It cannot be used on this machine.
+        ViewDistillError: The code cannot be used on this machine.
     """
     problem = obstacle()
     if problem is None:
@@ -55,7 +55,7 @@ def require() -> None:
         try:
             if importlib.import_module("nerfacc.cuda._backend")._C is not None:
                 return
-        except Exception as error:  # whatever a compiler may raise
+        except Exception as error:  # any error of the compiler
             raise _unusable(str(error).strip().split("\n")[0]) from error
     raise _unusable(problem)
 
@@ -70,21 +70,21 @@ def traverse(
     far: float,
     step: float,
 ) -> tuple[Int64[Tensor, " samples"], Float[Tensor, " samples"], Float[Tensor, " samples"]]:
-    """Intervals of a fixed lattice whose midpoints lie in occupied cells.
+    """Return intervals of a fixed lattice whose midpoints lie in occupied cells.
 
     Args:
         origins: Ray origins, world units.
         directions: Unit ray directions.
         binaries: Occupied cells of nested cubes around the origin, the finest first.
         radius: Half the side of the finest cube, world units.
-        near_planes: Where the lattice of each ray is anchored, world units.
+        near_planes: Distance of each ray's lattice anchor, world units.
         far: No midpoint is farther, world units.
         step: Length of an interval, world units.
 
     Returns:
         Ray of each sample, ascending, and both ends of its interval.
     """
-    # Imported here because it compiles CUDA code when it is first imported.
+    # Imported here because its first import compiles CUDA code.
     from nerfacc.grid import traverse_grids
 
     halves = radius * 2.0 ** torch.arange(len(binaries), device=origins.device, dtype=torch.float32)
@@ -99,12 +99,12 @@ def traverse(
         step_size=step,
         cone_angle=0.0,
     )
-    assert samples.ray_indices is not None  # left out only by calls that do not pack
+    assert samples.ray_indices is not None  # None only in calls that do not pack
     return samples.ray_indices, intervals.vals[intervals.is_left], intervals.vals[intervals.is_right]
 
 
 def _unusable(reason: str) -> ViewDistillError:
     return ViewDistillError(
-        f"nerfacc's CUDA code cannot be used ({reason}); `viewdistill doctor` says how to mend it, "
+        f"nerfacc's CUDA code cannot be used ({reason}); `viewdistill doctor` says how to fix it, "
         "backend='auto' does without"
     )

@@ -25,7 +25,7 @@ OCCUPANCY_THRESHOLD = 1e-3
 
 @runtime_checkable
 class SignedDistanceField(Protocol):
-    """What can be rendered; `viewdistill.fields.SDFField` for one."""
+    """Interface of a renderable field, such as `viewdistill.fields.SDFField`."""
 
     radius: float
     """Half the side of the cube around the origin that holds the field, world units."""
@@ -36,13 +36,13 @@ class SignedDistanceField(Protocol):
         ...
 
     def encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
-        """Features of world positions: what the other two compute first, and need not when it is known."""
+        """Return features of world positions, which the other two methods can reuse."""
         ...
 
     def sdf(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> Float[Tensor, " n"]:
-        """Signed distance of world positions, world units, negative inside."""
+        """Return the signed distance of world positions, world units, negative inside."""
         ...
 
     def query(
@@ -51,13 +51,13 @@ class SignedDistanceField(Protocol):
         directions: Float[Tensor, "n 3"],
         known: Float[Tensor, "n features"] | None = None,
     ) -> SurfaceQuery:
-        """Distance, gradient and colour of world positions seen along unit directions."""
+        """Return distance, gradient and colour of world positions seen along unit directions."""
         ...
 
 
 @dataclass(frozen=True)
 class SurfaceOutput(RenderOutput):
-    """What a bundle of rays sees of a surface."""
+    """Render of a surface along rays."""
 
     normals: Float[Tensor, "rays 3"]
     """Weighted sum of unit normals, not divided by the opacity."""
@@ -66,10 +66,10 @@ class SurfaceOutput(RenderOutput):
 
 
 def annealed_cosine(cosine: Float[Tensor, " n"], annealing: float) -> Float[Tensor, " n"]:
-    """The c that α is computed with, never positive: c̃ = -[relu(½ - ½c)(1 - r) + relu(-c) r].
+    """Return the c of α, never positive: c̃ = -[relu(½ - ½c)(1 - r) + relu(-c) r].
 
-    Early in a fit a ray that leaves the surface (c > 0) still sees it, which lets gradients reach surfaces that are
-    turned the wrong way.
+    Early in a fit a ray that leaves the surface (c > 0) still sees it, so that gradients reach surfaces with the wrong
+    orientation.
 
     Args:
         cosine: c.
@@ -84,7 +84,7 @@ def neus_alpha(
     lengths: Float[Tensor, " n"],
     inverse_std: Float[Tensor, ""],
 ) -> Float[Tensor, " n"]:
-    """α = max(0, (Φ(f₋) - Φ(f₊)) / Φ(f₋)) with f∓ = f ∓ ½ c δ the distances at the ends of the interval (eq. 13).
+    """Return α = max(0, (Φ(f₋) - Φ(f₊)) / Φ(f₋)) with distances f∓ = f ∓ ½ c δ at the ends of the interval (eq. 13).
 
     Args:
         sdf: f at the middle of each interval.
@@ -100,12 +100,12 @@ def neus_alpha(
 def transmittance_between(
     sdf: Float[Tensor, " samples"], samples: Samples, inverse_std: Float[Tensor, ""]
 ) -> Float[Tensor, " samples"]:
-    """T at the middle of each sample from the distances alone: the product of min(1, Φ(f_j+1) / Φ(f_j)) before it.
+    """Return T at the middle of each sample from distances alone: the product of min(1, Φ(f_j+1) / Φ(f_j)) before it.
 
-    Needs no gradients of the field, so that samples behind the surface can be left out before these are computed.
+    It needs no gradients of the field, so that samples behind the surface can be dropped before these are computed.
     """
     ray_indices, log_phi = samples.ray_indices, F.logsigmoid(sdf * inverse_std)
-    # each sample's successor; the last has none and, compared with itself, loses nothing
+    # each sample's successor; the last one is compared with itself and loses nothing
     next_ray, next_log_phi = (torch.cat([x[1:], x[-1:]]) for x in (ray_indices, log_phi))
     drop = torch.where(ray_indices == next_ray, (log_phi - next_log_phi).relu(), 0)
     return transmittance(drop, ray_indices, samples.n_rays)
@@ -132,12 +132,11 @@ class NeusRenderer(ViewRenderer):
         """Attach an empty occupancy grid to a field.
 
         Args:
-            field: What is rendered.
-            occupancy_resolution: Cells a side of the occupancy grid.
+            field: The field to render.
+            occupancy_resolution: Cells per side of the occupancy grid.
             n_samples_per_ray: Samples on a diagonal of the field's cube; fixes the step size.
-            alpha_threshold: Samples that would be less opaque than this even to a ray that meets them head-on are left
-                out.
-            early_stop: Samples behind a transmittance below this are left out.
+            alpha_threshold: Samples less opaque than this even to a head-on ray are dropped.
+            early_stop: Samples behind a transmittance below this are dropped.
             chunk_size: Rays rendered at once without gradients.
         """
         super().__init__(field.radius, occupancy_resolution, n_samples_per_ray, chunk_size)
@@ -154,7 +153,7 @@ class NeusRenderer(ViewRenderer):
             generator: Source of randomness.
 
         Returns:
-            Whether it was refreshed.
+            Whether the grid was refreshed.
         """
         with phase("occupancy update"):
             return self.occupancy.update_every_n_steps(
@@ -176,7 +175,7 @@ class NeusRenderer(ViewRenderer):
         Args:
             origins: Ray origins, world units.
             directions: Unit ray directions.
-            background: Colour behind the field, one for all rays or one a ray.
+            background: Colour behind the field, one for all rays or one per ray.
             generator: Source of the stratified shifts.
 
         Returns:
@@ -203,7 +202,7 @@ class NeusRenderer(ViewRenderer):
         directions: Float[Tensor, "rays 3"],
         generator: torch.Generator | None = None,
     ) -> tuple[Samples, Float[Tensor, "samples features"]]:
-        """Samples of rays in occupied space, without those that are transparent or hidden, and their features."""
+        """Return visible, non-transparent samples of rays in occupied space, and their features."""
         with phase("march"):
             samples = march(
                 origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
@@ -214,11 +213,11 @@ class NeusRenderer(ViewRenderer):
             sdf = self.field.sdf(points, features)
             visible = transmittance_between(sdf, samples, self.field.inverse_std) >= self.early_stop
             visible &= self._head_on_alpha(sdf) >= self.alpha_threshold
-            # once for both: a GPU has to say how many they are
+            # once for both: the number of samples needs a synchronisation of the GPU
             kept = visible.nonzero()[:, 0]
             return samples.at(kept), features[kept]
 
     def _head_on_alpha(self, sdf: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """α of a step for a ray that meets the surface head-on: the largest that any ray can see."""
+        """Return α of a step for a head-on ray, the largest over all rays."""
         lengths = torch.full_like(sdf, self.step_size)
         return neus_alpha(sdf, torch.full_like(sdf, -1), lengths, self.field.inverse_std)

@@ -1,4 +1,4 @@
-"""Occupancy grid: which cells of space may hold density, as nerfacc's `OccGridEstimator` (Li et al. 2023, version 0.5).
+"""Occupancy grid: cells that may hold density, as nerfacc's `OccGridEstimator` (Li et al. 2023, version 0.5).
 
 State lives in buffers, so that a checkpoint carries it. Level i covers the cube of half side radius * 2^i.
 """
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from viewdistill.rendering import nerfacc_traversal
 
 Backend = Literal["auto", "torch", "numba", "nerfacc"]
-"""What marches through a grid: plain torch on any device, numba kernels on a CPU, nerfacc's CUDA code, or the fastest
-that is ready."""
+"""Back end of marching: plain torch on any device, numba kernels on a CPU, nerfacc's CUDA code, or the fastest
+available."""
 
 OccupancyFn = Callable[[Tensor], Tensor]
 """World positions [n, 3] to occupancies [n]; for a density field, density times the step size."""
@@ -23,8 +23,8 @@ OccupancyFn = Callable[[Tensor], Tensor]
 class OccupancyGrid(nn.Module):
     """Running maximum of occupancy per cell, and its thresholded version that marching reads.
 
-    A new grid is empty: rays find no samples before the first `update`. The buffers are the same whatever marches
-    through them, so a checkpoint moves between back ends.
+    A new grid is empty: rays find no samples before the first `update`. All back ends share the buffers, so a
+    checkpoint moves between them.
     """
 
     occs: Tensor
@@ -36,13 +36,13 @@ class OccupancyGrid(nn.Module):
 
         Args:
             radius: Half the side of the finest level's cube, world units.
-            resolution: Cells a side, the same in every level.
+            resolution: Cells per side, the same in every level.
             n_levels: Number of nested cubes, each twice as large as the one before.
-            backend: What marches; "auto" is numba where the grid is on a CPU, nerfacc where it is on a GPU and its CUDA
-                code is compiled, and torch elsewhere.
+            backend: Back end of marching; "auto" is numba on a CPU, nerfacc on a GPU if its CUDA code is compiled, and
+                torch otherwise.
 
         Raises:
-            ViewDistillError: nerfacc is asked for and cannot be used on this machine.
+            ViewDistillError: nerfacc is requested but cannot be used on this machine.
         """
         if backend == "nerfacc":
             nerfacc_traversal.require()
@@ -53,7 +53,7 @@ class OccupancyGrid(nn.Module):
         self._asked_for: Backend = backend
         self.register_buffer("occs", torch.zeros(n_levels * resolution**3))
         self.register_buffer("binaries", torch.zeros(n_levels, *[resolution] * 3, dtype=torch.bool))
-        # box around the occupied cells [min xyz, max xyz]; min > max while there are none
+        # box around the occupied cells [min xyz, max xyz]; min > max without any
         self.register_buffer("bounds", torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, -1.0]))
 
     @property
@@ -63,10 +63,10 @@ class OccupancyGrid(nn.Module):
 
     @property
     def backend(self) -> Literal["torch", "numba", "nerfacc"]:
-        """What marches through the grid where it is now.
+        """Back end of marching on the grid's current device.
 
         Raises:
-            ValueError: nerfacc is asked for and the grid is not on a GPU, or numba and it is not on a CPU.
+            ValueError: nerfacc is requested but the grid is not on a GPU, or numba but it is not on a CPU.
         """
         on_gpu, on_cpu = self.binaries.is_cuda, self.binaries.device.type == "cpu"
         if self._asked_for == "nerfacc" and not on_gpu:
@@ -81,7 +81,7 @@ class OccupancyGrid(nn.Module):
     def occupied(
         self, x: Float[Tensor, "*batch"], y: Float[Tensor, "*batch"], z: Float[Tensor, "*batch"]
     ) -> Bool[Tensor, "*batch"]:
-        """Whether points lie in occupied cells of the finest level that contains them; false beyond all levels."""
+        """Return whether points lie in occupied cells of their finest level; false outside all levels."""
         cells = self.binaries.view(self.n_levels, -1)
         result = torch.zeros(x.shape, dtype=torch.bool, device=x.device)
         reach = torch.maximum(torch.maximum(x.abs(), y.abs()), z.abs())
@@ -94,7 +94,7 @@ class OccupancyGrid(nn.Module):
         return result
 
     def mean_occupancy(self) -> float:
-        """Mean of the running occupancies, the bound nerfacc puts on the opacity threshold of visibility."""
+        """Return the mean running occupancy, nerfacc's bound on the opacity threshold of visibility."""
         return float(self.occs.mean())
 
     @torch.no_grad()
@@ -166,7 +166,7 @@ class OccupancyGrid(nn.Module):
         occupancies = occupancy_fn(points).to(self.occs.dtype)
         flat = level * r**3 + cells
         self.occs[flat] = self.occs[flat] * decay
-        # a cell drawn twice keeps the larger value: nerfacc leaves it to chance, which would not be reproducible
+        # a cell drawn twice keeps the larger value; nerfacc's result is not deterministic
         self.occs.scatter_reduce_(0, flat, occupancies, "amax")
 
     def _update_bounds(self) -> None:

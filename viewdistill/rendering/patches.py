@@ -1,4 +1,4 @@
-"""Large training views at the price of small ones: coarse everywhere, in full resolution within one random patch.
+"""Large training views at the cost of small ones: coarse everywhere, at full resolution in one random patch.
 
 Source: threestudio, `renderers/patch_renderer.py`, as the official USD code uses it: 512 pixels, a quarter of the
 resolution everywhere and one patch of 128 pixels.
@@ -23,17 +23,17 @@ def render_with_patch(
     background: Float[Tensor, "3"],
     generator: torch.Generator | None = None,
 ) -> RenderedViews:
-    """Render square views coarsely, enlarge them, and put a patch of full resolution into each; all differentiable.
+    """Render square views coarsely, enlarge them, and insert a patch of full resolution into each; differentiable.
 
     The patch is at the same place in every view of the batch.
 
     Args:
-        renderer: What renders.
+        renderer: The renderer.
         c2w: Camera-to-world matrices.
         fovy: Vertical field of view, degrees.
         size: Side of the views, pixels.
         patch_size: Side of the patch, pixels, at most ``size``.
-        coarseness: Factor by which the rest has fewer pixels along each side.
+        coarseness: Downscaling factor of the rest, along each side.
         background: Colour behind the field.
         generator: Source of the patch's place and of the stratified shifts.
     """

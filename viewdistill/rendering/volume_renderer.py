@@ -16,31 +16,31 @@ from viewdistill.rendering.occupancy import OccupancyGrid
 
 @runtime_checkable
 class RenderableField(Protocol):
-    """What can be rendered; `viewdistill.fields.DensityField` for one."""
+    """Interface of a renderable field, such as `viewdistill.fields.DensityField`."""
 
     radius: float
     """Half the side of the cube around the origin that holds the field, world units."""
 
     def encode(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n features"]:
-        """Features of world positions: what the other two compute first, and need not when it is known."""
+        """Return features of world positions, which the other two methods can reuse."""
         ...
 
     def density(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> Float[Tensor, " n"]:
-        """Density of world positions, per world unit."""
+        """Return density of world positions, per world unit."""
         ...
 
     def query(
         self, points: Float[Tensor, "n 3"], known: Float[Tensor, "n features"] | None = None
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-        """Density and colour in [0, 1] of world positions."""
+        """Return density and colour in [0, 1] of world positions."""
         ...
 
 
 @dataclass(frozen=True)
 class RenderOutput:
-    """What a bundle of rays sees."""
+    """Render along rays."""
 
     rgb: Float[Tensor, "rays 3"]
     """Colour over the background, in [0, 1]."""
@@ -53,11 +53,11 @@ class RenderOutput:
     weights: Float[Tensor, " samples"]
     """Compositing weight of each sample."""
     samples: Samples
-    """The samples that were composited."""
+    """The composited samples."""
 
     @property
     def n_samples(self) -> int:
-        """Number of samples that were composited."""
+        """Number of composited samples."""
         return len(self.samples)
 
 
@@ -74,18 +74,18 @@ class RenderedViews:
     z_variance: Float[Tensor, "batch 1 height width"]
     """Variance of distances along the rays, world units squared."""
     samples_per_ray: float
-    """Mean number of composited samples a ray."""
+    """Mean number of composited samples per ray."""
 
 
 class ViewRenderer(nn.Module):
-    """Whole images from rays; what a ray sees is up to the subclass."""
+    """Whole images from rays; subclasses render the rays."""
 
     def __init__(self, radius: float, occupancy_resolution: int, n_samples_per_ray: int, chunk_size: int) -> None:
         """Allocate an empty occupancy grid.
 
         Args:
             radius: Half the side of the field's cube, world units.
-            occupancy_resolution: Cells a side of the occupancy grid.
+            occupancy_resolution: Cells per side of the occupancy grid.
             n_samples_per_ray: Samples on a diagonal of the field's cube; fixes the step size.
             chunk_size: Rays rendered at once without gradients.
         """
@@ -141,7 +141,7 @@ class VolumeRenderer(ViewRenderer):
     """Renders a field through an occupancy grid.
 
     In training the lattice of each ray is shifted at random (stratified); in evaluation it is not. Images are rendered
-    in chunks of rays when no gradients are asked for.
+    in chunks of rays if gradients are disabled.
     """
 
     def __init__(
@@ -156,11 +156,11 @@ class VolumeRenderer(ViewRenderer):
         """Attach an empty occupancy grid to a field.
 
         Args:
-            field: What is rendered.
-            occupancy_resolution: Cells a side of the occupancy grid.
+            field: The field to render.
+            occupancy_resolution: Cells per side of the occupancy grid.
             n_samples_per_ray: Samples on a diagonal of the field's cube; fixes the step size.
-            alpha_threshold: Samples less opaque than this are left out (or less than the mean occupancy, if smaller).
-            early_stop: Samples behind a transmittance below this are left out.
+            alpha_threshold: Samples less opaque than this (or than the mean occupancy, if smaller) are dropped.
+            early_stop: Samples behind a transmittance below this are dropped.
             chunk_size: Rays rendered at once without gradients.
         """
         super().__init__(field.radius, occupancy_resolution, n_samples_per_ray, chunk_size)
@@ -176,7 +176,7 @@ class VolumeRenderer(ViewRenderer):
             generator: Source of randomness.
 
         Returns:
-            Whether it was refreshed.
+            Whether the grid was refreshed.
         """
         with phase("occupancy update"):
             return self.occupancy.update_every_n_steps(
@@ -195,7 +195,7 @@ class VolumeRenderer(ViewRenderer):
         Args:
             origins: Ray origins, world units.
             directions: Unit ray directions.
-            background: Colour behind the field, one for all rays or one a ray.
+            background: Colour behind the field, one for all rays or one per ray.
             generator: Source of the stratified shifts.
 
         Returns:
@@ -215,7 +215,7 @@ class VolumeRenderer(ViewRenderer):
         directions: Float[Tensor, "rays 3"],
         generator: torch.Generator | None = None,
     ) -> tuple[Samples, Float[Tensor, "samples features"]]:
-        """Samples of rays in occupied space, without those that are transparent or hidden, and their features."""
+        """Return visible, non-transparent samples of rays in occupied space, and their features."""
         with phase("march"):
             samples = march(
                 origins, directions, self.occupancy, self.step_size, stratified=self.training, generator=generator
@@ -228,7 +228,7 @@ class VolumeRenderer(ViewRenderer):
             visible = visibility(
                 density, samples.lengths, samples.ray_indices, samples.n_rays, threshold, self.early_stop
             )
-            # once for both: a GPU has to say how many they are
+            # once for both: the number of samples needs a synchronisation of the GPU
             kept = visible.nonzero()[:, 0]
             return samples.at(kept), features[kept]
 
@@ -239,13 +239,13 @@ def composite(
     rgb: Float[Tensor, "samples 3"],
     background: Float[Tensor, "*rays 3"],
 ) -> RenderOutput:
-    """What rays see of weighted samples.
+    """Composite weighted samples along rays.
 
     Args:
         samples: Samples along the rays.
         weights: Compositing weight of each.
         rgb: Colour of each, in [0, 1].
-        background: Colour behind the field, one for all rays or one a ray.
+        background: Colour behind the field, one for all rays or one per ray.
     """
     ray_indices, n_rays, t = samples.ray_indices, samples.n_rays, samples.t_mid
     values = torch.cat([rgb, torch.ones_like(t)[:, None], t[:, None]], -1)

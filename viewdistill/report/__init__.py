@@ -1,1 +1,1 @@
-"""The report of a run: one HTML page with pictures, curves and an orbitable mesh, which needs no other file."""
+"""Report of a run: one self-contained HTML page with pictures, curves and an orbitable mesh."""

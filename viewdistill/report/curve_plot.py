@@ -5,28 +5,28 @@ import math
 from collections.abc import Sequence
 
 WIDTH, HEIGHT = 300, 130
-"""Of a plot, in its own units."""
+"""Width and height of a plot, in its own units."""
 
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 18
-"""Margins that hold the labels."""
+"""Margins for the labels."""
 
 SMOOTHING = 0.9
-"""Weight of the past in the running mean that is drawn over the values."""
+"""Weight of the past in the running mean drawn over the values."""
 
 LARGEST_LINEAR_RATIO = 50.0
-"""Positive values that span more than this ratio are drawn on a logarithmic axis."""
+"""Ratio of positive values above which the axis is logarithmic."""
 
 
 def curve_svg(name: str, steps: Sequence[int], values: Sequence[float]) -> str:
-    """One metric: its values pale, their running mean strong; labelled with extremes, first and last step.
+    """Draw one metric: its values pale, their running mean strong; labelled with extremes, first and last step.
 
     Args:
-        name: Of the metric; becomes the picture's accessible label.
-        steps: At which it was logged, in order.
-        values: One a step; those that are not finite are left out.
+        name: Name of the metric, used as the picture's accessible label.
+        steps: Steps of the values, in order.
+        values: One per step; non-finite ones are skipped.
 
     Returns:
-        An ``<svg>`` element, or an empty string where no value is finite.
+        An ``<svg>`` element, or an empty string if no value is finite.
     """
     points = [(step, value) for step, value in zip(steps, values, strict=True) if math.isfinite(value)]
     if not points:
@@ -65,22 +65,22 @@ def curve_svg(name: str, steps: Sequence[int], values: Sequence[float]) -> str:
 
 
 def number(value: float) -> str:
-    """A value in few characters."""
+    """Format a value in few characters."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def fraction(value: float, low: float, high: float, logarithmic: bool) -> float:
-    """Where a value lies between the lowest (0) and the highest (1); in the middle where all are equal."""
+    """Return a value's position between the lowest (0) and the highest (1); 0.5 if all are equal."""
     if low == high:
         return 0.5
     if logarithmic:
         return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
-    # Halved first: the difference of two very large numbers may not be finite.
+    # Halved first: the difference of two very large numbers may overflow.
     return (value / 2 - low / 2) / (high / 2 - low / 2)
 
 
 def running_mean(values: Sequence[float]) -> list[float]:
-    """Exponential running mean whose first values are means of what there is, not pulled towards the first."""
+    """Return the exponential running mean, corrected for the bias of its start."""
     means: list[float] = []
     total = weight = 0.0
     for value in values:

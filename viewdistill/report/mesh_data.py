@@ -1,4 +1,4 @@
-"""A GLB as the report's viewer takes it: plain arrays in base64 and the texture as a data URL."""
+"""A GLB for the report's viewer: plain arrays in base64 and the texture as a data URL."""
 
 import base64
 import io
@@ -13,11 +13,11 @@ from viewdistill.mesh.export import InputCamera
 
 
 def viewer_mesh(path: Path, camera: InputCamera) -> dict[str, Any]:
-    """Reads what `viewdistill.mesh.export.save_glb` wrote, in the file's own axes (+Y up, front +Z).
+    """Read a GLB of `viewdistill.mesh.export.save_glb`, in the file's own axes (+Y up, front +Z).
 
     Args:
         path: The GLB.
-        camera: Where the viewer starts.
+        camera: The viewer's initial camera.
 
     Returns:
         Content of the page's JSON block, see ``viewer.js``: ``positions``, ``normals`` and ``uvs`` (float32; v counted
@@ -28,7 +28,7 @@ def viewer_mesh(path: Path, camera: InputCamera) -> dict[str, Any]:
     """
     library: Any = trimesh
     try:
-        # Loaded as one mesh, the file's normals would be replaced by others, with creases along the texture's seams.
+        # Loading as one mesh would replace the file's normals by others, with creases along the texture's seams.
         (mesh,) = library.load_scene(path, process=False).geometry.values()
         uvs = np.array(mesh.visual.uv, dtype=np.float64)
         texture = mesh.visual.material.baseColorTexture.convert("RGB")
@@ -54,11 +54,11 @@ def viewer_mesh(path: Path, camera: InputCamera) -> dict[str, Any]:
 
 
 def encode(array: np.ndarray, dtype: type[np.float32] | type[np.uint32]) -> str:
-    """Little-endian bytes, rows first, in base64."""
+    """Encode an array as little-endian, row-major bytes in base64."""
     little = np.ascontiguousarray(array, dtype=np.dtype(dtype).newbyteorder("<"))
     return base64.b64encode(little.tobytes()).decode()
 
 
 def data_url(content: bytes, media_type: str) -> str:
-    """A file's content as the URL of itself."""
+    """Return a file's content as a data URL."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

@@ -1,6 +1,6 @@
-"""The page: what it shows, as plain data, and its HTML.
+"""The page: its content, as plain data, and its HTML.
 
-The template escapes everything that is filled into it, but for the project's own style, script and SVG.
+The template escapes all inserted content except the project's own style, script and SVG.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ import jinja2
 from markupsafe import Markup
 
 FOLDER = Path(__file__).parent
-"""Where the template, the style and the viewer lie."""
+"""Folder of the template, the style and the viewer."""
 
 
 @dataclass(frozen=True)
 class PictureColumn:
-    """Pictures under each other with one caption."""
+    """Stacked pictures with one caption."""
 
     caption: str
     urls: tuple[str, ...]
@@ -29,12 +29,14 @@ class Gallery:
 
     title: str
     note: str
-    """What they are, or why there are none."""
+    """Description, or the reason why there are none."""
     columns: tuple[PictureColumn, ...] = ()
     wide: bool = False
     """Whether each picture is a sheet of many and takes the whole width."""
+    scrolls: bool = False
+    """Whether its sheets are too wide for a telephone, where they are scrolled then."""
     turn: bool = False
-    """Whether its pictures go around the object, and a slider shows one at a time."""
+    """Whether its pictures circle the object and a slider shows one of them."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ class ReportedStage:
     """Megabytes (10^6 bytes)."""
     finished_at: str
     settings: str
-    """Its resolved YAML; empty where it has none."""
+    """Its resolved YAML; empty without one."""
     figures: str
-    """What its record holds besides, as text."""
+    """Other entries of its record, as text."""
     plots: tuple[Plot, ...] = ()
 
 
@@ -69,26 +71,26 @@ class Score:
 
     name: str
     of: str
-    """What was scored, or by which protocol."""
+    """Scored prediction, or protocol."""
     value: str
     meaning: str
-    """What it measures, and which values are good."""
+    """Meaning, and direction of good values."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that the report of a run shows."""
+    """Content of a run's report."""
 
     name: str
-    """Of the object."""
+    """Name of the object."""
     caption: str
     version: str
-    """Of ViewDistill."""
+    """Version of ViewDistill."""
     input_facts: dict[str, str]
-    """What is known about the input."""
+    """Description of the input."""
     warnings: tuple[str, ...]
     missing: tuple[str, ...]
-    """Stages that were not run."""
+    """Stages not run."""
     galleries: tuple[Gallery, ...]
     stages: tuple[ReportedStage, ...]
     mesh: dict[str, Any] | None
@@ -96,10 +98,14 @@ class Page:
     mesh_facts: dict[str, str]
     video: str = ""
     """Data URL of the mesh's turntable; empty where there is none."""
+    poster: str = ""
+    """Data URL of its first frame, which is shown until it plays."""
     scores: tuple[Score, ...] = ()
     """Against the truth, where the run was evaluated."""
+    command: str = ""
+    """Command line that makes the whole object again; empty where it is not known."""
     commands: tuple[str, ...] = ()
-    """Command lines that make the run again, in order."""
+    """Command lines of its stages, in order."""
 
     @property
     def turns(self) -> bool:
@@ -108,17 +114,17 @@ class Page:
 
     @property
     def seconds(self) -> float:
-        """Of all stages together."""
+        """Total over all stages."""
         return sum((stage.seconds for stage in self.stages), 0.0)
 
     @property
     def peak_memory_mb(self) -> float:
-        """The largest of all stages."""
+        """Maximum over all stages."""
         return max((stage.peak_memory_mb for stage in self.stages), default=0.0)
 
 
 def render_page(page: Page) -> str:
-    """The page as one HTML document that refers to no other file."""
+    """Render the page as one self-contained HTML document."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trimesh
 
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from tests.reported_run import box_mesh, complete_run
 
 

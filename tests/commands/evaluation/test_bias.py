@@ -12,7 +12,7 @@ from PIL import Image
 from commands.evaluation.bias import square_over_white
 from commands.evaluation.bias_figures import load_branch, measure
 from commands.main import main
-from datamodules.run_folder import read_json
+from datamodules.runs.run_folder import read_json
 from viewdistill.diffusion.schedule import NoiseSchedule
 
 FEW = ["--timesteps", "50", "400", "--draws=3", "--steps=4", "--objects=2"]

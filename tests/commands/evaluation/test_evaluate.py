@@ -15,7 +15,7 @@ from commands.evaluation.evaluate import PROTOCOL_NAMES
 from commands.evaluation.truth import turn
 from commands.main import main
 from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 from datamodules.view_sets import RIG_CAMERAS
 from tests.reported_run import box_mesh
 from viewdistill.mesh.export import WORLD_TO_FILE
@@ -93,9 +93,9 @@ def test_how_a_mesh_was_read_is_said(complete: RunFolder, truth: Path, capsys: p
     twice_shown(complete.glb, scenes)
     out = complete.root / "out.json"
     content = evaluated(out, f"--mesh={scenes}", f"--gt={scenes}", *SMALL)
-    note = f"note: {scenes}: scene 0 of 2 is taken"
+    note = f"note: {scenes}: scene 0 of 2 is used"
     assert content["notes"][:2] == [note, note]
-    assert "scene 0 of 2 is taken" in " ".join(capsys.readouterr().out.split())
+    assert "scene 0 of 2 is used" in " ".join(capsys.readouterr().out.split())
 
 
 def twice_shown(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import trimesh
 
 from commands.main import main
-from datamodules.run_folder import InputMeta, RunFolder, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
 
 
 @pytest.mark.parametrize(

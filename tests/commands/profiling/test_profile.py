@@ -10,7 +10,7 @@ import pytest
 from commands.main import main
 from commands.parsing import parse
 from commands.profiling.stage_profile import PROFILED, command_of
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from viewdistill.resources import REPOSITORY
 
 # Of pytorch-lightning, about its own use of jsonargparse.

@@ -13,7 +13,7 @@ from commands.parsing import parse
 from commands.rendering.frames import normals_of
 from datamodules.camera_paths import orbit, spiral
 from datamodules.posed_views import ViewCamera, save_cameras
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.run_folder import RunFolder, write_json
 from datamodules.transforms import load_transforms
 from datamodules.view_sets import load_view_set
 from lightning_modules.guidance_settings import GuidanceSettings

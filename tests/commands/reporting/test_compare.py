@@ -9,8 +9,8 @@ from PIL import Image
 
 from commands.reporting import compare
 from commands.reporting.comparison import flattened
-from datamodules.curves import CurveRow, save_rows
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.curves import CurveRow, save_rows
+from datamodules.runs.run_folder import RunFolder, write_json
 from tests.reported_run import box_mesh, complete_run
 from viewdistill.errors import ViewDistillError
 
@@ -82,7 +82,8 @@ def test_problems_are_one_line(run_folder: RunFolder, tmp_path: Path):
         compared((run_folder,))
     with pytest.raises(ViewDistillError, match="named twice"):
         compared((run_folder, run_folder))
-    write_json(run_folder.record("input"), {"seconds": 1.0, "peak_memory_mb": 1.0})
+    record = {"stage": "input", "seconds": 1.0, "peak_memory_mb": 1.0, "files": {}}
+    write_json(run_folder.record("input"), record)
     with pytest.raises(ViewDistillError, match="none: no complete stage here"):
         compared((run_folder, RunFolder(tmp_path / "none")))
     run_folder.config("input").write_text("a: [")

@@ -9,7 +9,7 @@ import pytest
 from commands.reporting import report
 from commands.reporting import run_warnings as report_warnings
 from commands.reporting.run_warnings import run_warnings
-from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json, write_json
 from tests.reported_run import CAPTION, box_mesh, complete_run
 from viewdistill.diffusion import classifier
 from viewdistill.errors import ViewDistillError

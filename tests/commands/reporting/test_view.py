@@ -1,6 +1,7 @@
 """The live viewer: its scene, where its cameras stand, and what it says without viser."""
 
 import importlib.util
+import os
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ import torch
 
 from commands.reporting import view
 from datamodules.posed_views import ViewCamera
-from datamodules.run_folder import InputMeta, RunFolder
+from datamodules.runs.run_folder import InputMeta, RunFolder
 from tests.reported_run import box_mesh, complete_run
 from viewdistill.cameras import rays
 from viewdistill.errors import ViewDistillError
@@ -67,6 +68,18 @@ def test_a_damaged_picture_stops_the_server_with_its_name(scene, run_folder: Run
     (run_folder.refined_views / "001.png").write_bytes(b"hello")
     with pytest.raises(ViewDistillError, match=r"001\.png: not readable"):
         scene.serve(run_folder, InputMeta.load(run_folder.input_meta), "127.0.0.1", 8080)
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "pipe"])
+def test_a_damaged_mesh_stops_the_server_with_its_name(scene, run_folder: RunFolder, damage: str):
+    complete_run(run_folder, box_mesh())
+    run_folder.glb.unlink()
+    if damage == "pipe":
+        os.mkfifo(run_folder.glb)
+    else:
+        run_folder.glb.write_bytes(b"hello" * 10 * (damage == "text"))
+    with pytest.raises(ViewDistillError, match=r"object\.glb: (cannot be read as a mesh|a pipe)"):
+        scene.serve(run_folder, InputMeta.load(run_folder.input_meta), "127.0.0.1", 0)
 
 
 def test_a_viser_camera_looks_where_ours_looks(scene):

@@ -13,7 +13,7 @@ from commands.main import main
 from commands.parsing import parse
 from commands.pipeline.recipe import Recipe
 from commands.scaling.objects import recipe_of
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from tests.commands.scaling.tiny_batch import start_objects, write_images
 from tests.processes import ended, wait_for, worker_of
 from viewdistill.resources import REPOSITORY
@@ -83,7 +83,8 @@ def test_an_interrupted_batch_behind_a_url_goes_on(tmp_path: Path, tiny_prior_fo
     assert process.returncode == 2
     assert errors.splitlines() == [
         f"broken: {images / 'broken.png'}: not an image that can be read; save it as an RGBA PNG",
-        "viewdistill objects: 1 of 3 objects failed; once mended, the same command makes these and no others",
+        "viewdistill objects: 1 of 3 objects failed; fix the problems and run the same command again, "
+        "which makes only these",
     ]
     assert told(second).keys() == {"b"}
     assert {path: path.stat().st_mtime_ns for path in (out / "a").rglob("*")} == written
@@ -110,7 +111,7 @@ def test_an_interrupted_batch_behind_a_url_goes_on(tmp_path: Path, tiny_prior_fo
         (["images", "--options=mesh=--red"], "unrecognised arguments: --red"),
         (["images", "--options=mesh='"], "--options mesh=': No closing quotation"),
         (["images", "--options=field=--print_config"], "--print_config is for `viewdistill field`"),
-        (["images", "--out=memory://runs"], "every worker has a memory of its own"),
+        (["images", "--out=memory://runs"], "each worker has its own memory"),
     ],
 )
 def test_what_cannot_begin_ends_in_one_line(

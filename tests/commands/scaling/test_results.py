@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from commands.scaling.results import PROGRESS, RemoteFolder, SharedFolder, results_at
-from datamodules.run_folder import RunFolder, write_json
+from datamodules.runs.run_folder import RunFolder, write_json
 from viewdistill.errors import ViewDistillError
 
 
@@ -73,7 +73,7 @@ def test_a_stage_that_was_run_since_or_is_gone_counts_no_more(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("memory://runs", "a memory of its own"),
+        ("memory://runs", "its own memory"),
         ("nowhere://runs", "cannot be used"),
         ("hdfs://", "cannot be used"),
     ],

@@ -9,7 +9,7 @@ from commands.pipeline.recipe import Recipe
 from commands.scaling.batch import digests
 from commands.scaling.images import ImageFile
 from commands.scaling.worker import Job, make_object
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from tests.commands.scaling.tiny_batch import write_images
 
 
@@ -54,3 +54,9 @@ def test_a_machine_with_other_priors_or_configurations_refuses(job: Job) -> None
     assert outcome.error is not None
     assert "install the same version on all machines" in outcome.error
     assert not Path(job.out).exists()
+
+
+def test_the_limit_of_memory_travels_with_the_job(job: Job) -> None:
+    outcome = make_object(replace(job, memory_limit=2 * 10**8))
+    assert outcome.error is not None
+    assert "input: needs about 0.8 GB of memory, and 0.2 GB are the limit (--memory-limit)" in outcome.error

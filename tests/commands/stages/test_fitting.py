@@ -9,7 +9,7 @@ import yaml
 
 from callbacks.atomic_checkpoint import AtomicCheckpointIO
 from commands.stages.fitting import StageRun, fit
-from datamodules.run_folder import make_folder
+from datamodules.runs.run_folder import make_folder
 from viewdistill.errors import ViewDistillError
 
 
@@ -113,6 +113,8 @@ def test_the_resolved_configuration_is_saved_and_can_be_given_back(tmp_path: Pat
         ("--model.speed=3", "speed"),
         ("--model.rate=fast", "rate"),
         ("--trainer.max_stepz=3", "max_stepz"),
+        ("--trainer.devices=many", "configuration: trainer: .*devices"),
+        ("--trainer.devices=.nan", "configuration: trainer: .*devices"),
         ("--model=tests.commands.stages.toy_stage.NoModel", "NoModel"),
     ],
 )

@@ -4,6 +4,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,13 @@ from PIL import Image
 
 from commands.inputs.input_choices import checked_class_word, read_known_view
 from commands.inputs.input_settings import SHIPPED, InputSettings
+from commands.inputs.reference_pictures import reference_picture
 from commands.main import main
+from commands.stages.input import Request, prepare
 from commands.stages.plain_settings import read_settings
-from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
+from datamodules.posed_views import ViewCamera, load_references, read_rgba
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json, write_json
+from datamodules.runs.stages import files_read
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 
@@ -296,3 +301,44 @@ def test_a_class_word_has_letters(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "--class-word: ' ': must be printable text" in capsys.readouterr().err
     with pytest.raises(ViewDistillError, match="--class-word is empty"):
         checked_class_word(" ")
+
+
+def test_further_pictures_are_framed_beside_the_input_and_go_with_their_option(tmp_path: Path) -> None:
+    image, back, side = (disc(tmp_path / f"{name}.png") for name in ("toy", "a back", "side"))
+    known = ["--elevation=10", *WORD]
+    meta_of(image, *known)
+    folder = RunFolder(tmp_path / "runs" / "toy")
+    alone = {path: path.read_bytes() for path in (folder.rgba, folder.input_meta)}
+    assert not folder.references.exists()
+
+    options = [f"--reference={back}:180,30", f"--reference={side}:-90.5,-5"]
+    meta_of(image, *known, *options)
+    assert {path: path.read_bytes() for path in alone} == alone
+    paths, cameras = zip(*load_references(folder), strict=True)
+    assert cameras == (ViewCamera(180.0, 30.0), ViewCamera(-90.5, -5.0))
+    assert {read_rgba(path).shape[0] for path in paths} == {4}
+    request = Request(image, folder.root, elevation=10.0, class_word="thing")
+    references = tuple(reference_picture(option.removeprefix("--reference=")) for option in options)
+    assert prepare(replace(request, references=references)).holds()
+    assert not prepare(request).holds()
+    assert not prepare(replace(request, references=references[:1])).holds()
+    assert set(files_read(folder.root, "field", ("input",))) == {folder.rgba, folder.input_meta, *paths} | {
+        folder.references / "cameras.json"
+    }
+
+    meta_of(image, *known)
+    assert not folder.references.exists()
+    assert {path: path.read_bytes() for path in alone} == alone
+
+
+@pytest.mark.parametrize(
+    "value", ["back.png", "back.png:180", ":180,30", "back.png:x,30", "back.png:180,91", "b:9,nan"]
+)
+def test_a_reference_of_another_form_is_refused(tmp_path: Path, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    image = disc(tmp_path / "toy.png")
+    with pytest.raises(SystemExit, match="2"):
+        main(["input", str(image), f"--out={tmp_path / 'run'}", f"--reference={value}"])
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "--reference" in error
+    assert not (tmp_path / "run").exists()

@@ -11,7 +11,7 @@ from commands.inputs.input_settings import SHIPPED, InputSettings
 from commands.pipeline.recipe import Recipe
 from commands.stages.fitting import StageCLI, StageRun
 from commands.stages.plain_settings import read_settings
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from viewdistill import resources
 from viewdistill.resources import REPOSITORY
 

@@ -12,9 +12,8 @@ from scipy import ndimage
 
 from commands.main import main
 from commands.reporting.run_warnings import run_warnings
-from datamodules.cameras import read_rgba
-from datamodules.posed_views import ViewCamera, save_cameras, save_view
-from datamodules.run_folder import InputMeta, RunFolder, read_json, write_json
+from datamodules.posed_views import ViewCamera, read_rgba, save_cameras, save_view
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json, write_json
 from lightning_modules.field_settings import FieldSettings
 from lightning_modules.radiance_field import RadianceField
 from lightning_modules.surface import Surface
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("short_films")
 GRID = HashGridConfig(n_levels=2, log2_hashmap_size=10, base_resolution=8, per_level_scale=2.0)
 SMALL = ["--resolution=40", "--texture-size=128", "--faces=1500", "--opacity-size=32"]
 FILES = {"object.glb", "object.obj", "object.mtl", "object.png", "object.stl", "turntable.mp4", "contact_sheet.png"}
-FILES |= {"fingerprint"}  # of the stage, see `datamodules.staleness`
+FILES |= {"fingerprint"}  # of the stage, see `datamodules.runs.staleness`
 
 
 def save(module: Any, checkpoint: Path) -> None:
@@ -161,10 +160,10 @@ def test_the_front_has_the_colour_of_the_input(complete: RunFolder, source: str,
 def test_a_mesh_of_another_shape_than_the_input_is_warned_of(complete: RunFolder, capsys: pytest.CaptureFixture[str]):
     found = figures(complete)
     assert found["input_iou"] < 0.9
-    assert "covers another shape than the input (IoU 0." in capsys.readouterr().err
+    assert "silhouette differs from the input's (IoU 0." in capsys.readouterr().err
     meta = InputMeta.load(complete.input_meta)
     warnings = " ".join(run_warnings(meta, {"mesh": {"figures": found}}))
-    assert f"another shape than the input (IoU {found['input_iou']:.2f})" in warnings
+    assert f"silhouette differs from the input's (IoU {found['input_iou']:.2f})" in warnings
     assert (found["sound"], found["genus"], found["problems"]) == (True, 0, [])
 
 

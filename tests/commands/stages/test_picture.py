@@ -12,7 +12,7 @@ from PIL import Image
 from commands.main import main
 from commands.stages.picture import Request, prepare
 from datamodules.picture import PictureText
-from datamodules.run_folder import InputMeta, RunFolder, read_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json
 from lightning_modules.picture import Candidate, PictureSampler, choose
 from viewdistill.diffusion.samplers import TextSampling
 from viewdistill.errors import ViewDistillError
@@ -101,7 +101,7 @@ def test_a_text_has_words(run_folder: RunFolder, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("text", "extra", "message"),
     [
-        ("a mug", ["--data.index=3"], "index is 3; there are the candidates 0 to 2"),
+        ("a mug", ["--data.index=3"], "index is 3; give 0 to 2"),
         ("a mug", ["--data.count=0"], "must be at least 1"),
         ("a mug", ["--model.prior=/nowhere"], "/nowhere"),
         ("a mug", ["--model.colour=red"], "colour"),

@@ -13,7 +13,7 @@ from PIL import Image
 from commands.stages import class_images, field, novel_views, specialize, views
 from datamodules.class_images import ClassImages
 from datamodules.posed_views import load_views
-from datamodules.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import RunFolder, read_json
 from lightning_modules.loaded_priors import load_text_prior
 from tests.dreambooth_stages import finish
 from viewdistill.errors import ViewDistillError

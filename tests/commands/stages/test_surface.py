@@ -8,10 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from commands.main import main
 from commands.parsing import parse
 from commands.tracking.short_names import TENSORBOARD
 from datamodules.posed_views import ViewCamera, load_views, save_cameras, save_view, straight_rgba
-from datamodules.run_folder import RunFolder, read_json, write_json
+from datamodules.runs.run_folder import RunFolder, read_json, write_json
 from datamodules.transforms import save_transforms
 from lightning_modules.surface import load_surface
 from tests.reported_run import box_mesh
@@ -111,3 +112,10 @@ def test_posed_pictures_do_not_take_the_place_of_a_runs_own_views(with_views: Ru
     save_transforms(with_views.refined_views)
     with pytest.raises(ViewDistillError, match="has its own input stage; give another run folder"):
         command(with_views, "--images", str(with_views.refined_views / "transforms.json"))
+
+
+def test_the_settings_are_printed_without_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["surface", str(tmp_path / "none"), "--print_config"])
+    assert "normal_smoothness" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from datamodules.run_folder import RunFolder, read_json, write_json
-from datamodules.stage_record import stage_files
+from datamodules.runs.run_folder import RunFolder, read_json, write_json
+from datamodules.runs.stage_record import stage_files
 from tests.dreambooth_stages import finish_class_images
 from tests.reported_run import box_mesh, complete_run
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from commands.main import main
 from commands.tracking.stage import track_stage
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stages import STAGES
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stages import STAGES
 from tests.commands.tracking.conftest import kept
 from tests.commands.tracking.wandb_service import Service, wandb_service
 from viewdistill.resources import REPOSITORY

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.run_folder import RunFolder
+from datamodules.runs.run_folder import RunFolder
 from tests.commands.tracking.conftest import kept
 from viewdistill.resources import REPOSITORY
 

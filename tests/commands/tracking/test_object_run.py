@@ -1,14 +1,17 @@
 """The one run of an object: everything of all stages, read back from what is kept offline."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from commands.evaluation import evaluate
+from commands.tracking.logger import Tracker
 from commands.tracking.object import track_object
-from datamodules.curves import load_rows
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stages import STAGES
+from datamodules.runs.curves import load_rows
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stages import STAGES
+from datamodules.runs.staleness import keep_key
 from tests.commands.tracking.conftest import Kept, kept_in
 from tests.commands.tracking.wandb_service import wandb_service
 
@@ -78,7 +81,7 @@ def test_a_damaged_file_ends_in_a_line(
 ) -> None:
     complete.curves("field").write_text("nonsense\n1\n")
     track_object(complete)
-    assert capsys.readouterr().err.startswith("disc: not all of it is kept in W&B (")
+    assert capsys.readouterr().err.startswith("disc: W&B has only a part of it (")
 
 
 def test_online_the_newer_run_takes_the_place_of_the_older(
@@ -93,3 +96,19 @@ def test_online_the_newer_run_takes_the_place_of_the_older(
         assert stages <= service.wrote["disc"]
         assert list(service.names.values()) == ["disc"]
         assert service.files["disc-mesh/object.glb"] == complete.glb.read_bytes()
+
+
+def test_a_resumed_stage_goes_on_with_its_run_and_one_made_anew_does_not(tmp_path: Path, offline: None) -> None:
+    folder = tmp_path / "runs" / "disc" / "field"
+    folder.mkdir(parents=True)
+    found: list[str] = []
+    for key, loss in (("a", 2.0), ("a", 1.0), ("b", 3.0)):
+        keep_key(folder, key)
+        tracker = Tracker("disc-field", str(folder))
+        tracker.log_metrics({"loss": loss}, step=len(found))
+        found.append(tracker.experiment.id)
+        tracker.experiment.finish()
+        time.sleep(1.1)  # the folder of a run is named by its second
+    assert found[0] == found[1] != found[2]
+    first, second, _ = sorted(folder.glob("wandb/offline-run-*"))
+    assert first.name.split("-")[-1] == second.name.split("-")[-1] == found[0]

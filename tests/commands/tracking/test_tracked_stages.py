@@ -16,8 +16,8 @@ from commands.tracking.artifacts import artifact_name
 from commands.tracking.run import RunDescription, start_run
 from commands.tracking.stage import track_stage
 from commands.tracking.tags import run_tags
-from datamodules.run_folder import RunFolder, read_json
-from datamodules.stage_record import record_stage
+from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.stage_record import record_stage
 from tests.commands.tracking.conftest import kept, list_files
 from viewdistill.resources import REPOSITORY
 
@@ -143,7 +143,7 @@ def test_a_fit_without_a_tracker_is_not_tracked(complete: RunFolder, offline: No
 
 def test_where_wandb_is_disabled_it_is_not_even_imported(complete: RunFolder):
     code = (
-        "import sys; from pathlib import Path; from datamodules.run_folder import RunFolder;"
+        "import sys; from pathlib import Path; from datamodules.runs.run_folder import RunFolder;"
         "from commands.tracking.stage import track_stage;"
         f"track_stage(RunFolder(Path({str(complete.root)!r})), 'mesh', ('surface',)); print('wandb' in sys.modules)"
     )
@@ -160,7 +160,7 @@ def test_whatever_wandb_raises_ends_in_a_line(
 
     monkeypatch.setattr("wandb.Artifact.add_file", broken)
     track_stage(complete, "mesh", ("surface",))
-    assert capsys.readouterr().err == "mesh: not all of it is kept in W&B (no space left)\n"
+    assert capsys.readouterr().err == "mesh: W&B has only a part of it (no space left)\n"
     import wandb
 
     assert wandb.run is None  # finished all the same

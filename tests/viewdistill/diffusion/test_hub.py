@@ -153,7 +153,7 @@ def test_what_the_hub_lacks_is_named_with_its_mirrors_and_the_command(
         ViewConditionedPrior.from_folder(Path("stable-zero123"))
     pinned = PUBLISHED["stable-zero123"].places[0].split("@")[1]
     assert str(raised.value) == (
-        "ashawkey/stable-zero123-diffusers: cannot be fetched (no such repository, or none that is open to you); fetch "
+        "ashawkey/stable-zero123-diffusers: cannot be fetched (no such repository, or you have no access to it); fetch "
         f"it with `hf download ashawkey/stable-zero123-diffusers --revision {pinned}`, or give the folder of a copy, "
         "or use a mirror (kxic/stable-zero123)"
     )

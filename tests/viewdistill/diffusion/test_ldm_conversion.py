@@ -20,8 +20,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from commands.main import main
 from tests.viewdistill.diffusion import original_checkpoint as original
-from viewdistill.diffusion import ldm_keys
-from viewdistill.diffusion.ldm_conversion import convert
+from viewdistill.diffusion.ldm import keys as ldm_keys
+from viewdistill.diffusion.ldm.conversion import convert
 from viewdistill.diffusion.priors import ViewConditionedPrior
 
 T = torch.tensor([40, 700])
@@ -172,7 +172,7 @@ def test_an_interrupted_conversion_is_written_over(tmp_path: Path, capsys: pytes
 
 MEASURE = """
 import sys, pathlib
-from viewdistill.diffusion.ldm_conversion import convert
+from viewdistill.diffusion.ldm.conversion import convert
 def memory(field):
     lines = pathlib.Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

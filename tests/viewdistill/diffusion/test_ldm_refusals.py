@@ -13,7 +13,7 @@ import torch
 
 from commands.main import main
 from tests.viewdistill.diffusion import original_checkpoint as original
-from viewdistill.diffusion.ldm_checkpoint import read_state_dict
+from viewdistill.diffusion.ldm.checkpoint import read_state_dict
 from viewdistill.errors import ViewDistillError
 
 

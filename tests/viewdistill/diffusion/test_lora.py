@@ -101,7 +101,7 @@ def test_files_that_do_not_fit_are_named(text_prior: Builder, tmp_path: Path) ->
     path = tmp_path / "lora.safetensors"
     with pytest.raises(ViewDistillError, match="no such file"):
         load_lora(text_prior().unet, path)
-    with pytest.raises(ViewDistillError, match="is a folder; give the LoRA file in it"):
+    with pytest.raises(ViewDistillError, match="a folder; give the LoRA file in it"):
         load_lora(text_prior().unet, tmp_path)
     path.write_bytes(b"cut short")
     with pytest.raises(ViewDistillError, match="damaged LoRA"):

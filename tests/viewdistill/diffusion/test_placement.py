@@ -87,7 +87,7 @@ def test_a_compiled_network_computes_the_same() -> None:
 
 
 def test_a_back_end_that_does_not_exist_is_named() -> None:
-    with pytest.raises(ViewDistillError, match=r"'inducter', no back end of torch\.compile; choose .*inductor"):
+    with pytest.raises(ViewDistillError, match=r"'inducter', not a back end of torch\.compile; choose .*inductor"):
         compile_network(nn.Linear(1, 1), "inducter")
 
 

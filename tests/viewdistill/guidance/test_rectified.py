@@ -124,7 +124,7 @@ def test_shared_noise_is_the_same_for_all_views_and_keeps_its_variance(
     assert apart[0] > apart[1] > apart[2]
     assert apart[2] == pytest.approx(0, abs=1e-9)  # one camera and one noise: one view
     sampling = NovelViewSampling(guidance_scale=2.0, shared_noise=0.5, steps=3)
-    with pytest.raises(ValueError, match="no common_noise"):
+    with pytest.raises(ValueError, match="common_noise is missing"):
         sample_novel_views(view, text, condition, pose, noise, sampling)
 
 

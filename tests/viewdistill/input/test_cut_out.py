@@ -251,7 +251,7 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
     (truncated, "damaged"),
     (transparent, "no foreground"),
     (pixel, "1 x 1 pixels"),
-    (speck, "only 2 x 3 pixels"),
+    (speck, "covers only 2 x 3 pixels"),
     (huge, "million pixels"),
     (line, "only 1 x 10000 pixels"),
     (faint, r"no foreground.*largest alpha 9 of 255"),

@@ -187,7 +187,7 @@ def test_of_several_scenes_one_is_taken_and_named(tmp_path: Path):
     nodes = [{"mesh": 0}, {"mesh": 0, "translation": [5, 0, 0]}]
     scenes = [{"nodes": [0]}, {"nodes": [1]}]
     (tmp_path / "a.glb").write_bytes(glb({**PARTS, "nodes": nodes, "scenes": scenes, "scene": 0}, TRIANGLE))
-    assert load_mesh(tmp_path / "a.glb").notes == (f"{tmp_path / 'a.glb'}: scene 0 of 2 is taken",)
+    assert load_mesh(tmp_path / "a.glb").notes == (f"{tmp_path / 'a.glb'}: scene 0 of 2 is used",)
 
 
 def test_an_enormous_texture_is_refused(tmp_path: Path):
@@ -201,7 +201,7 @@ def test_an_enormous_texture_is_refused(tmp_path: Path):
         load_mesh(tmp_path / "a.obj")
     picture.unlink()
     (note,) = load_mesh(tmp_path / "a.obj").notes
-    assert "no texture that can be read" in note
+    assert "no readable texture" in note
 
 
 @pytest.fixture(scope="module")

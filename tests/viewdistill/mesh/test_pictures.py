@@ -1,5 +1,7 @@
+import io
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -15,7 +17,7 @@ from viewdistill.mesh.contact_sheet import GAP, LABEL_HEIGHT, contact_sheet, gri
 from viewdistill.mesh.raster import AMBIENT, CLAY, render_each, render_mesh, silhouettes
 from viewdistill.mesh.textured_mesh import TexturedMesh
 from viewdistill.mesh.turntable import ring, write_turntable
-from viewdistill.mesh.video import write_video
+from viewdistill.mesh.video import first_frame, write_video
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +163,15 @@ def test_leaving_out_rays_that_must_miss_changes_nothing(mesh, centre):
     cameras = ring(3, 10.0)
     alpha = render_mesh(moved, cameras, FOVY_ZERO123, 40, supersample=1).alpha
     np.testing.assert_array_equal(alpha == 1, silhouettes(moved.vertices, moved.faces, cameras, FOVY_ZERO123, 40))
+
+
+def test_the_first_frame_of_a_video_is_had_as_a_picture_and_of_what_is_none_nothing(tmp_path: Path) -> None:
+    frames = [np.full((16, 32, 3), grey, np.uint8) for grey in (200, 20)]
+    write_video(tmp_path / "film.mp4", frames, (32, 16))
+    found = first_frame(tmp_path / "film.mp4")
+    assert found is not None
+    with Image.open(io.BytesIO(found)) as picture:
+        assert picture.size == (32, 16)
+        assert abs(int(np.asarray(picture.convert("L")).mean()) - 200) < 6
+    (tmp_path / "none.mp4").write_bytes(b"film")
+    assert first_frame(tmp_path / "none.mp4") is None

@@ -3,8 +3,8 @@
 import numpy as np
 import trimesh
 
+from viewdistill.objects.geometry.parts import Part, Shape
 from viewdistill.objects.materials import Color, Material, Pattern, Plain
-from viewdistill.objects.parts import Part, Shape
 from viewdistill.objects.textured import ProceduralObject
 
 RED, BLUE = Color("red", (0.8, 0.2, 0.2)), Color("blue", (0.2, 0.2, 0.8))

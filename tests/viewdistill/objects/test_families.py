@@ -5,15 +5,15 @@ import pytest
 import trimesh
 from scipy.spatial import KDTree
 
-from viewdistill.objects import freeform
-from viewdistill.objects.families import (
+from viewdistill.objects.families.catalogue import (
     FREE_FORM_FAMILIES,
     HELD_OUT_FAMILIES,
     PARAMETRIC_FAMILIES,
     TRAIN_FAMILIES,
     Family,
 )
-from viewdistill.objects.parts import Shape
+from viewdistill.objects.geometry import freeform
+from viewdistill.objects.geometry.parts import Shape
 
 ALL_FAMILIES = (*PARAMETRIC_FAMILIES, *FREE_FORM_FAMILIES, *HELD_OUT_FAMILIES)
 SEEDS = range(3)

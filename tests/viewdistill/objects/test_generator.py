@@ -9,9 +9,9 @@ import pytest
 
 from tests.viewdistill.objects.solids import ball_part, box_on_ball, box_part
 from viewdistill.errors import ViewDistillError
-from viewdistill.objects.families import HELD_OUT_FAMILIES, TRAIN_FAMILIES
+from viewdistill.objects.families.catalogue import HELD_OUT_FAMILIES, TRAIN_FAMILIES
 from viewdistill.objects.generator import generate
-from viewdistill.objects.parts import Shape
+from viewdistill.objects.geometry.parts import Shape
 from viewdistill.objects.textured import LARGEST_RADIUS, ProceduralObject, assemble
 
 SEEDS = (0, 1, 2, 3, 17, 999_999, 10_000_000, 10_000_007, 20_000_000, 20_000_001, 1_000_003, 30_000_000, 30_000_011)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from viewdistill.objects.families import TRAIN_FAMILIES
+from viewdistill.objects.families.catalogue import TRAIN_FAMILIES
 from viewdistill.objects.generator import TEST_SEEDS, generate
 from viewdistill.objects.nouns import NOUNS, noun_of_caption
 

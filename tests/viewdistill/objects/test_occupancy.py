@@ -6,8 +6,8 @@ import trimesh
 
 from tests.viewdistill.objects.solids import ball_part, box_part
 from viewdistill.objects.generator import generate
+from viewdistill.objects.geometry.parts import Shape
 from viewdistill.objects.occupancy import CELLS, HALF_SIDE, occupancy, packed
-from viewdistill.objects.parts import Shape
 from viewdistill.objects.textured import assemble
 
 

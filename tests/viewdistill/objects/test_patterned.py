@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from viewdistill.objects.dataset import RenderSettings, render_object
-from viewdistill.objects.families import FREE_FORM_FAMILIES
+from viewdistill.objects.families.catalogue import FREE_FORM_FAMILIES
 from viewdistill.objects.generator import PATTERNED_SEEDS, PATTERNED_TEST_SEEDS, TEST_SEEDS, TRAIN_SEEDS, generate
-from viewdistill.objects.limbs import with_limbs
+from viewdistill.objects.geometry.limbs import with_limbs
 from viewdistill.objects.materials import Color, Print
 from viewdistill.objects.prints import (
     Bands,

@@ -8,8 +8,8 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from viewdistill.objects.extrusion import extruded_x, extruded_y, prism
-from viewdistill.objects.shapes import (
+from viewdistill.objects.geometry.extrusion import extruded_x, extruded_y, prism
+from viewdistill.objects.geometry.shapes import (
     arch,
     box,
     capsule,
@@ -24,7 +24,7 @@ from viewdistill.objects.shapes import (
     tube,
     wheel,
 )
-from viewdistill.objects.solid import Solid, merged, signed_volume
+from viewdistill.objects.geometry.solid import Solid, merged, signed_volume
 
 L_OUTLINE = [(0.0, 0.0), (2.0, 0.0), (2.0, 1.0), (1.0, 1.0), (1.0, 2.0), (0.0, 2.0)]
 ARROW = [(0.0, 0.0), (-1.0, 1.0), (2.0, 0.0), (-1.0, -1.0)]

@@ -1,6 +1,8 @@
 """Marching with nerfacc: what is made of its packed answer, and on a GPU its own code against plain torch."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import nerfacc
 import pytest
@@ -138,3 +140,12 @@ def test_on_a_gpu_its_compositing_is_ours():
     rays = samples.ray_indices
     torch.testing.assert_close(weights_from_density(density, samples.lengths, rays, 2000), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(transmittance(density * samples.lengths, rays, 2000), light, atol=1e-5, rtol=0)
+
+
+def test_nerfacc_can_be_compiled_where_warnings_are_errors() -> None:
+    """As Python does when it imports packages that were installed without byte code."""
+    found = importlib.util.find_spec("nerfacc")
+    assert found is not None
+    assert found.origin is not None
+    for path in Path(found.origin).parent.rglob("*.py"):
+        compile(path.read_text(encoding="utf-8"), str(path), "exec")

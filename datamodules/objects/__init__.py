@@ -1,0 +1,1 @@
+"""Procedural objects as training data of the embedded priors."""

@@ -1,0 +1,1 @@
+"""Single measurements, each a script with its own figures."""

@@ -1,0 +1,1 @@
+"""Tables, plots and galleries of finished runs."""

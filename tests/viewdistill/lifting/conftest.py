@@ -1,0 +1,3 @@
+"""Random tensors are the same in every run."""
+
+from tests.viewdistill.diffusion.conftest import seed as seed

@@ -1,0 +1,1 @@
+"""Checkpoints in the original latent-diffusion layout, and their conversion to diffusers'."""

@@ -1,0 +1,1 @@
+"""Solids, and parts made of them."""
