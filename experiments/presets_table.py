@@ -1,8 +1,8 @@
 """Settings of the full-size presets beside the official ones, as Markdown tables.
 
-They are read from the comments of configs/presets/zero123-xl/*.yaml (format: `experiments.preset_settings`), so that
-each value and its reason are in one place. `make presets-table` prints the tables; `--out docs/presets.md` inserts them
-into a page, after its line `<!-- tables -->`.
+Read from the comments of configs/presets/zero123-xl/*.yaml (`experiments.preset_settings` has their form), so that a
+value and what is said of it stand in one place. `make presets-table` prints the tables; `--out docs/presets.md` puts
+them into a page, between its lines `<!-- tables -->` and `<!-- /tables -->`.
 """
 
 import sys
@@ -13,9 +13,9 @@ from pathlib import Path
 from commands import options
 from commands.parsing import OneLineParser
 from datamodules.runs.stages import STAGES
+from experiments.pages import put_into_page
 from experiments.preset_settings import Setting, settings
 from experiments.script import parse_request, run_script, script_parser
-from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 
 PRESETS = REPOSITORY / "configs" / "presets"
@@ -28,8 +28,8 @@ TOLD = {
 }
 """Preset → heading."""
 
-MARK = "<!-- tables -->\n"
-"""Line of the page after which the tables stand."""
+NAME = "tables"
+"""Of the tables' place in the page."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,8 @@ def run(request: Request) -> None:
     """
     if request.out is None:
         print(tables(), end="")
-        return
-    text, mark, _ = request.out.read_text(encoding="utf-8").partition(MARK)
-    if not mark:
-        raise ViewDistillError(f"{request.out}: has no line {MARK.strip()}; add one before the tables")
-    request.out.write_text(text + MARK + "\n" + tables(), encoding="utf-8")
+    else:
+        put_into_page(request.out, NAME, tables())
 
 
 def tables() -> str:

@@ -1,15 +1,18 @@
-"""Real sizes without real weights: two steps of every stage of every full-size preset on a CPU, in fp32.
+"""Real sizes without real weights: two steps of every stage of every full-size preset on a CPU.
 
 Shows that the stages take priors of the size of Stable Diffusion 2.1-base, Zero123-XL and Stable-Zero123 with the
 settings of the presets, how long a step then is, and that it fits into memory. Run it with `make smoke-full`; the
 random priors (5 GB in half precision) are made once and kept. A preset within another runs the stages that it changes,
-on a copy of the other's run. --tiny takes priors and sizes of a thousandth, for tests.
+on a copy of the other's run. What each stage costs is written to ``smoke.json`` as it ends, beside what is there of
+other stages; `experiments.smoke_table` puts it into a page. In fp32 the field needs 23 GB; --precision bf16 halves the
+priors' memory. --tiny takes priors and sizes of a thousandth, for tests.
 """
 
+import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from experiments.random_priors import PARTS, STABLE_PRIOR, TEXT_PRIOR, TINY_PART
 from experiments.script import parse_request, run_script, script_parser
 from viewdistill import resources
 from viewdistill.errors import ViewDistillError
+from viewdistill.precision import DTYPES, Precision
 from viewdistill.resources import REPOSITORY
 
 FULL = "zero123-xl"
@@ -97,6 +101,10 @@ class Request:
     """Whether priors and sizes are a thousandth."""
     presets: tuple[str, ...] = ()
     """Presets to run, in order; all that are full-size when not given."""
+    stages: tuple[str, ...] = ()
+    """Stages to run of each; all that it has a say in when not given."""
+    precision: Precision = "fp32"
+    """Number format of the priors."""
 
 
 def build_parser() -> OneLineParser:
@@ -113,6 +121,20 @@ def build_parser() -> OneLineParser:
         metavar="NAME",
         help=f"presets (default: {FULL} and all within)",
     )
+    parser.add_argument(
+        "--stages",
+        nargs="+",
+        default=(),
+        choices=(*WHOLE_ROUTE, "picture"),
+        metavar="STAGE",
+        help="stages (default: all that a preset has a say in)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=tuple(DTYPES),
+        default=Request.precision,
+        help="number format of the priors (default %(default)s)",
+    )
     return parser
 
 
@@ -127,21 +149,25 @@ def full_presets() -> list[str]:
 
 
 def run(request: Request) -> None:
-    """Make the priors, run all stages of all presets, print their costs.
+    """Make the priors, run all stages of all presets, print and write what they cost.
 
     Raises:
         ViewDistillError: A stage failed.
     """
     smoke = Smoke(request)
     make_priors(smoke.priors, TINY_PARTS if request.tiny else PARTS)
-    costs: dict[str, dict[str, dict[str, float]]] = {}
     for preset in request.presets or full_presets():
-        costs[preset] = smoke.run_preset(preset)
-        for stage, figures in costs[preset].items():
-            print(
-                f"{preset} {stage}: " + ", ".join(f"{name} {value:,.1f}" for name, value in figures.items()), flush=True
-            )
-        write_json(request.out / "smoke.json", costs)
+        for stage, figures in smoke.run_preset(preset):
+            listed = ", ".join(f"{name} {value}" for name, value in figures.items())
+            print(f"{preset} {stage}: {listed}", flush=True)
+            add_costs(request.out / "smoke.json", preset, stage, figures)
+
+
+def add_costs(path: Path, preset: str, stage: str, figures: Mapping[str, Any]) -> None:
+    """Write what a stage cost beside what is known of others."""
+    costs = read_json(path) if path.is_file() else {}
+    costs.setdefault(preset, {})[stage] = figures
+    write_json(path, costs)
 
 
 class Smoke:
@@ -155,16 +181,18 @@ class Smoke:
         self.request, self.out = request, request.out
         self.priors = request.out.resolve() / "priors"
 
-    def run_preset(self, preset: str) -> dict[str, dict[str, float]]:
-        """Run the stages that a preset changes; return each stage's costs."""
+    def run_preset(self, preset: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Run what a preset has a say in; yield what each stage cost as it ends."""
         folder = RunFolder(self.out / preset.replace("/", "-"))
-        stages = stages_of(preset)
-        if preset != FULL:
+        stages = [stage for stage in stages_of(preset) if not self.request.stages or stage in self.request.stages]
+        if preset != FULL and stages:
             shutil.copytree(self.out / FULL, folder.root, dirs_exist_ok=True)
         for stage in stages:
             shutil.rmtree(folder.stage(stage), ignore_errors=True)
+            before = cpu_seconds()
             self.run_stage(preset, stage, folder)
-        return {stage: cost(folder, stage) for stage in stages}
+            spent = {"cpu_seconds": cpu_seconds() - before, "precision": self.request.precision}
+            yield stage, cost(folder, stage) | spent
 
     def run_stage(self, preset: str, stage: str, folder: RunFolder) -> None:
         """Run one stage through its subcommand, in a process of its own, whose peak of memory is then its own.
@@ -185,15 +213,15 @@ class Smoke:
             raise ViewDistillError(f"{preset}: {stage} ended with status {status}; its message is above")
 
     def settings(self, preset: str, stage: str) -> dict[str, Any]:
-        """The overlay of a stage: random priors, fp32, few steps, and with --tiny small sizes."""
+        """The overlay of a stage: random priors, their precision, few steps, and with --tiny small sizes."""
         if stage == "mesh":
             return MESH | ({"resolution": 32, "texture_size": 64, "faces": 500} if self.request.tiny else {})
         view = str(self.priors / (STABLE_PRIOR if preset.endswith(STABLE_PRIOR) else VIEW_PRIOR))
-        text = str(self.priors / TEXT_PRIOR)
+        text, precision = str(self.priors / TEXT_PRIOR), self.request.precision
         if stage == "input":
-            return {"view_prior": view, "text_prior": text, "precision": "fp32"}
+            return both(view, text, precision)
         content: dict[str, Any] = {"trainer": {"accelerator": "cpu", "logger": False}, "model": {}, "data": {}}
-        merge(content["model"], MODEL_PRIORS[stage](view, text))
+        merge(content["model"], MODEL_PRIORS[stage](view, text, precision))
         for more in (SHORT, SMALL) if self.request.tiny else (SHORT,):
             merge(content, more.get(stage, {}))
         if stage == "class_images":
@@ -201,21 +229,21 @@ class Smoke:
         return {name: part if name == "trainer" else {"init_args": part} for name, part in content.items()}
 
 
-def both(view: str, text: str) -> dict[str, Any]:
+def both(view: str, text: str, precision: Precision) -> dict[str, Any]:
     """Settings of a stage that reads both priors."""
-    return {"view_prior": view, "text_prior": text, "precision": "fp32"}
+    return {"view_prior": view, "text_prior": text, "precision": precision}
 
 
-def text_only(view: str, text: str) -> dict[str, Any]:
+def text_only(view: str, text: str, precision: Precision) -> dict[str, Any]:
     """Settings of a stage that reads the text-conditioned prior."""
-    return {"prior": text, "precision": "fp32"}
+    return {"prior": text, "precision": precision}
 
 
-MODEL_PRIORS = {
+MODEL_PRIORS: Mapping[str, Callable[[str, str, Precision], dict[str, Any]]] = {
     **dict.fromkeys(("picture", "class_images", "specialize_1", "specialize_2", "views"), text_only),
-    "field": lambda view, text: {"guidance": both(view, text)},
+    "field": lambda view, text, precision: {"guidance": both(view, text, precision)},
     "novel_views": both,
-    "surface": lambda view, text: {"reference": {"text_prior": text, "precision": "fp32"}},
+    "surface": lambda view, text, precision: {"reference": {"text_prior": text, "precision": precision}},
 }
 """Stage → how its model's settings name priors."""
 
@@ -235,6 +263,12 @@ def stages_of(preset: str) -> tuple[str, ...]:
         return (*WHOLE_ROUTE, "picture")
     folder = resources.PRESETS / preset
     return tuple(name for name in WHOLE_ROUTE if (config := STAGES[name].config) and (folder / config).is_file())
+
+
+def cpu_seconds() -> float:
+    """Seconds that this process and those that it waited for computed, on all cores: what others do leaves it alone."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def cost(folder: RunFolder, stage: str) -> dict[str, float]:

@@ -8,8 +8,9 @@ import yaml
 
 from commands.stages.cli import StageCLI, StageRun
 from datamodules.runs.stages import STAGES
+from experiments.pages import table_of_page
 from experiments.preset_settings import Setting, settings
-from experiments.presets_table import main, tables
+from experiments.presets_table import NAME, main, tables
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 
@@ -58,11 +59,8 @@ def test_every_setting_of_a_stage_is_told_of(tmp_path: Path, config: str) -> Non
 
 def test_the_page_is_what_the_script_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    printed = capsys.readouterr().out
-    page = (REPOSITORY / "docs" / "presets.md").read_text(encoding="utf-8")
-    assert page.endswith(f"<!-- tables -->\n\n{printed}"), (
-        "run `python -m experiments.presets_table --out docs/presets.md`"
-    )
+    page = table_of_page(REPOSITORY / "docs" / "presets.md", NAME)
+    assert page == capsys.readouterr().out, "run `python -m experiments.presets_table --out docs/presets.md`"
 
 
 def test_the_three_forms_of_a_comment(tmp_path: Path) -> None:
@@ -91,6 +89,9 @@ def test_what_differs_from_the_paper_in_the_surface_has_a_reason() -> None:
     differing = {name for name, setting in surface.items() if setting.official not in (setting.value, "–")}
     assert differing == {
         "seed_everything",
+        "checkpoint_every",
+        "trainer.val_check_interval",
+        "trainer.log_every_n_steps",
         "trainer.precision",
         "model.seed",
         "model.surface.sphere_radius",
