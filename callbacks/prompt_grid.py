@@ -25,7 +25,7 @@ class PromptGrid(Callback):
     """
 
     def __init__(
-        self, samples: int = 6, steps: int = 25, guidance_scale: float = 3.0, file: str = "samples.png"
+        self, samples: int = 6, steps: int = 15, guidance_scale: float = 3.0, file: str = "samples.png"
     ) -> None:
         self.samples, self.steps, self.guidance_scale = samples, steps, guidance_scale
         self.file = file

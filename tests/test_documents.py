@@ -56,8 +56,8 @@ def test_subcommands_and_targets_exist(document: Path) -> None:
     text = code(document)
     assert set(re.findall(r"(?<!from )\bviewdistill ([a-z][a-z-]+)\b", text)) <= set(SUBCOMMANDS)
     assert set(re.findall(r"\bmake ([a-z][a-z-]+)\b", text)) <= targets
-    scripts = re.findall(r"python -m experiments\.(\w+)", text)
-    assert all((REPOSITORY / "experiments" / f"{script}.py").is_file() for script in scripts)
+    scripts = re.findall(r"python -m (experiments\.[\w.]*\w)", text)
+    assert all((REPOSITORY / f"{script.replace('.', '/')}.py").is_file() for script in scripts)
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,9 @@ from experiments.running.comparison import Comparison, compare, count_failures, 
 from experiments.script import add_runs_argument, add_studies_argument, parse_request, run_script, script_parser
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
+from viewdistill.resources import REPOSITORY
 
-QUOTED = Path(__file__).with_name("quoted.yaml")
+QUOTED = REPOSITORY / "experiments" / "quoted.yaml"
 """Figures of others."""
 
 

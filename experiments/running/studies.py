@@ -31,8 +31,9 @@ from experiments.running.cases import Case
 from viewdistill.documents import read_yaml
 from viewdistill.errors import ViewDistillError
 from viewdistill.objects.generator import TEST_SEEDS
+from viewdistill.resources import REPOSITORY
 
-ABLATIONS = Path(__file__).parent / "ablations"
+ABLATIONS = REPOSITORY / "experiments" / "ablations"
 """The shipped studies."""
 
 BIAS = "bias"

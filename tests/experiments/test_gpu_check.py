@@ -66,7 +66,7 @@ def test_every_part_can_be_run() -> None:
 def test_a_part_loads_only_what_it_needs(part: str) -> None:
     """The seconds of a GPU are few, and diffusers and Lightning take eight to import."""
     module = next(each.module for each in PARTS if each.name == part)
-    code = f"import sys, experiments.gpu.check, experiments.{module}; print(*sys.modules)"
+    code = f"import sys, experiments.gpu.check, experiments.gpu.{module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert not {"diffusers", "transformers", "pytorch_lightning"} & set(loaded.stdout.split())
 

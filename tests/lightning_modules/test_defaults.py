@@ -36,7 +36,11 @@ DIFFERENT = {
     "lifting.data.pictures": SEVERAL,
     "text_to_image.data.batches.validation": SEVERAL,
     "view_synthesis.data.batches.size": SEVERAL,
-    "class_images.model.sampling.steps": SEVERAL,
+    **{
+        f"{stage}.model.sampling.{name}": PUBLISHED
+        for stage in ("class_images", "novel_views", "picture")
+        for name in ("scheduler", "spacing", "steps")
+    },
     "specialize_1.model.rank": SEVERAL,
     "specialize_1.callbacks.FiniteGuard.advice": SEVERAL,
     "specialize_2.callbacks.FiniteGuard.advice": SEVERAL,

@@ -138,8 +138,8 @@ def test_without_a_score_no_prior_is_loaded(ball_folder: RunFolder) -> None:
 def test_scores_are_taken_at_their_interval(ball_folder: RunFolder, tiny_prior_folder: Path) -> None:
     model = module(scores(tiny_prior_folder, "refsd", interval=3))
     seen: list[int] = []
-    taken = model.render_input_view
-    model.render_input_view = lambda *given: (seen.append(model.global_step), taken(*given))[1]  # type: ignore[method-assign]
+    taken = model.render_reference
+    model.render_reference = lambda *given: (seen.append(model.global_step), taken(*given))[1]  # type: ignore[method-assign]
     fit(model, ball_folder, 7)
     assert seen == [0, 3, 6]
 

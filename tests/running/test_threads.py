@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numba
 import pytest
 import torch
 
@@ -15,9 +14,6 @@ from viewdistill.metrics.images import psnr
 STEPS = 60
 """Of each fit."""
 
-MOST = numba.get_num_threads()
-"""Threads that numba may use at most."""
-
 TOLERANCE = 0.1
 """Difference of scores that the documentation allows, dB."""
 
@@ -25,16 +21,14 @@ TOLERANCE = 0.1
 @pytest.fixture(autouse=True)
 def threads_as_before() -> Iterator[None]:
     """Numbers of threads are those of the whole process."""
-    before = torch.get_num_threads(), numba.get_num_threads()
+    before = torch.get_num_threads()
     yield
-    torch.set_num_threads(before[0])
-    numba.set_num_threads(before[1])
+    torch.set_num_threads(before)
 
 
 def score(folder: RunFolder, prior: Path, threads: int) -> tuple[float, torch.Tensor]:
     """PSNR of a fitted field's input view against the truth, dB, and the field's grid."""
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, MOST))
     model = module(guidance(prior, "usd"), EVERYTHING)
     fit(model, folder, STEPS)
     data = CameraSampler(str(folder.root))

@@ -24,7 +24,7 @@ from datamodules.runs.run_folder import InputMeta, RunFolder, write_json
         (["{run}", "--gt={box}", "--mesh-up=z"], "--mesh-up is for a mesh"),
         (["--views={folder}", "--gt={box}"], "neither cameras.json nor SyncDreamer's"),
         (["--mesh={box}", "--gt={folder}"], "neither cameras.json nor SyncDreamer's"),
-        (["{run}"], "none of our generated objects; give the ground truth with --gt"),
+        (["{run}"], "the input is not a generated object; give the ground truth with --gt"),
         (["{folder}", "--gt={box}"], "no complete input stage"),
         (["{run}", "--gt={box}"], "no complete mesh or views here"),
         (["{run}", "--gt={box}", "--field"], "no complete field stage"),

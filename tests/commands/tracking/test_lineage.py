@@ -27,7 +27,7 @@ USES = {
     "specialize_1": {"input", "novel_views", "class_images"},
     "specialize_2": {"input", "novel_views", "specialize_1"},
     "views": {"input", "field", "specialize_2"},
-    "surface": {"input", "views"},
+    "surface": {"input", "field", "views"},
     "mesh": {"input", "surface", "views"},
     "report": set(STAGES) - {"picture", "report"},
 }

@@ -119,4 +119,4 @@ def test_a_missing_checkpoint_and_a_taken_place_are_named(tmp_path: Path, capsys
     (tmp_path / "prior").mkdir()
     (tmp_path / "prior" / "note.txt").write_text("mine")
     assert main(["convert", str(absent), str(tmp_path / "prior")]) == 2
-    assert "prior: is there already" in capsys.readouterr().err
+    assert "prior: exists already" in capsys.readouterr().err
