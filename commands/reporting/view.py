@@ -51,11 +51,12 @@ def run(request: Request) -> None:
     # Imported here because viser is an extra, whose absence the lines above report.
     from commands.reporting.view_scene import serve
 
-    server = serve(folder, meta, request.host, request.port)
     try:
-        print(f"{folder.root}: http://{request.host}:{server.get_port()} (Ctrl-C ends it)", flush=True)
-        threading.Event().wait()
+        server = serve(folder, meta, request.host, request.port)
+        try:
+            print(f"{folder.root}: http://{request.host}:{server.get_port()} (Ctrl-C ends it)", flush=True)
+            threading.Event().wait()
+        finally:
+            server.stop()
     except KeyboardInterrupt:
         print()
-    finally:
-        server.stop()
