@@ -56,7 +56,9 @@ class Tracker(WandbLogger):
         """The run; Lightning's own start waits long for an unreachable service, and has no disabled mode."""
         if self._run is None:
             identity = attempt_id(self.description.folder)
-            described = replace(self.description, id=identity, resumes=identity is not None)
+            # A run of this id is there only where this attempt has been at work before.
+            resumes = any((self.description.folder / "wandb").glob(f"*run-*-{identity}"))
+            described = replace(self.description, id=identity, resumes=resumes)
             self._run = self._experiment = start_run(described, self.mode)
             self._run.define_metric("trainer/global_step")
             self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)

@@ -146,6 +146,8 @@ def test_an_interrupt_in_a_destructor_is_not_lost(number: signal.Signals, status
     code = (
         "import gc, os, signal, sys, time\n"
         "from commands.guard import guarded\n"
+        # A process that a shell starts in the background inherits that Ctrl-C is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Library:\n"
         f"    def __del__(self): os.kill(os.getpid(), {number.value}); time.sleep(0.01)\n"
         "def work():\n"

@@ -175,7 +175,7 @@ def test_what_cannot_run_ends_in_one_line(
 def test_the_accelerator_that_is_asked_for_is_not_passed_over(run_folder: RunFolder, module: ModuleType) -> None:
     for stage in ("field", "specialize_2"):
         finish(run_folder, stage, {})
-    with pytest.raises(ViewDistillError, match="No supported gpu backend"):
+    with pytest.raises(ViewDistillError, match="accelerator is gpu, and torch can use none here"):
         command(module, run_folder, "--trainer.accelerator=gpu")
 
 
