@@ -43,8 +43,9 @@ class Head:
         """
         reason = self.missing()
         if reason is None:
-            if self.ours:  # remembered, since they lose their parent with the server
-                self.workers |= set(psutil.Process().children(recursive=True))
+            for server in self.servers.values():  # remembered, since they lose their parent with the server
+                with suppress(psutil.NoSuchProcess):
+                    self.workers |= {server, *server.children(recursive=True)}
             return
         self.dead = True
         place = "on this machine" if self.ours else f"at {self.address}"

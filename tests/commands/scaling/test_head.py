@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,22 +29,26 @@ def address(server: socket.socket) -> str:
 def test_a_server_here_that_ends_is_missed_and_the_workers_are_ended(
     name: str, server: socket.socket, tmp_path: Path
 ) -> None:
-    for program in ("worker", *SERVERS):
-        shutil.copy("/bin/sleep", tmp_path / program)
-    started = {program: subprocess.Popen([tmp_path / program, "60"]) for program in (*SERVERS, "worker")}
+    for program in SERVERS:
+        shutil.copy("/bin/sh", tmp_path / program)
+    started = {program: subprocess.Popen([tmp_path / program, "-c", "sleep 60 & wait"]) for program in SERVERS}
+    other = subprocess.Popen(["/bin/sleep", "60"])
     try:
         head = Head(address(server), ours=True)
+        while len(workers := psutil.Process(started[name].pid).children()) < 1:
+            time.sleep(0.01)
         head.check()
-        assert psutil.Process(started["worker"].pid) in head.workers
+        assert set(workers) <= head.workers
         started[name].kill()
         started[name].wait()
         with pytest.raises(ViewDistillError, match=rf"on this machine has died \(its {name} ended\); start the same"):
             head.check()
         with head.ending():
             print("what Ray says")
-        assert started["worker"].wait(5) < 0
+        assert not psutil.wait_procs(workers, timeout=5)[1]
+        assert other.poll() is None  # no other process of ours, as the service of W&B, is Ray's
     finally:
-        for process in started.values():
+        for process in (*started.values(), other):
             process.kill()
             process.wait()
 
