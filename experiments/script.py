@@ -19,7 +19,7 @@ def script_parser(name: str, docstring: str | None) -> OneLineParser:
     """Build a parser whose help is the docstring of a module.
 
     Args:
-        name: Name of the module in ``experiments``.
+        name: Dotted name of the module in ``experiments``, as ``reporting.tables``.
         docstring: Its docstring: a summary, an empty line, the rest.
     """
     summary, _, rest = (docstring or "").partition("\n\n")

@@ -4,8 +4,8 @@ Shows that the stages take priors of the size of Stable Diffusion 2.1-base, Zero
 settings of the presets, how long a step then is, and that it fits into memory. Run it with `make smoke-full`; the
 random priors (5 GB in half precision) are made once and kept. A preset within another runs the stages that it changes,
 on a copy of the other's run. What each stage costs is written to ``smoke.json`` as it ends, beside what is there of
-other stages; `experiments.smoke_table` puts it into a page. In fp32 the field needs 23 GB; --precision bf16 halves the
-priors' memory. --tiny takes priors and sizes of a thousandth, for tests.
+other stages; `experiments.reporting.smoke_table` puts it into a page. In fp32 the field needs 23 GB; --precision bf16
+halves the priors' memory. --tiny takes priors and sizes of a thousandth, for tests.
 """
 
 import resource

@@ -49,20 +49,27 @@ def fit(
 ) -> pl.Trainer:
     """Fit to ``steps`` of ``total``, without files other than a checkpoint."""
     data = CameraSampler(str(folder.root), views_per_step=2, ring_views=2)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_steps=total or steps,
-        logger=logger,
-        log_every_n_steps=log_every_n_steps,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        default_root_dir=folder.stage("field"),
-        callbacks=[StopAt(steps), *watchers],
+    trainer = short_trainer(
+        folder.stage("field"), steps, total, watchers, logger=logger, log_every_n_steps=log_every_n_steps
     )
     trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
     return trainer
+
+
+def short_trainer(
+    root: Path, steps: int, total: int | None = None, watchers: Sequence[pl.Callback] = (), **options: Any
+) -> pl.Trainer:
+    """Return a trainer on the CPU that stops after ``steps`` of ``total``, silent and without files."""
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return pl.Trainer(
+        accelerator="cpu",
+        max_steps=total or steps,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        default_root_dir=root,
+        callbacks=[StopAt(steps), *watchers],
+        **quiet | options,
+    )
 
 
 class StopAt(pl.Callback):

@@ -20,7 +20,7 @@ from lightning_modules.surface_settings import (
     SurfaceSettings,
     SurfaceWeights,
 )
-from tests.tiny_field import GRID, StopAt
+from tests.tiny_field import GRID, short_trainer
 from viewdistill.cameras import rays
 from viewdistill.guidance.timesteps import Annealed
 
@@ -90,17 +90,7 @@ def fit(
     watchers: Sequence[pl.Callback] = (),
 ) -> Any:
     """Fit to ``steps`` of ``total``, without files other than a checkpoint."""
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_steps=total or steps,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        default_root_dir=folder.stage("surface"),
-        callbacks=[StopAt(steps), *watchers],
-    )
+    trainer = short_trainer(folder.stage("surface"), steps, total, watchers)
     data = RefinedViewRays(str(folder.root), rays_per_step=192, input_rays=64, input_size=32)
     trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
     return trainer

@@ -21,6 +21,10 @@ SERVERS = ("gcs_server", "raylet")
 """Processes of Ray, by their names, without which no job comes to an end."""
 
 
+class ClusterDiedError(ViewDistillError):
+    """The head of the cluster is gone, and with it all that its workers do."""
+
+
 class Head:
     """What all jobs depend on: the head's server, and, of a cluster on this machine alone, Ray's processes.
 
@@ -39,7 +43,7 @@ class Head:
         """See whether the head is alive.
 
         Raises:
-            ViewDistillError: It is not.
+            ClusterDiedError: It is not.
         """
         reason = self.missing()
         if reason is None:
@@ -50,7 +54,7 @@ class Head:
         self.dead = True
         place = "on this machine" if self.ours else f"at {self.address}"
         again = "start the same command again" if self.ours else "start the cluster and then the same command again"
-        raise ViewDistillError(
+        raise ClusterDiedError(
             f"the head of the Ray cluster {place} has died ({reason}); {again}: it goes on from there"
         )
 

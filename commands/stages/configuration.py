@@ -103,7 +103,7 @@ def check_configuration(file: Path) -> None:
         raise ViewDistillError(f"{file}: no such configuration; the shipped ones are in {resources.CONFIGS}")
     content = read_yaml(file)
     if content is not None and not isinstance(content, dict):
-        raise ViewDistillError(f"{file}: holds no settings by name; mend it")
+        raise ViewDistillError(f"{file}: holds no settings by name; fix it")
 
 
 def own_settings(section: str, **values: object) -> str:

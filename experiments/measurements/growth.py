@@ -162,7 +162,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("growth", __doc__)
+    parser = script_parser("measurements.growth", __doc__)
     add_out_argument(parser, Request.out)
     return parser
 

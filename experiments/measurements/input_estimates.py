@@ -142,7 +142,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("input_estimates", __doc__)
+    parser = script_parser("measurements.input_estimates", __doc__)
     parser.add_argument(
         "--priors", type=options.existing_folder, default=Request.priors, metavar="DIR", help="default %(default)s"
     )

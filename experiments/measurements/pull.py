@@ -147,7 +147,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("pull", __doc__)
+    parser = script_parser("measurements.pull", __doc__)
     add_out_argument(parser, Request.out)
     add_option(parser, "--priors", options.existing_folder, Request.priors, "DIR", "folder of both priors")
     add_option(parser, "--objects", options.Integer(1, 10_000), Request.objects, "N", "test objects")

@@ -206,7 +206,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("refinement_limits", __doc__)
+    parser = script_parser("measurements.refinement_limits", __doc__)
     parser.add_argument(
         "runs", type=options.run_folder, nargs="+", metavar="RUN", help="complete run of a generated object"
     )

@@ -85,7 +85,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("gallery", __doc__)
+    parser = script_parser("reporting.gallery", __doc__)
     parser.add_argument(
         "runs", type=options.run_folder, nargs="+", metavar="RUN", help="run folder with a complete mesh stage"
     )

@@ -46,7 +46,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("tables", __doc__)
+    parser = script_parser("reporting.tables", __doc__)
     add_studies_argument(parser)
     add_runs_argument(parser, Request.runs)
     parser.add_argument(

@@ -149,7 +149,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("ablate", __doc__)
+    parser = script_parser("running.ablate", __doc__)
     add_studies_argument(parser)
     parser.add_argument("--quick", action="store_true", help="2 objects with 1 seed")
     parser.add_argument("--objects", type=options.COUNT, metavar="N", help=f"test objects (default {FEWEST_OBJECTS})")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from commands.scaling.head import ClusterDiedError
 from datamodules.runs.locks import held
 from datamodules.runs.run_folder import make_folder, read_json, write_json
 from experiments.running.plan import Node
@@ -169,10 +170,14 @@ def execute_all(
 
 
 def failure(task: Task, future: Future[object]) -> StageFailedError | None:
-    """Return a task's failure, if any; unexpected errors count as failures, too."""
+    """Return a task's failure, if any; unexpected errors count as failures, too.
+
+    Raises:
+        ClusterDiedError: It did, and no further task can be done.
+    """
     error = future.exception()
     if error is None or isinstance(error, StageFailedError):
         return error
-    if isinstance(error, Exception):
+    if isinstance(error, Exception) and not isinstance(error, ClusterDiedError):
         return StageFailedError(task.label, f"{type(error).__name__}: {error}")
     raise error

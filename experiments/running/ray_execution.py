@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from commands.scaling.cluster import JOBS_OF_A_PROCESS, RETRIES, Share, available_cores, cluster
+from commands.scaling.cluster import CHECK, JOBS_OF_A_PROCESS, RETRIES, Share, available_cores, cluster
 from commands.scaling.worker import enter_process, run_command
 from experiments.running.execution import Execute
 from viewdistill.errors import ViewDistillError
@@ -43,8 +43,12 @@ def on_ray(workers: int | None) -> Generator[tuple[Execute, int]]:
 
         def execute(command: list[str], log: Path) -> int:
             try:
-                return ray.get(task.remote(command, str(log.resolve()), folder, share.cores))
+                result = task.remote(command, str(log.resolve()), folder, share.cores)
+                while not ray.wait([result], timeout=CHECK)[0]:
+                    found.head.check()
+                return ray.get(result)
             except ray.exceptions.RayError as error:
+                found.head.check()
                 with log.open("a", encoding="utf-8") as file:
                     file.write(f"its worker died {RETRIES + 1} times ({str(error).strip().splitlines()[0]})\n")
                 return 1

@@ -85,7 +85,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("sweep", __doc__)
+    parser = script_parser("running.sweep", __doc__)
     parser.add_argument("sweep", type=options.path, metavar="SWEEP", help="a shipped sweep, as guidance, or a file")
     add_run_argument(parser, "an input stage")
     add_option(parser, "--out", options.output_folder, Request.out, "DIR", "folder")

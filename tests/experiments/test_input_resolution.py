@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datamodules.runs.run_folder import RunFolder
-from experiments.input_resolution import drawing, main, most_detailed, score
+from experiments.measurements.input_resolution import drawing, main, most_detailed, score
 from viewdistill.mesh.raster import MeshViews
 
 SIDE = 64

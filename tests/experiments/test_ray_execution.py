@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from commands.scaling.cluster import Share
@@ -27,16 +29,26 @@ arms:
 """
 
 
+def ablation(study: Path, runs: Path, priors: Path) -> "subprocess.Popen[str]":
+    """The study on two objects by two workers, in a process of its own."""
+    options = [str(study), "--quick", "--objects=2", "--preset=debug", "--jobs=2", f"--out={runs}"]
+    options += [f"--view-prior={priors / 'zero123'}"]
+    options += [f"--text-prior={priors / 'stable-diffusion'}"]
+    command = [sys.executable, "-m", "experiments.running.ablate", *options]
+    pipes: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+        "start_new_session": True,
+    }
+    return subprocess.Popen(command, cwd=REPOSITORY, **pipes)
+
+
 @pytest.mark.slow
 def test_a_killed_workers_stage_is_finished_by_another(tmp_path: Path, tiny_prior_folder: Path) -> None:
     study, runs = tmp_path / "tiny.yaml", tmp_path / "runs"
     study.write_text(STUDY)
-    options = [str(study), "--quick", "--objects=2", "--preset=debug", "--jobs=2", f"--out={runs}"]
-    options += [f"--view-prior={tiny_prior_folder / 'zero123'}"]
-    options += [f"--text-prior={tiny_prior_folder / 'stable-diffusion'}"]
-    command = [sys.executable, "-m", "experiments.running.ablate", *options]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
-    with ended(subprocess.Popen(command, cwd=REPOSITORY, **pipes)) as process:
+    with ended(ablation(study, runs, tiny_prior_folder)) as process:
         wait_for(lambda: list(runs.glob("stages/field-*/field/last.ckpt")), process)
         stage = next(runs.glob("stages/field-*/field/last.ckpt")).parents[1]
         worker_of(process, stage / "log.txt").kill()
@@ -66,3 +78,17 @@ def test_a_machine_has_room_for_whole_workers() -> None:
     assert slots({"CPU": 7.0, "GPU": 2.0}, Share(1, 1.0)) == 2
     assert slots({"CPU": 1.0, "GPU": 8.0}, Share(1, 0.5)) == 1
     assert slots({}, Share(2, 0.0)) == 0
+
+
+@pytest.mark.slow
+def test_a_dead_cluster_ends_the_ablation_in_one_line(tmp_path: Path, tiny_prior_folder: Path) -> None:
+    study, runs = tmp_path / "tiny.yaml", tmp_path / "runs"
+    study.write_text(STUDY)
+    with ended(ablation(study, runs, tiny_prior_folder)) as process:
+        wait_for(lambda: list(runs.glob("stages/field-*/field/last.ckpt")), process)
+        (head,) = (child for child in psutil.Process(process.pid).children() if child.name() == "gcs_server")
+        head.kill()
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, output
+    assert "the head of the Ray cluster on this machine has died (its gcs_server ended)" in output
+    assert "Traceback" not in output

@@ -7,8 +7,8 @@ import pytest
 from datamodules.runs.run_folder import read_json, write_json
 from datamodules.runs.stages import STAGES
 from experiments.pages import put_into_page, table_of_page
+from experiments.reporting.smoke_table import NAME, main, table
 from experiments.smoke_full import FULL, add_costs
-from experiments.smoke_table import NAME, main, table
 from viewdistill.errors import ViewDistillError
 from viewdistill.resources import REPOSITORY
 
@@ -51,7 +51,8 @@ def test_a_page_without_the_place_is_named(tmp_path: Path, text: str) -> None:
 
 def test_the_page_is_what_the_script_prints() -> None:
     assert table_of_page(REPOSITORY / "docs" / "performance.md", NAME) == table(read_json(MEASURED)), (
-        "run `python -m experiments.smoke_table experiments/results/smoke_full.json --out docs/performance.md`"
+        "run `python -m experiments.reporting.smoke_table experiments/results/smoke_full.json "
+        "--out docs/performance.md`"
     )
 
 

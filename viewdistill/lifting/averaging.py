@@ -2,8 +2,7 @@
 
 A lifting knows the side that its reference shows and guesses the other. So each cell is averaged with weights that say
 how much it faces each reference: with d the direction to a reference's camera, sigmoid(`SHARPNESS` p·d / radius) for
-the cell at p. On 24 held-out objects with a second reference from behind, mean views of the embedded prior are 0.96 dB
-better than with one reference, and 0.41 dB with equal weights.
+the cell at p. `experiments.measurements.second_picture` measures the gain.
 """
 
 from collections.abc import Sequence

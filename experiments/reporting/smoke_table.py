@@ -1,7 +1,7 @@
 """What two steps of every stage at full size cost, as a Markdown table.
 
-    make smoke-full && python -m experiments.smoke_table runs/smoke-full/smoke.json
-    python -m experiments.smoke_table experiments/results/smoke_full.json --out docs/performance.md
+    make smoke-full && python -m experiments.reporting.smoke_table runs/smoke-full/smoke.json
+    python -m experiments.reporting.smoke_table experiments/results/smoke_full.json --out docs/performance.md
 
 The second puts the table into a page, between its lines `<!-- smoke -->` and `<!-- /smoke -->`.
 """
@@ -39,7 +39,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("smoke_table", __doc__)
+    parser = script_parser("reporting.smoke_table", __doc__)
     parser.add_argument("costs", type=options.existing_file, metavar="JSON", help="smoke.json of a smoke-full run")
     parser.add_argument(
         "--out", type=options.existing_file, metavar="MD", help="page to put the table into (default: print it)"

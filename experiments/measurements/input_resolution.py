@@ -1,6 +1,6 @@
 """What the input's own pixels are worth: one mesh with its texture from the input at 256 pixels and at its native size.
 
-    python -m experiments.input_resolution runs/robot --out docs/input-resolution.png
+    python -m experiments.measurements.input_resolution runs/robot --out docs/input-resolution.png
 
 The run's object, which must be one of the generator's, is rendered from the input's camera at 1,024 pixels. Two copies
 of the run take this picture as their input: as it is, and reduced to Zero-1-to-3's 256 pixels. The mesh stage then
@@ -66,7 +66,7 @@ class Request:
 
 def build_parser() -> OneLineParser:
     """Build the parser of the options."""
-    parser = script_parser("input_resolution", __doc__)
+    parser = script_parser("measurements.input_resolution", __doc__)
     parser.add_argument(
         "run", type=options.run_folder, metavar="RUN", help="run of a generated object, to its surface or field"
     )
