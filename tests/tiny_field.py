@@ -60,7 +60,7 @@ def short_trainer(
     root: Path, steps: int, total: int | None = None, watchers: Sequence[pl.Callback] = (), **options: Any
 ) -> pl.Trainer:
     """Return a trainer on the CPU that stops after ``steps`` of ``total``, silent and without files."""
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     return pl.Trainer(
         accelerator="cpu",
         max_steps=total or steps,
