@@ -9,7 +9,7 @@ import trimesh
 
 from commands.pipeline.display import Display
 from datamodules.posed_views import load_cameras
-from datamodules.runs.run_folder import RunFolder, read_json
+from datamodules.runs.run_folder import InputMeta, RunFolder, read_json
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def views(self) -> list[Path]:
-        """Refined views; None for a mesh from the field."""
+        """Paths of the refined views; empty for a mesh from the field."""
         complete = self.folder.record("views").is_file()
         return [path for path, _ in load_cameras(self.folder.refined_views)] if complete else []
 
@@ -52,7 +52,9 @@ def tell(outcome: Outcome, display: Display) -> None:
     """Print the places and costs of the results in five lines."""
     folder = outcome.folder
     evaluated = folder.evaluation
-    unknown = f"none; `viewdistill evaluate {folder.root} --gt MESH` compares with a known shape"
+    known = InputMeta.load(folder.input_meta).seed is not None
+    truth = "" if known else " --gt MESH"
+    unknown = f"none; `viewdistill evaluate {folder.root}{truth}` compares with {'the' if known else 'a'} known shape"
     display.say("mesh", str(folder.glb))
     display.say("report", str(folder.report))
     display.say("video", str(folder.turntable))
